@@ -1,0 +1,53 @@
+import type { Config, Fault } from '../config';
+
+type Check = (config: Config) => Fault | undefined;
+
+const KNOWN_SECRETS = /^(secret|changeme|change-me|your[-_ ]?secret|jwt[-_ ]?secret|thisisasamplesecret|password|supersecret|test)/i;
+
+/** Faults that need more than one setting to see. A section with a fault of its own may hold undefined: checks compare, never call. */
+const checks: readonly Check[] = [
+  ({ server, database }) =>
+    server.environment === 'production' && database.uri === undefined
+      ? {
+          env: 'MONGODB_URI',
+          message:
+            'must be set in production: the embedded database is for development. Give the URI of a MongoDB, e.g. mongodb://db1,db2,db3/auth?replicaSet=rs0',
+        }
+      : undefined,
+  ({ server, database }) =>
+    server.environment !== 'production' && database.uri === undefined && database.embedded === 'off'
+      ? { env: 'MONGODB_URI', message: 'must be set when EMBEDDED_DB=off' }
+      : undefined,
+  ({ auth }) =>
+    auth.jwtSecret !== undefined && Buffer.byteLength(auth.jwtSecret) < 32
+      ? {
+          env: 'JWT_SECRET',
+          message: `must have at least 32 bytes (it has ${Buffer.byteLength(auth.jwtSecret)}): try openssl rand -base64 48`,
+        }
+      : undefined,
+  ({ auth }) =>
+    auth.jwtSecret !== undefined && (KNOWN_SECRETS.test(auth.jwtSecret) || new Set(auth.jwtSecret).size < 8)
+      ? { env: 'JWT_SECRET', message: 'is a well-known or repetitive secret: try openssl rand -base64 48' }
+      : undefined,
+  ({ server, auth }) =>
+    server.environment === 'production' && auth.bcryptCost < 10
+      ? { env: 'BCRYPT_COST', message: `must be at least 10 in production: it is ${auth.bcryptCost}` }
+      : undefined,
+  ({ cache, database }) =>
+    database.operationTimeoutMs * 2 >= cache.writerTtlMs
+      ? {
+          env: 'CACHE_WRITER_TTL_MS',
+          message: `must be more than twice DB_OPERATION_TIMEOUT_MS (${database.operationTimeoutMs}): a commit must end before its writer's count expires`,
+        }
+      : undefined,
+  ({ database }) =>
+    database.poolMin > database.poolMax ? { env: 'DB_POOL_MIN', message: `must be at most DB_POOL_MAX (${database.poolMax})` } : undefined,
+  ({ server }) =>
+    server.drainTimeoutMs > server.shutdownDeadlineMs
+      ? { env: 'DRAIN_TIMEOUT_MS', message: `must be at most SHUTDOWN_DEADLINE_MS (${server.shutdownDeadlineMs})` }
+      : undefined,
+];
+
+export function checkTogether(config: Config): Fault[] {
+  return checks.map((check) => check(config)).filter((fault) => fault !== undefined);
+}

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { flag, integer, list, oneOf, optional, setting, text } from './setting';
+
+const workers = z
+  .string()
+  .trim()
+  .regex(/^(auto|\d{1,3})$/, 'must be "auto" or a whole number from 1 to 256')
+  .transform((v) => (v === 'auto' ? ('auto' as const) : Number(v)))
+  .refine((v) => v === 'auto' || (v >= 1 && v <= 256), 'must be "auto" or a whole number from 1 to 256');
+
+/** A number of hops, or a list of addresses and networks; `true` would let any client forge its address. */
+const trustProxy = z
+  .string()
+  .trim()
+  .refine(
+    (v) => v.toLowerCase() !== 'true',
+    'must not be "true" (any client could then forge its address): give the number of proxies in front, or their addresses',
+  )
+  .transform((v): number | readonly string[] | false => {
+    if (v === '' || v === 'false' || v === '0') return false;
+    return /^\d+$/.test(v) ? Number(v) : v.split(',').map((part) => part.trim());
+  })
+  .refine((v) => typeof v !== 'number' || v <= 16, 'must be at most 16 hops')
+  .refine(
+    (v) => !Array.isArray(v) || v.every((part) => /^(loopback|linklocal|uniquelocal|[0-9a-fA-F.:]+(\/\d{1,3})?)$/.test(part)),
+    'must be a number of hops or a comma-separated list of addresses, networks (CIDR), loopback, linklocal, uniquelocal',
+  );
+
+export const server = {
+  environment: setting(
+    'NODE_ENV',
+    oneOf('development', 'test', 'production'),
+    'development',
+    'development, test or production; production refuses every development default.',
+  ),
+  host: setting('HOST', text(), '0.0.0.0', 'Address to listen on.'),
+  port: setting('PORT', integer(0, 65535), '3000', 'TCP port of the API.'),
+  opsHost: setting('OPS_HOST', text(), '127.0.0.1', 'Address of the ops port (metrics); keep it private.'),
+  opsPort: setting('OPS_PORT', integer(0, 65535), '9464', 'TCP port of /metrics, summed over all workers; 0 turns it off.'),
+  workers: setting('WORKERS', workers, 'auto', 'Worker processes; auto is one per core that this process may use (cgroup quota counted).'),
+  publicUrl: setting(
+    'PUBLIC_URL',
+    optional(z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' })),
+    undefined,
+    'Base URL as clients see it; used for links, metadata and as the default token issuer.',
+  ),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    trustProxy,
+    '0',
+    'Proxies in front: their number, or a comma-separated list of addresses; never "true".',
+  ),
+  corsOrigins: setting('CORS_ORIGINS', list(), '', 'Comma-separated origins that browsers may call from; empty allows none.'),
+  bodyLimitBytes: setting('BODY_LIMIT_BYTES', integer(1024, 10_485_760), '16384', 'Largest request body, in bytes.'),
+  requestTimeoutMs: setting('REQUEST_TIMEOUT_MS', integer(100, 300_000), '10000', 'Longest time to receive one whole request, in ms.'),
+  keepAliveTimeoutMs: setting(
+    'KEEP_ALIVE_TIMEOUT_MS',
+    integer(0, 600_000),
+    '65000',
+    "Idle time before a kept-alive connection is closed, in ms; longer than the balancer's.",
+  ),
+  drainTimeoutMs: setting(
+    'DRAIN_TIMEOUT_MS',
+    integer(100, 300_000),
+    '8000',
+    'Longest time for requests in flight to finish at shutdown, in ms.',
+  ),
+  shutdownDeadlineMs: setting('SHUTDOWN_DEADLINE_MS', integer(500, 600_000), '10000', 'Longest time for the whole shutdown, in ms.'),
+  logLevel: setting(
+    'LOG_LEVEL',
+    oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    'info',
+    'Lowest level that is logged.',
+  ),
+  accessLog: setting('ACCESS_LOG', flag(), 'true', 'One log line per request.'),
+} as const;
