@@ -1,0 +1,62 @@
+import { readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { type Result, verdict, writeReport } from './report';
+import { type Outcome, type Scenario, SkipScenario, type Suite } from './scenario';
+
+const USAGE = 'usage: npm run faults -- SUITE [--only NAME] [--quick] [--no-planted] [--no-report]';
+
+/** Every `faults/NAME.ts` that exports `suite` is a suite; found by its name, so that suites need no common list. */
+function loadSuite(name: string): Suite {
+  if (!readdirSync(__dirname).includes(`${name}.js`)) throw new Error(`there is no suite "${name}"\n${USAGE}`);
+  const { suite } = require(`./${name}`) as { suite?: Suite };
+  if (suite === undefined) throw new Error(`faults/${name}.ts exports no suite\n${USAGE}`);
+  return suite;
+}
+
+async function runOne(scenario: Scenario, quick: boolean, withPlanted: boolean): Promise<Result> {
+  const { name, title, goal, planted } = scenario;
+  const began = performance.now();
+  const seconds = () => Math.round((performance.now() - began) / 100) / 10;
+  try {
+    const outcome = await scenario.run({ quick, planted: false });
+    const result: Result = { name, title, goal, planted, outcome, seconds: seconds() };
+    if (planted === undefined || !withPlanted) return result;
+    return { ...result, plantedOutcome: await scenario.run({ quick, planted: true }), seconds: seconds() };
+  } catch (error) {
+    if (error instanceof SkipScenario) return { name, title, goal, planted, skipped: error.message, seconds: seconds() };
+    const crashed: Outcome = { met: false, figures: { error: error instanceof Error ? error.message : String(error) } };
+    console.error(error);
+    return { name, title, goal, planted, outcome: crashed, seconds: seconds() };
+  }
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      only: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      'no-planted': { type: 'boolean', default: false },
+      'no-report': { type: 'boolean', default: false },
+    },
+  });
+  const suite = loadSuite(positionals[0] ?? '');
+  const chosen = suite.scenarios.filter((scenario) => values.only === undefined || scenario.name === values.only);
+  if (chosen.length === 0) throw new Error(`there is no scenario "${values.only}" in ${suite.name}`);
+  const results: Result[] = [];
+  for (const scenario of chosen) {
+    const result = await runOne(scenario, values.quick, !values['no-planted']);
+    results.push(result);
+    console.log(JSON.stringify({ ...result, verdict: verdict(result) }));
+  }
+  // A part of the table, or quick figures, must not replace the whole.
+  if (values.only === undefined && !values.quick && !values['no-planted'] && !values['no-report']) {
+    writeReport(suite, results, new Date().toISOString().slice(0, 10));
+  }
+  if (results.some((result) => !['met', 'skipped'].includes(verdict(result)))) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 2;
+});
