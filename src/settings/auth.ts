@@ -1,4 +1,4 @@
-import { integer, optional, setting, text } from './setting';
+import { integer, oneOf, optional, setting, text } from './setting';
 
 export const auth = {
   jwtSecret: setting(
@@ -7,6 +7,39 @@ export const auth = {
     undefined,
     'Signs access tokens with HS256 when set; at least 32 bytes of randomness.',
     { secret: true },
+  ),
+  keyEncryptionSecret: setting(
+    'KEY_ENCRYPTION_SECRET',
+    optional(text()),
+    undefined,
+    'Seals the signing keys kept in the database; at least 32 bytes. Required in production unless JWT_SECRET is set.',
+    { secret: true },
+  ),
+  signingAlgorithm: setting(
+    'SIGNING_ALGORITHM',
+    oneOf('ES256', 'EdDSA', 'RS256'),
+    'ES256',
+    'Algorithm of new signing keys when JWT_SECRET is unset: ES256, EdDSA, RS256.',
+  ),
+  keyRotationSeconds: setting(
+    'KEY_ROTATION_SECONDS',
+    integer(1, 315_360_000),
+    '2592000',
+    'Age at which a signing key is replaced, in seconds.',
+  ),
+  keyLeadSeconds: setting(
+    'KEY_LEAD_SECONDS',
+    integer(1, 604_800),
+    '900',
+    'How long a new signing key is published before it signs, in seconds; longer than verifiers keep the key set.',
+  ),
+  keyPollMs: setting('KEY_POLL_MS', integer(50, 3_600_000), '30000', 'Time between two looks at the stored signing keys, in ms.'),
+  clockLeewaySeconds: setting('CLOCK_LEEWAY_SECONDS', integer(0, 60), '5', 'How far the clocks of hosts may be apart, in seconds.'),
+  tokenCacheMaxEntries: setting(
+    'TOKEN_CACHE_MAX_ENTRIES',
+    integer(0, 1_000_000),
+    '10000',
+    'Most verified access tokens remembered per worker.',
   ),
   issuer: setting(
     'TOKEN_ISSUER',

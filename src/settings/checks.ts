@@ -29,6 +29,32 @@ const checks: readonly Check[] = [
     auth.jwtSecret !== undefined && (KNOWN_SECRETS.test(auth.jwtSecret) || new Set(auth.jwtSecret).size < 8)
       ? { env: 'JWT_SECRET', message: 'is a well-known or repetitive secret: try openssl rand -base64 48' }
       : undefined,
+  ({ auth }) =>
+    auth.keyEncryptionSecret !== undefined && Buffer.byteLength(auth.keyEncryptionSecret) < 32
+      ? {
+          env: 'KEY_ENCRYPTION_SECRET',
+          message: `must have at least 32 bytes (it has ${Buffer.byteLength(auth.keyEncryptionSecret)}): try openssl rand -base64 48`,
+        }
+      : undefined,
+  ({ auth }) =>
+    auth.keyEncryptionSecret !== undefined && (KNOWN_SECRETS.test(auth.keyEncryptionSecret) || new Set(auth.keyEncryptionSecret).size < 8)
+      ? { env: 'KEY_ENCRYPTION_SECRET', message: 'is a well-known or repetitive secret: try openssl rand -base64 48' }
+      : undefined,
+  ({ server, auth }) =>
+    server.environment === 'production' && auth.jwtSecret === undefined && auth.keyEncryptionSecret === undefined
+      ? {
+          env: 'KEY_ENCRYPTION_SECRET',
+          message: 'must be set in production (or JWT_SECRET, to sign with one shared secret): try openssl rand -base64 48',
+        }
+      : undefined,
+  ({ auth }) =>
+    auth.keyLeadSeconds * 1000 < auth.keyPollMs * 2
+      ? { env: 'KEY_LEAD_SECONDS', message: `must be at least twice KEY_POLL_MS (${auth.keyPollMs} ms), or a worker may miss a new key` }
+      : undefined,
+  ({ auth }) =>
+    auth.keyRotationSeconds < auth.keyLeadSeconds * 2
+      ? { env: 'KEY_ROTATION_SECONDS', message: `must be at least twice KEY_LEAD_SECONDS (${auth.keyLeadSeconds})` }
+      : undefined,
   ({ server, auth }) =>
     server.environment === 'production' && auth.bcryptCost < 10
       ? { env: 'BCRYPT_COST', message: `must be at least 10 in production: it is ${auth.bcryptCost}` }
