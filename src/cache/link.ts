@@ -1,0 +1,200 @@
+import { type Closable, TimeoutError, withTimeout } from '../lifecycle';
+import type { Logger } from '../observability/logger';
+import { createDeadlines, type Wait } from './deadlines';
+import type { Script } from './scripts';
+import type { RedisArgument, Topology, TopologyEvents } from './topology';
+
+export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError';
+}
+
+export interface LinkStatus {
+  /** Commands that Redis has not answered, timed-out ones included. */
+  readonly outstanding: number;
+  readonly breakerOpen: boolean;
+  readonly refused: number;
+  readonly timeouts: number;
+}
+
+/** One worker's connection to Redis, with everything that a client library leaves out: deadlines, a bound, a breaker. */
+export interface Link extends Closable {
+  start(): void;
+  /** The data set behind the link (Topology.identify), or undefined while the link is not to be used. */
+  readonly identity: string | undefined;
+  send(key: string, args: RedisArgument[]): Promise<unknown>;
+  run(script: Script, keys: readonly [string, ...string[]], args: readonly RedisArgument[]): Promise<unknown>;
+  /** Resolves once the identity is known, or after `timeoutMs`. */
+  settled(timeoutMs: number): Promise<void>;
+  status(): LinkStatus;
+}
+
+export interface LinkOptions {
+  readonly commandTimeoutMs: number;
+  readonly queueMax: number;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** For tests of the breaker alone: never opens it. */
+  readonly withoutBreaker?: boolean;
+}
+
+const PROBE_MS = 250;
+const SLOW_MS = 10;
+const HARD_FACTOR = 20;
+const FAILURES_TO_OPEN = 3;
+
+export function createLink(connect: (events: TopologyEvents) => Topology, options: LinkOptions): Link {
+  const { commandTimeoutMs, queueMax, log, now } = options;
+  const deadlines = createDeadlines(now);
+  let identity: string | undefined;
+  /** Counts connections made and lost; an answer counts only when this has not moved since its command was sent. */
+  let epoch = 0;
+  let outstanding = 0;
+  let failures = 0;
+  let refused = 0;
+  let timeouts = 0;
+  let probing = false;
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let lastFault = '';
+  const waiters = new Set<() => void>();
+
+  const topology = connect({
+    changed() {
+      epoch += 1;
+      identity = undefined;
+      schedule(0);
+    },
+    fault(error) {
+      const text = error instanceof Error ? error.message || error.name : String(error);
+      if (text !== lastFault) log.warn({ err: error }, 'Redis cannot be reached: reads go to the database');
+      lastFault = text;
+    },
+  });
+
+  function schedule(delayMs: number): void {
+    if (closed) return;
+    clearTimeout(timer);
+    timer = setTimeout(probe, delayMs);
+  }
+
+  /** Asks who answers. It is also what opens the link at the start, closes the breaker again, and sees a master demoted. */
+  function probe(): void {
+    if (closed) return;
+    schedule(PROBE_MS);
+    if (probing || !topology.connected) return;
+    probing = true;
+    const asked = epoch;
+    const answer = topology.identify();
+    answer.catch(() => undefined).finally(() => (probing = false));
+    withTimeout(answer, commandTimeoutMs, 'asking Redis who it is').then(
+      (found) => asked === epoch && confirmed(found),
+      (error: unknown) => {
+        if (identity !== undefined && asked === epoch) log.warn({ err: error }, 'Redis does not answer: reads go to the database');
+        if (asked === epoch && options.withoutBreaker !== true) identity = undefined;
+      },
+    );
+  }
+
+  function confirmed(found: string): void {
+    failures = 0;
+    lastFault = '';
+    if (identity === found) return;
+    log.info({ dataset: found }, 'Redis is in use');
+    identity = found;
+    for (const wake of waiters) wake();
+    waiters.clear();
+  }
+
+  function failed(): void {
+    failures += 1;
+    if (failures < FAILURES_TO_OPEN || identity === undefined || options.withoutBreaker === true) return;
+    log.warn({ failures }, 'Redis does not answer in time: reads go to the database');
+    identity = undefined;
+  }
+
+  /** Under normal load the bound is generous; as soon as Redis is slow, only `queueMax` may wait. */
+  function full(): boolean {
+    if (outstanding < queueMax) return false;
+    const oldest = deadlines.oldest();
+    const slow = oldest !== undefined && now() - (oldest - commandTimeoutMs) > SLOW_MS;
+    return slow || oldest === undefined || outstanding >= queueMax * HARD_FACTOR;
+  }
+
+  function send(key: string, args: RedisArgument[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (identity === undefined || full()) {
+        refused += 1;
+        reject(new UnavailableError(identity === undefined ? 'Redis is not in use' : 'too many commands wait for Redis'));
+        return;
+      }
+      const sentIn = epoch;
+      const wait: Wait = {
+        settled: false,
+        deadline: now() + commandTimeoutMs,
+        expire() {
+          timeouts += 1;
+          if (sentIn === epoch) failed();
+          reject(new TimeoutError(`Redis did not answer within ${commandTimeoutMs} ms`));
+        },
+      };
+      outstanding += 1;
+      deadlines.add(wait);
+      topology.send(key, args).then(
+        (reply) => {
+          outstanding -= 1;
+          if (wait.settled) return;
+          wait.settled = true;
+          failures = 0;
+          if (sentIn === epoch) resolve(reply);
+          else reject(new UnavailableError('the connection to Redis changed meanwhile'));
+        },
+        (error: unknown) => {
+          outstanding -= 1;
+          if (wait.settled) return;
+          wait.settled = true;
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async function run(script: Script, keys: readonly [string, ...string[]], args: readonly RedisArgument[]): Promise<unknown> {
+    try {
+      return await send(keys[0], ['EVALSHA', script.sha, script.keys, ...keys, ...args]);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+      return send(keys[0], ['EVAL', script.text, script.keys, ...keys, ...args]);
+    }
+  }
+
+  return {
+    start() {
+      topology.start();
+      schedule(0);
+    },
+    get identity() {
+      return identity;
+    },
+    send,
+    run,
+    settled: (timeoutMs) =>
+      new Promise((resolve) => {
+        if (identity !== undefined) return resolve();
+        const done = (): void => {
+          clearTimeout(giveUp);
+          waiters.delete(done);
+          resolve();
+        };
+        const giveUp = setTimeout(done, timeoutMs);
+        waiters.add(done);
+      }),
+    status: () => ({ outstanding, breakerOpen: identity === undefined, refused, timeouts }),
+    async close() {
+      closed = true;
+      identity = undefined;
+      clearTimeout(timer);
+      deadlines.close();
+      await topology.close();
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import type { Counts } from './counts';
+import { createNearCopies } from './near';
+import type { Region, RegionSpec } from './port';
+import type { Lease, Place, SharedCopies } from './shared';
+
+export interface RegionDeps {
+  readonly now: () => number;
+  readonly nearTtlMs: number;
+  readonly nearMaxEntries: number;
+  readonly counts: Counts;
+  readonly shared: SharedCopies | undefined;
+  /** The generation of keys that may be used now; undefined: no shared copies at present. */
+  generation(): string | undefined;
+  ttlMs(negative: boolean): number;
+}
+
+interface Flight<T> {
+  readonly began: number;
+  readonly result: Promise<T | null>;
+}
+
+export interface CountedRegion<T> extends Region<T> {
+  readonly nearSize: number;
+}
+
+export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedRegion<T> {
+  const { now, nearTtlMs, counts, shared } = deps;
+  const near = createNearCopies<T>(nearTtlMs, deps.nearMaxEntries);
+  const flights = new Map<string, Flight<T>>();
+
+  function decoded(bytes: Buffer): T | undefined {
+    try {
+      return spec.decode(bytes);
+    } catch {
+      counts.undecodable += 1;
+      return undefined;
+    }
+  }
+
+  /** Nobody waits for a fill: the reader has its value. */
+  function fill(copies: SharedCopies, lease: Lease, place: Place, value: T | null): void {
+    copies.fill(lease, place, value === null ? null : spec.encode(value), deps.ttlMs(value === null)).then(
+      (wanted) => {
+        counts[wanted ? 'fills' : 'fillsRefused'] += 1;
+      },
+      () => {
+        counts.redisErrors += 1;
+      },
+    );
+  }
+
+  function load(key: string): Promise<T | null> {
+    counts.misses += 1;
+    return spec.load(key);
+  }
+
+  /** The slow way: nothing usable was found, so the database is read, with the right to fill if it can be had. */
+  async function loadAndFill(copies: SharedCopies, generation: string, place: Place, key: string): Promise<T | null> {
+    const found = await copies.lease(generation, place).catch(() => undefined);
+    if (found === undefined) counts.redisErrors += 1;
+    else if (found.kind === 'lease') {
+      counts.leasesTaken += 1;
+      const value = await load(key);
+      fill(copies, found.lease, place, value);
+      return value;
+    } else if (found.kind === 'none') {
+      counts.sharedHits += 1;
+      return null;
+    } else if (found.kind === 'value') {
+      const value = decoded(found.bytes);
+      if (value !== undefined) {
+        counts.sharedHits += 1;
+        return value;
+      }
+    } else counts.leasesLost += 1;
+    return load(key);
+  }
+
+  async function readThrough(key: string): Promise<T | null> {
+    const generation = deps.generation();
+    if (shared === undefined || generation === undefined) return load(key);
+    const place = { group: spec.group(key), field: `${spec.name}:${key}` };
+    let found: Awaited<ReturnType<SharedCopies['read']>>;
+    try {
+      found = await shared.read(generation, place);
+    } catch {
+      counts.redisErrors += 1;
+      return load(key);
+    }
+    if (found.kind === 'value') {
+      const value = decoded(found.bytes);
+      if (value === undefined) return load(key);
+      counts.sharedHits += 1;
+      return value;
+    }
+    if (found.kind === 'none') {
+      counts.sharedHits += 1;
+      return null;
+    }
+    if (found.kind === 'busy') {
+      counts.leasesLost += 1;
+      return load(key);
+    }
+    return loadAndFill(shared, generation, place, key);
+  }
+
+  function start(key: string, began: number): Promise<T | null> {
+    const result = readThrough(key);
+    if (nearTtlMs === 0) return result;
+    const flight = { began, result };
+    flights.set(key, flight);
+    const land = (): void => {
+      if (flights.get(key) === flight) flights.delete(key);
+    };
+    result.then((value) => {
+      land();
+      near.put(key, value, began);
+    }, land);
+    return result;
+  }
+
+  return {
+    get nearSize() {
+      return near.size;
+    },
+    peek(key) {
+      const value = near.peek(key, now());
+      if (value !== undefined) counts.nearHits += 1;
+      return value;
+    },
+    get(key) {
+      const at = now();
+      const value = near.peek(key, at);
+      if (value !== undefined) {
+        counts.nearHits += 1;
+        return Promise.resolve(value);
+      }
+      const flight = flights.get(key);
+      if (flight !== undefined && at - flight.began < nearTtlMs) {
+        counts.coalesced += 1;
+        return flight.result;
+      }
+      return start(key, at);
+    },
+  };
+}
