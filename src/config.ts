@@ -2,13 +2,14 @@ import { config as readDotenv } from 'dotenv';
 import { auth } from './settings/auth';
 import { cache } from './settings/cache';
 import { checkTogether } from './settings/checks';
+import { cluster } from './settings/cluster';
 import { database } from './settings/database';
 import { limits } from './settings/limits';
 import { server } from './settings/server';
 import type { Setting } from './settings/setting';
 
 /** Every setting of the service, by section. */
-export const settings = { server, database, cache, auth, limits } as const;
+export const settings = { server, cluster, database, cache, auth, limits } as const;
 
 type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 export type Config = { readonly [S in keyof typeof settings]: Values<(typeof settings)[S]> };
@@ -55,8 +56,10 @@ export function parseConfig(environment: Environment): Config {
 
 /** Reads `.env` (which never overrides a variable that is set) and the environment. The only reader of process.env. */
 export function loadConfig(overrides: Environment = {}): Config {
-  readDotenv({ quiet: true });
-  return parseConfig({ ...process.env, ...overrides });
+  const file: Record<string, string> = {};
+  // Not into process.env: workers that start later would then inherit what `.env` said when the primary started.
+  readDotenv({ quiet: true, processEnv: file });
+  return parseConfig({ ...file, ...process.env, ...overrides });
 }
 
 /** The environment a child process gets: ours, plus what the parent decided. */
@@ -64,7 +67,21 @@ export function childEnvironment(extra: Environment = {}): NodeJS.ProcessEnv {
   return { ...process.env, ...extra };
 }
 
-/** Which manager started this process, told from the variables that it leaves. */
-export function processRole(): { readonly underPm2: boolean; readonly instance: string | undefined } {
-  return { underPm2: process.env['pm_id'] !== undefined, instance: process.env['NODE_APP_INSTANCE'] };
+/** What the primary tells each of its workers through the environment, beside the settings. */
+export const handedDown = { workerId: 'CLUSTER_WORKER_ID', engine: 'CLUSTER_DATABASE_ENGINE' } as const;
+
+export interface ProcessRole {
+  /** `primary` also under PM2's fork mode; `worker` of our primary; `pm2` is a worker whose primary is PM2 (cluster mode). */
+  readonly role: 'primary' | 'worker' | 'pm2';
+  /** The worker's number; PM2 counts instances from 0. */
+  readonly workerId: number;
+  /** The database engine that the primary started, if it did. */
+  readonly engine: string | undefined;
+}
+
+/** Told from Node's cluster module and the variables that a manager leaves. */
+export function processRole(isClusterWorker: boolean): ProcessRole {
+  const own = process.env[handedDown.workerId];
+  const role = !isClusterWorker ? 'primary' : own === undefined ? 'pm2' : 'worker';
+  return { role, workerId: Number(own ?? process.env['NODE_APP_INSTANCE'] ?? 0), engine: process.env[handedDown.engine] };
 }

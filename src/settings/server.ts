@@ -53,6 +53,9 @@ export const server = {
   corsOrigins: setting('CORS_ORIGINS', list(), '', 'Comma-separated origins that browsers may call from; empty allows none.'),
   bodyLimitBytes: setting('BODY_LIMIT_BYTES', integer(1024, 10_485_760), '16384', 'Largest request body, in bytes.'),
   requestTimeoutMs: setting('REQUEST_TIMEOUT_MS', integer(100, 300_000), '10000', 'Longest time to receive one whole request, in ms.'),
+  headersTimeoutMs: setting('HEADERS_TIMEOUT_MS', integer(100, 300_000), '8000', "Longest time to receive a request's headers, in ms."),
+  maxHeaderBytes: setting('MAX_HEADER_BYTES', integer(1024, 1_048_576), '16384', "Largest size of all a request's headers, in bytes."),
+  maxConnections: setting('MAX_CONNECTIONS', integer(10, 1_000_000), '10000', 'Most open connections per worker; more are closed at once.'),
   keepAliveTimeoutMs: setting(
     'KEEP_ALIVE_TIMEOUT_MS',
     integer(0, 600_000),
@@ -64,6 +67,18 @@ export const server = {
     integer(100, 300_000),
     '8000',
     'Longest time for requests in flight to finish at shutdown, in ms.',
+  ),
+  drainIdleMs: setting(
+    'DRAIN_IDLE_MS',
+    integer(0, 60_000),
+    '1000',
+    'How long a draining worker leaves idle kept-alive connections open for one last request, in ms.',
+  ),
+  shutdownDelayMs: setting(
+    'SHUTDOWN_DELAY_MS',
+    integer(0, 120_000),
+    '0',
+    'Time between readiness turning false and the listener closing, for balancers that poll readiness, in ms.',
   ),
   shutdownDeadlineMs: setting('SHUTDOWN_DEADLINE_MS', integer(500, 600_000), '10000', 'Longest time for the whole shutdown, in ms.'),
   logLevel: setting(

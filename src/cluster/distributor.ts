@@ -1,0 +1,181 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Closable } from '../lifecycle';
+import type { Logger } from '../observability/logger';
+import type { WorkerHandle } from './handle';
+
+/**
+ * Accepts the connections and gives each to the ready worker with the fewest. Node's own round robin forgets a
+ * connection whose worker dies between receiving it and saying so: the client then waits for ever. Here the primary
+ * keeps its copy of the socket until the worker has answered `took`; what a dead worker had not taken goes to another.
+ * Nothing is ever read from a socket here, so a worker always sees the connection from its first byte.
+ */
+export interface Distributor extends Closable {
+  listen(): Promise<AddressInfo>;
+  /** Accepts no more, and resolves when the workers have taken what had been accepted (or after `timeoutMs`). */
+  stop(timeoutMs: number): Promise<void>;
+  /** A worker is ready for connections. */
+  add(worker: WorkerHandle): void;
+  /** A worker takes no more: it drains or is gone. Call again after its exit: what it had not taken is then given to others. */
+  remove(worker: WorkerHandle, gone: boolean): void;
+  took(worker: WorkerHandle, seq: number, taken: boolean, connections: number): void;
+  heard(worker: WorkerHandle, connections: number): void;
+  state(): { readonly waiting: number; readonly refused: number; readonly accepted: number };
+}
+
+export interface DistributorOptions {
+  readonly host: string;
+  readonly port: number;
+  /** How long a connection waits for a worker, in ms, before it is closed. */
+  readonly waitMs: number;
+  readonly queueMax: number;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+interface Waiting {
+  readonly socket: Socket;
+  readonly sinceMs: number;
+}
+
+interface Seat {
+  readonly worker: WorkerHandle;
+  open: boolean;
+  connections: number;
+  readonly untaken: Map<number, Waiting & { readonly sentMs: number }>;
+}
+
+/** Connections that may be on their way to one worker. A second one hides the latency of the first's answer. */
+const IN_FLIGHT_MAX = 4;
+/** A worker that has not answered for this long is busy or stuck: the next connection goes elsewhere. */
+const SLOW_ANSWER_MS = 100;
+const SWEEP_MS = 100;
+
+export function createDistributor(options: DistributorOptions): Distributor {
+  const { host, port, waitMs, queueMax, log, now } = options;
+  const seats = new Map<WorkerHandle, Seat>();
+  const queue: Waiting[] = [];
+  let sequence = 0;
+  let accepted = 0;
+  let refused = 0;
+
+  const server: Server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
+    // A reset by the client while it waits here is the client's affair.
+    socket.on('error', () => {});
+    accepted++;
+    queue.push({ socket, sinceMs: now() });
+    if (queue.length > queueMax) refuse(queue.shift());
+    pump();
+  });
+
+  function refuse(waiting: Waiting | undefined): void {
+    refused++;
+    waiting?.socket.destroy();
+  }
+
+  function isFree({ open, untaken, worker }: Seat, at: number): boolean {
+    if (!open || worker.suspect || untaken.size >= IN_FLIGHT_MAX) return false;
+    const oldest = untaken.values().next().value;
+    return oldest === undefined || at - oldest.sentMs < SLOW_ANSWER_MS;
+  }
+
+  function pick(): Seat | undefined {
+    const at = now();
+    let best: Seat | undefined;
+    for (const seat of seats.values()) {
+      if (!isFree(seat, at)) continue;
+      if (best === undefined || seat.connections < best.connections) best = seat;
+    }
+    return best;
+  }
+
+  function pump(): void {
+    while (queue.length > 0) {
+      const seat = pick();
+      if (seat === undefined) return;
+      const waiting = queue.shift() as Waiting;
+      sequence++;
+      seat.connections++;
+      seat.untaken.set(sequence, { ...waiting, sentMs: now() });
+      seat.worker.sendConnection(sequence, waiting.socket);
+    }
+  }
+
+  // Free seats are announced by answers; only time passing without one needs a clock.
+  const sweep = setInterval(() => {
+    const at = now();
+    while (queue[0] !== undefined && at - queue[0].sinceMs > waitMs) refuse(queue.shift());
+    pump();
+  }, SWEEP_MS);
+
+  function requeue(seat: Seat): void {
+    if (seat.untaken.size > 0) log.info({ worker: seat.worker.id, connections: seat.untaken.size }, 'connections given to other workers');
+    const at = now();
+    for (const { socket } of seat.untaken.values()) queue.unshift({ socket, sinceMs: at });
+    seat.untaken.clear();
+    pump();
+  }
+
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host, port, backlog: 2048 }, () => {
+          server.removeListener('error', reject);
+          server.on('error', (error) => log.error({ err: error }, 'the listener reported an error'));
+          resolve(server.address() as AddressInfo);
+        });
+      }),
+    add(worker) {
+      seats.set(worker, { worker, open: true, connections: 0, untaken: new Map() });
+      pump();
+    },
+    remove(worker, gone) {
+      const seat = seats.get(worker);
+      if (seat === undefined) return;
+      seat.open = false;
+      if (!gone) return;
+      seats.delete(worker);
+      requeue(seat);
+    },
+    took(worker, seq, taken, connections) {
+      const seat = seats.get(worker);
+      const waiting = seat?.untaken.get(seq);
+      if (seat === undefined || waiting === undefined) return;
+      seat.untaken.delete(seq);
+      seat.connections = connections + seat.untaken.size;
+      if (taken) waiting.socket.destroy();
+      else {
+        seat.open = false;
+        queue.unshift({ socket: waiting.socket, sinceMs: waiting.sinceMs });
+      }
+      pump();
+    },
+    heard(worker, connections) {
+      const seat = seats.get(worker);
+      if (seat !== undefined) seat.connections = connections + seat.untaken.size;
+    },
+    async stop(timeoutMs) {
+      if (server.listening) server.close();
+      const deadline = now() + timeoutMs;
+      const busy = () => queue.length > 0 || [...seats.values()].some(({ untaken }) => untaken.size > 0);
+      while (busy() && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    state: () => ({ waiting: queue.length, refused, accepted }),
+    async close() {
+      clearInterval(sweep);
+      // The callback of close() would wait until the workers have ended every connection that came from here.
+      if (server.listening) server.close();
+      for (const waiting of queue.splice(0)) refuse(waiting);
+    },
+  };
+}
+
+/** Rejects with what listening there would reject with (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+export async function probeAddress(host: string, port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
+}

@@ -1,0 +1,15 @@
+/** Exit codes of the primary and the workers, after sysexits.h, so that an orchestrator can tell what happened. */
+export const exitCodes = {
+  /** Asked to stop; everything in flight was finished. */
+  ok: 0,
+  /** Asked to stop; the deadline passed and something was cut off. */
+  forced: 1,
+  /** MongoDB could not be reached, or the embedded database did not start (EX_UNAVAILABLE). */
+  unavailable: 69,
+  /** Workers never became ready, or an error that the process could not outlive (EX_SOFTWARE). */
+  software: 70,
+  /** The address is taken or not ours (EX_OSERR). */
+  address: 71,
+  /** A setting is not usable: starting again will not help (EX_CONFIG). */
+  config: 78,
+} as const;

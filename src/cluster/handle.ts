@@ -1,0 +1,96 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Socket } from 'node:net';
+import { type Beat, isWorkerMessage, type PrimaryMessage, type WorkerMessage } from './messages';
+
+/**
+ * starting → ready → draining → gone. `suspect` is a ready worker that has fallen silent, `worn` one that has outgrown
+ * its heap: both still serve what they hold, and neither counts when the supervisor asks whether it has enough workers.
+ */
+export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** One worker process as the primary sees it. Times are on the monotonic clock, in ms. */
+export interface WorkerHandle {
+  readonly id: number;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  state: WorkerState;
+  readyAtMs: number | undefined;
+  heardAtMs: number;
+  suspect: boolean;
+  worn: boolean;
+  /** Its end was decided by us: not a crash. */
+  expected: boolean;
+  lastBeat: Beat | undefined;
+  /** Resolves after the process is gone and every message that it had sent has been read. */
+  readonly exited: Promise<Exit>;
+  send(message: PrimaryMessage): void;
+  sendConnection(seq: number, socket: Socket): void;
+  /** SIGKILL: SIGTERM would wait in a stopped process for ever. */
+  kill(): void;
+}
+
+/** A channel stays open after its process only if something inherited it; then the exit must not wait for it. */
+const CHANNEL_WAIT_MS = 1000;
+
+export interface ForkOptions {
+  readonly id: number;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly now: () => number;
+  readonly onMessage: (worker: WorkerHandle, message: WorkerMessage) => void;
+}
+
+export function forkWorker({ id, environment, now, onMessage }: ForkOptions): WorkerHandle {
+  const worker: Worker = cluster.fork(environment);
+  const { process: child } = worker;
+
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('exit', (code, signal) => {
+      // 'exit' can come before the last messages have been read from the channel: 'disconnect' says that they have.
+      if (!child.connected) return resolve({ code, signal });
+      child.once('disconnect', () => resolve({ code, signal }));
+      setTimeout(resolve, CHANNEL_WAIT_MS, { code, signal }).unref();
+    });
+    child.once('error', () => {
+      // The process could not even be started: there will be no 'exit'.
+      if (child.pid === undefined) resolve({ code: -1, signal: null });
+    });
+  });
+
+  const handle: WorkerHandle = {
+    id,
+    pid: child.pid ?? -1,
+    startedAtMs: now(),
+    state: 'starting',
+    readyAtMs: undefined,
+    heardAtMs: now(),
+    suspect: false,
+    worn: false,
+    expected: false,
+    lastBeat: undefined,
+    exited,
+    send(message) {
+      // A channel that closes meanwhile is not a fault here: 'exit' follows and says all there is to say.
+      if (child.connected) child.send(message, undefined, undefined, () => {});
+    },
+    sendConnection(seq, socket) {
+      const message: PrimaryMessage = { type: 'connection', seq };
+      if (child.connected) child.send(message, socket, { keepOpen: true }, () => {});
+    },
+    kill() {
+      if (child.pid !== undefined && handle.state !== 'gone') child.kill('SIGKILL');
+    },
+  };
+
+  child.on('message', (message: unknown) => {
+    if (isWorkerMessage(message)) onMessage(handle, message);
+  });
+  // An 'error' without a listener would end the primary; EPIPE on the channel of a dying worker is ordinary.
+  child.on('error', () => {});
+  worker.on('error', () => {});
+  return handle;
+}

@@ -1,0 +1,45 @@
+/** What a worker and its primary say to each other over the IPC channel. */
+
+/** A worker's condition, sent every WORKER_HEARTBEAT_MS. */
+export interface Beat {
+  readonly type: 'beat';
+  /** 99th percentile of the event loop's delay since the last beat, in ms. */
+  readonly delayP99Ms: number;
+  /** Event-loop utilisation since the last beat, 0 to 1. */
+  readonly utilisation: number;
+  readonly heapUsedMb: number;
+  readonly rssMb: number;
+  readonly connections: number;
+}
+
+export type WorkerMessage =
+  | { readonly type: 'ready' }
+  /** The worker drains of its own accord (a signal reached it, or it met an error it cannot outlive): it wants a successor. */
+  | { readonly type: 'draining' }
+  | Beat
+  /** The oldest unanswered connection was taken (or not, by a draining or full worker: then it still belongs to the primary). */
+  | { readonly type: 'took'; readonly seq: number; readonly taken: boolean; readonly connections: number };
+
+export type PrimaryMessage =
+  /** Comes with the socket itself. */
+  | { readonly type: 'connection'; readonly seq: number }
+  /** Readiness turns false; connections still come until `drain`. */
+  | { readonly type: 'leaving' }
+  | { readonly type: 'drain' }
+  | { readonly type: 'workers'; readonly ready: number };
+
+const WORKER_TYPES: ReadonlySet<unknown> = new Set(['ready', 'draining', 'beat', 'took']);
+const PRIMARY_TYPES: ReadonlySet<unknown> = new Set(['connection', 'leaving', 'drain', 'workers']);
+
+/** Other software also speaks on this channel (Node's cluster module, PM2): only `type` tells what is ours. */
+function typeOf(message: unknown): unknown {
+  return typeof message === 'object' && message !== null && 'type' in message ? message.type : undefined;
+}
+
+export function isWorkerMessage(message: unknown): message is WorkerMessage {
+  return WORKER_TYPES.has(typeOf(message));
+}
+
+export function isPrimaryMessage(message: unknown): message is PrimaryMessage {
+  return PRIMARY_TYPES.has(typeOf(message));
+}
