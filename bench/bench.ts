@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import type { Contestant } from './contestants';
+import { type CpuPlan, planCpus } from './cpus';
+import { type FieldOptions, type Standing, startStanding } from './field';
+import type { Figure, Figures } from './figures';
+import { type Generator, startGenerator } from './load/generator';
+import { saveTraffic, type Traffic } from './load/traffic';
+import type { Options } from './options';
+import type { Runtime } from './runtimes';
+import type { Stores } from './stores';
+
+/** What a question works with. */
+export interface Bench {
+  readonly options: Options;
+  readonly runtimes: readonly Runtime[];
+  readonly stores: Stores;
+  readonly figures: Figures;
+  /** Lets `work` use contestants that all stand at once; afterwards they are gone. */
+  withField(contestants: readonly Contestant[], options: FieldOptions, work: (field: readonly Standing[]) => Promise<void>): Promise<void>;
+  /** One closed-loop turn; answers per second. Throws unless at least 99 % of the answers have one of the given statuses. */
+  closed(standing: Standing, traffic: Traffic, options?: TurnOptions): Promise<number>;
+  /** One open-loop turn at `rate` requests/s. */
+  open(standing: Standing, traffic: Traffic, rate: number, options?: TurnOptions): ReturnType<Generator['open']>;
+  /** Warms everyone up, then takes turns, recording answers per second under `name`. */
+  compare(key: { question: string; name: string }, turns: readonly Turn[]): Promise<void>;
+  record(key: Omit<Figure, 'samples' | 'node' | 'contestant'>, standing: Standing, sample: number): void;
+  say(line: string): void;
+}
+
+export interface Turn {
+  readonly standing: Standing;
+  readonly traffic: Traffic;
+  readonly options?: TurnOptions;
+  /** Overrides the name of the figure. */
+  readonly name?: string;
+}
+
+export interface TurnOptions {
+  readonly statuses?: readonly number[];
+  readonly seconds?: number;
+  readonly connections?: number;
+  readonly requestsPerConnection?: number;
+}
+
+export interface Question {
+  readonly id: string;
+  readonly title: string;
+  /** Part of `--quick`. */
+  readonly quick: boolean;
+  ask(bench: Bench): Promise<void>;
+}
+
+export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores' | 'figures' | 'say'>): Bench {
+  const { options, runtimes, stores, figures, say } = parts;
+  const files = new Map<Traffic, string>();
+  let plan: CpuPlan = planCpus(1);
+  let generator: Generator | undefined;
+
+  function fileOf(traffic: Traffic): string {
+    let file = files.get(traffic);
+    if (file === undefined) {
+      file = join(stores.folder, `traffic-${files.size}.json`);
+      saveTraffic(file, traffic);
+      files.set(traffic, file);
+    }
+    return file;
+  }
+
+  function load(): Generator {
+    if (generator === undefined) throw new Error('no load outside withField');
+    return generator;
+  }
+
+  async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions): Promise<Standing[]> {
+    const field: Standing[] = [];
+    try {
+      for (const runtime of runtimes) {
+        for (const contestant of contestants) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
+      }
+      return field;
+    } catch (error) {
+      await Promise.all(field.map((standing) => standing.stop()));
+      throw error;
+    }
+  }
+
+  const bench: Bench = {
+    ...parts,
+    async withField(contestants, fieldOptions, work) {
+      plan = planCpus(fieldOptions.workers ?? 1);
+      generator = await startGenerator(plan.load);
+      const field = await standAll(contestants, fieldOptions);
+      try {
+        await work(field);
+      } finally {
+        await Promise.all(field.map((standing) => standing.stop()));
+        await generator.close();
+        generator = undefined;
+      }
+    },
+    async closed(standing, traffic, { statuses = [200], seconds = options.seconds, ...rest } = {}) {
+      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, seconds, ...rest };
+      const result = await load().closed(spec);
+      expectStatuses(standing, result, statuses);
+      return result.perSecond;
+    },
+    async open(standing, traffic, rate, { statuses = [200], seconds = options.seconds, ...rest } = {}) {
+      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, rate, seconds, ...rest };
+      const result = await load().open(spec);
+      expectStatuses(standing, result, statuses);
+      return result;
+    },
+    async compare({ question, name }, turns) {
+      for (const turn of turns) await bench.closed(turn.standing, turn.traffic, { ...turn.options, seconds: options.warmSeconds });
+      for (let round = 0; round < options.rounds; round += 1) {
+        for (const turn of turns) {
+          const perSecond = await bench.closed(turn.standing, turn.traffic, turn.options);
+          bench.record({ question, name: turn.name ?? name, unit: 'req/s' }, turn.standing, perSecond);
+        }
+      }
+    },
+    record(key, { contestant, runtime }, sample) {
+      figures.add({ ...key, contestant: contestant.id, node: runtime.major }, sample);
+      say(
+        `  ${key.question} · ${key.name} · Node ${runtime.major} · ${contestant.id}: ${sample.toFixed(sample < 100 ? 2 : 0)} ${key.unit}`,
+      );
+    },
+  };
+  return bench;
+}
+
+/** A fast wrong answer is no result. */
+function expectStatuses(
+  { contestant, runtime }: Standing,
+  result: { statuses: Readonly<Record<string, number>>; errors: number },
+  wanted: readonly number[],
+): void {
+  const entries = Object.entries(result.statuses);
+  const total = entries.reduce((sum, [, count]) => sum + count, 0);
+  const good = entries.reduce((sum, [status, count]) => (wanted.includes(Number(status)) ? sum + count : sum), 0);
+  if (total > 0 && good >= total * 0.99 && result.errors <= total * 0.01) return;
+  throw new Error(
+    `${contestant.id} on Node ${runtime.major} answered ${JSON.stringify(result.statuses)} with ${result.errors} errors; expected ${wanted.join(' or ')}`,
+  );
+}

@@ -1,0 +1,36 @@
+import bcrypt from 'bcrypt';
+import mongoose from 'mongoose';
+import type { Subject } from './contestants';
+import { BCRYPT_COST, type UserDocument } from './peers/settings';
+
+export const PASSWORD = 'correct horse battery staple';
+
+/** The n-th user of the data set: known without asking the database. User 0 is an administrator. */
+export const subject = (n: number): Subject => ({ id: (n + 1).toString(16).padStart(24, '0'), role: n === 0 ? 'admin' : 'user' });
+export const email = (n: number): string => `user${n}@bench.example`;
+
+const BATCH = 5000;
+
+/** Fills the `users` collection up to `count`, in the form that both the service and its peers read. */
+export async function seedUsers(uri: string, count: number): Promise<void> {
+  const connection = await mongoose.createConnection(uri, { dbName: databaseName(uri), autoIndex: false }).asPromise();
+  try {
+    const users = connection.collection<UserDocument & { sessionVersion: number }>('users');
+    const passwordHash = await bcrypt.hash(PASSWORD, BCRYPT_COST);
+    const first = await users.countDocuments({ email: /@bench\.example$/ });
+    for (let from = first; from < count; from += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => {
+        const n = from + i;
+        const at = new Date(Date.UTC(2026, 0, 1) + n * 1000);
+        const { id, role } = subject(n);
+        const base = { name: `User ${n}`, email: email(n), role, passwordHash, sessionVersion: 0, createdAt: at, updatedAt: at };
+        return { _id: new mongoose.Types.ObjectId(id), ...base };
+      });
+      await users.insertMany(batch, { ordered: false });
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+const databaseName = (uri: string) => new URL(uri.replace(/^mongodb(\+srv)?:\/\/[^/]+/, 'http://db')).pathname.slice(1) || 'test';

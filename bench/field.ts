@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Contestant, JWT_SECRET, type Target } from './contestants';
+import type { CpuPlan } from './cpus';
+import { freePort, type Program, type Running, rssMegabytes, start, tree, untilReady } from './processes';
+import type { Runtime } from './runtimes';
+import type { Stores } from './stores';
+
+/** A contestant that serves. */
+export interface Standing extends Target {
+  readonly url: string;
+  readonly startMs: number;
+  readonly logFile: string;
+  /** Resident memory of the fullest process that serves requests. */
+  workerMegabytes(): number;
+  stop(): Promise<void>;
+}
+
+export interface FieldOptions {
+  readonly workers?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+let started = 0;
+
+export async function startStanding(
+  stores: Stores,
+  plan: CpuPlan,
+  contestant: Contestant,
+  runtime: Runtime,
+  { workers = 1, env = {} }: FieldOptions = {},
+): Promise<Standing> {
+  const port = await freePort();
+  const settings = { port, mongodbUri: stores.mongodbUri, redisUrl: stores.redisUrl, jwtSecret: JWT_SECRET };
+  const launch = contestant.launch(settings, workers, env);
+  started += 1;
+  const program: Program = {
+    name: `${contestant.id} on Node ${runtime.major}`,
+    command: runtime.path,
+    ...launch,
+    cpus: plan.server,
+    logFile: join(stores.folder, `${contestant.id}-${runtime.major}-${started}.log`),
+  };
+  const running: Running = start(program);
+  const url = `http://127.0.0.1:${port}`;
+  const startMs = await untilReady(program, running, () => isReady(url + contestant.readyPath));
+  return {
+    contestant,
+    runtime,
+    url,
+    startMs,
+    logFile: program.logFile,
+    workerMegabytes: () =>
+      existsSync('/proc/self/status') ? Math.max(...tree(running.pid).slice(-workers).map(rssMegabytes)) : Number.NaN,
+    stop: () => running.stop(),
+  };
+}
+
+/** Any answer but 503 will do: the peers know no readiness, and the bare server knows no paths. */
+async function isReady(url: string): Promise<boolean> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
+  await response.arrayBuffer();
+  return response.status !== 503;
+}
