@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { config as readDotenv } from 'dotenv';
 import { auth } from './settings/auth';
 import { cache } from './settings/cache';
@@ -84,4 +86,28 @@ export function processRole(isClusterWorker: boolean): ProcessRole {
   const own = process.env[handedDown.workerId];
   const role = !isClusterWorker ? 'primary' : own === undefined ? 'pm2' : 'worker';
   return { role, workerId: Number(own ?? process.env['NODE_APP_INSTANCE'] ?? 0), engine: process.env[handedDown.engine] };
+}
+
+/** What the starters of the embedded database look up; these variables belong to the system and to mongodb-memory-server. */
+export interface ToolEnvironment {
+  readonly path: readonly string[];
+  readonly cacheDir: string;
+  readonly mongodBinary: string | undefined;
+  /** Folders in which mongodb-memory-server keeps the binaries that it downloaded. */
+  readonly mongodFolders: readonly string[];
+}
+
+export function toolEnvironment(packageName: string, environment: Environment = process.env): ToolEnvironment {
+  const set = (name: string) => environment[name] || undefined;
+  const downloads = [
+    set('MONGOMS_DOWNLOAD_DIR'),
+    join(homedir(), '.cache/mongodb-binaries'),
+    resolve('node_modules/.cache/mongodb-memory-server'),
+  ];
+  return {
+    path: (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== ''),
+    cacheDir: join(set('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), packageName),
+    mongodBinary: set('MONGOMS_SYSTEM_BINARY'),
+    mongodFolders: downloads.filter((folder) => folder !== undefined),
+  };
 }

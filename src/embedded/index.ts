@@ -1,0 +1,123 @@
+import { rmSync } from 'node:fs';
+import { toolEnvironment } from '../config';
+import type { Closable } from '../lifecycle';
+import type { Logger } from '../observability/logger';
+import { claimFile } from './claim';
+import { emptyRunFolder, type Layout, layoutOf, PACKAGE_NAME, prepareFolders } from './layout';
+import { type Mode, type Starter, type StarterContext, startersFor } from './starters';
+import { type HostCommand, type Supervised, superviseHost } from './supervisor';
+import { messageOf } from './system';
+
+export { embeddedUri } from './layout';
+
+export interface EmbeddedDatabase extends Closable {
+  readonly uri: string;
+  /** `mongodb-engine (npm)`, `mongod (/its/path)` or `mongodb-memory-server`. */
+  readonly engine: string;
+  state(): 'up' | 'restarting' | 'failed';
+  /** Process that holds the database now; undefined while there is none. */
+  pid(): number | undefined;
+}
+
+export interface EmbeddedOptions {
+  readonly mode: Mode;
+  readonly dataDir: string;
+  readonly log: Logger;
+  /** How long one way of starting may take once what it needs is at hand. */
+  readonly startTimeoutMs?: number;
+  /** Gets lines for a person who waits; by default they are logged. */
+  readonly progress?: (line: string) => void;
+}
+
+export class DataFolderInUseError extends Error {
+  override readonly name = 'DataFolderInUseError';
+  constructor(dataDir: string, holder: string) {
+    super(`The data folder ${dataDir} is in use by ${holder}. Stop that one, give this one another DATA_DIR, or set MONGODB_URI for both.`);
+  }
+}
+
+export class NoDatabaseError extends Error {
+  override readonly name = 'NoDatabaseError';
+  constructor(reasons: readonly string[]) {
+    super(
+      [
+        'No embedded database could be started:',
+        ...reasons.map((reason) => `  - ${reason}`),
+        'What can be done, any one of:',
+        '  - set MONGODB_URI to a MongoDB that runs elsewhere',
+        '  - set MONGOMS_SYSTEM_BINARY to the path of a mongod, or put one on the PATH',
+        '  - set MONGOMS_DOWNLOAD_MIRROR to a mirror of fastdl.mongodb.org that is reachable from here',
+      ].join('\n'),
+    );
+  }
+}
+
+/**
+ * Starts the database of development and tests and keeps it running until `close()`. Its URI follows from the data
+ * folder alone (`embeddedUri`) and stays the same over restarts. Never for production.
+ */
+export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+  const { dataDir, log, startTimeoutMs = 20_000, progress = (line) => log.info(line) } = options;
+  const layout = layoutOf(dataDir);
+  prepareFolders(layout);
+  const claim = claimFile(layout.ownerFile);
+  if (!claim.held) {
+    throw new DataFolderInUseError(layout.dataDir, claim.pid === undefined ? 'another process' : `process ${claim.pid}`);
+  }
+  const release = () => {
+    emptyRunFolder(layout);
+    claim.release();
+    if (!layout.runDir.startsWith(layout.dataDir)) rmSync(layout.runDir, { recursive: true, force: true });
+  };
+  try {
+    emptyRunFolder(layout);
+    const context: StarterContext = { layout, environment: toolEnvironment(PACKAGE_NAME), progress };
+    const { supervised, engine } = await startFirst(startersFor(options.mode, context), { layout, log, startTimeoutMs });
+    log.info({ engine, dataDir: layout.dataDir }, `Embedded database for development: ${engine}, data in ${layout.dataDir}`);
+    return {
+      uri: layout.uri,
+      engine,
+      state: supervised.state,
+      pid: supervised.pid,
+      async close() {
+        await supervised.close();
+        release();
+      },
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+interface StartContext {
+  readonly layout: Layout;
+  readonly log: Logger;
+  readonly startTimeoutMs: number;
+}
+
+async function startFirst(starters: readonly Starter[], context: StartContext): Promise<{ supervised: Supervised; engine: string }> {
+  const reasons: string[] = [];
+  for (const starter of starters) {
+    try {
+      const prepared = await starter.prepare();
+      if (prepared !== undefined) return { supervised: await start(prepared.command, context), engine: prepared.engine };
+      reasons.push(`${starter.name}: there is none`);
+    } catch (error) {
+      if (error instanceof DataFolderInUseError) throw error;
+      context.log.debug({ err: error }, `${starter.name} cannot be used`);
+      reasons.push(`${starter.name}: ${messageOf(error)}`);
+    }
+  }
+  throw new NoDatabaseError(reasons);
+}
+
+async function start(command: HostCommand, context: StartContext): Promise<Supervised> {
+  const { layout, log, startTimeoutMs } = context;
+  try {
+    return await superviseHost({ command, tempDir: layout.runDir, startTimeoutMs, log });
+  } catch (error) {
+    if (/DBPathInUse|Unable to lock/.test(messageOf(error))) throw new DataFolderInUseError(layout.dataDir, 'another process');
+    throw error;
+  }
+}
