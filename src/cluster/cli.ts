@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   const config = loadConfig();
   const request = { command, ...(count === undefined ? {} : { count }) } as ControlRequest;
   try {
-    const answer = await askControl(openRuntimeDir(config.cluster, config.server.port), request);
+    const answer = await askControl(openRuntimeDir(config), request);
     (answer.ok ? process.stdout : process.stderr).write(`${show(answer)}\n`);
     return answer.ok ? exitCodes.ok : exitCodes.forced;
   } catch (error) {

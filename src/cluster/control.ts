@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Closable } from '../lifecycle';
-import type { Fleet } from './primary';
+import type { Fleet } from './fleet';
 
 /** The primary's control socket: one JSON line in, one JSON line out. Only this user can reach it (runtime-dir.ts). */
 export interface ControlRequest {
@@ -74,6 +74,8 @@ export async function startControl(runtimeDir: string, fleet: Fleet): Promise<Cl
       );
     });
   });
+  // Another primary with the same address (in another network namespace, say) keeps its socket.
+  if (await isAnswered(path)) throw new Error(`${path} belongs to another primary: give each its RUNTIME_DIR`);
   rmSync(path, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -89,6 +91,18 @@ export async function startControl(runtimeDir: string, fleet: Fleet): Promise<Cl
   };
 }
 
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const settle = (answered: boolean) => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('error', () => settle(false));
+  });
+}
+
 /** The caller's side. A reload answers when it is over, hence the long limit. */
 export function askControl(runtimeDir: string, request: ControlRequest, timeoutMs = 600_000): Promise<ControlAnswer> {
   return new Promise((resolve, reject) => {
@@ -100,6 +114,8 @@ export function askControl(runtimeDir: string, request: ControlRequest, timeoutM
       text += part;
     });
     socket.once('error', reject);
-    socket.once('end', () => (text === '' ? reject(new Error('the primary ended before it answered')) : resolve(JSON.parse(text) as ControlAnswer)));
+    socket.once('end', () =>
+      text === '' ? reject(new Error('the primary ended before it answered')) : resolve(JSON.parse(text) as ControlAnswer),
+    );
   });
 }

@@ -1,12 +1,16 @@
 import cluster from 'node:cluster';
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import type { Registry } from 'prom-client';
 import type { Config, ProcessRole } from '../config';
 import type { ApiServer } from '../http/server';
-import { withTimeout } from '../lifecycle';
+import { type Closable, withTimeout } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import { exitCodes } from './exit-codes';
 import { isPrimaryMessage, type PrimaryMessage, type WorkerMessage } from './messages';
+import { liveWorkers, offerMetrics } from './metrics-exchange';
+import { startOps } from './ops';
+import { openRuntimeDir } from './runtime-dir';
 
 /** A worker's tie to whatever runs it: our primary, PM2 in cluster mode, or nobody. It behaves the same under each. */
 export interface Member {
@@ -22,6 +26,8 @@ export interface Member {
   onDrain(callback: () => Promise<{ readonly clean: boolean }>): void;
   /** Workers that are ready, this one included. */
   workers(): number;
+  /** Adds this worker's numbers to the sum on the ops port (which PM2's workers serve themselves). Close it last. */
+  exposeMetrics(registry: Registry): Promise<Closable>;
   /** Start-up failed, or something broke that the process cannot outlive: drains, then ends with `code`. */
   fail(error: unknown, code?: number): void;
   /** Resolves with the exit code when the drain is over. */
@@ -34,6 +40,8 @@ export interface MemberOptions {
   readonly log: Logger;
 }
 
+/** The histogram counts its own sampling interval as delay. */
+const LOOP_RESOLUTION_MS = 20;
 const MEBIBYTE = 1024 * 1024;
 
 export function createMember({ config, role, log }: MemberOptions): Member {
@@ -41,6 +49,7 @@ export function createMember({ config, role, log }: MemberOptions): Member {
   const managed = role.role === 'worker';
   let api: ApiServer | undefined;
   let ready = 1;
+  let runtimeDir: string | undefined;
   let drainCallback: (() => Promise<{ readonly clean: boolean }>) | undefined;
   let draining = false;
   let finish: (code: number) => void = () => {};
@@ -124,7 +133,19 @@ export function createMember({ config, role, log }: MemberOptions): Member {
     onDrain(callback) {
       drainCallback = callback;
     },
-    workers: () => ready,
+    workers: () => (managed || runtimeDir === undefined ? ready : liveWorkers(runtimeDir).length),
+    async exposeMetrics(registry) {
+      runtimeDir = openRuntimeDir(config);
+      const offer = await offerMetrics(runtimeDir, role.workerId, registry);
+      if (managed || server.opsPort === 0) return offer;
+      const ops = await startOps({ host: server.opsHost, port: server.opsPort, runtimeDir });
+      return {
+        async close() {
+          await ops.close();
+          await offer.close();
+        },
+      };
+    },
     fail(error, code = exitCodes.software) {
       log.fatal({ err: error }, draining ? 'an error during the drain' : 'this worker has to end');
       leaveByItself('an error', code);
@@ -147,7 +168,7 @@ function listenToSignals(callback: (signal: NodeJS.Signals) => void): void {
 }
 
 function startHeartbeat(everyMs: number, connections: () => number, tell: (message: WorkerMessage) => void): { close(): void } {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   delay.enable();
   let before = performance.eventLoopUtilization();
   const timer = setInterval(() => {
@@ -155,7 +176,7 @@ function startHeartbeat(everyMs: number, connections: () => number, tell: (messa
     const { heapUsed, rss } = process.memoryUsage();
     tell({
       type: 'beat',
-      delayP99Ms: delay.percentile(99) / 1e6,
+      delayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS),
       utilisation: performance.eventLoopUtilization(after, before).utilization,
       heapUsedMb: heapUsed / MEBIBYTE,
       rssMb: rss / MEBIBYTE,

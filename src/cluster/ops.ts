@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Closable } from '../lifecycle';
-import { createCollector } from './metrics-exchange';
+import { createCollector } from './metrics-collector';
 
 export interface OpsOptions {
   readonly host: string;

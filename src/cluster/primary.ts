@@ -1,16 +1,16 @@
-import cluster from 'node:cluster';
 import { constants } from 'node:os';
-import { type Config, childEnvironment, handedDown } from '../config';
+import type { Config } from '../config';
 import { type Closable, createLifecycle, type Lifecycle } from '../lifecycle';
 import type { Logger } from '../observability/logger';
-import { workerCount } from './cores';
-import { createDistributor, type Distributor, probeAddress } from './distributor';
+import { startControl } from './control';
+import { probeAddress } from './distributor';
 import { exitCodes } from './exit-codes';
-import { forkWorker, type WorkerHandle } from './handle';
-import { createRestarts, type Restarts } from './restarts';
+import { createFleet, type Fleet, type Handed } from './fleet';
+import { startOps } from './ops';
+import { createPrimaryMetrics } from './primary-metrics';
+import { openRuntimeDir, openWorkersDir } from './runtime-dir';
 import { listenToSignals } from './signals';
 import { createStop } from './stop';
-import { createSupervisor, type Supervisor } from './supervisor';
 
 /** The database that the primary runs for its workers; `engine` is what /health calls it. */
 export interface OwnDatabase extends Closable {
@@ -31,18 +31,6 @@ export interface PrimaryOptions {
   readonly hasTerminal?: boolean;
 }
 
-/** What the parts of a running primary are. */
-export interface Fleet {
-  readonly supervisor: Supervisor;
-  readonly distributor: Distributor;
-  readonly restarts: Restarts;
-}
-
-interface HandedDatabase {
-  uri: string | undefined;
-  engine: string | undefined;
-}
-
 /** Connections that were accepted get this long to reach a worker when the service stops. */
 const HAND_OVER_MS = 1000;
 
@@ -51,8 +39,8 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
   const { config, log } = options;
   const stop = createStop();
   const owned = createLifecycle({ deadlineMs: config.server.shutdownDeadlineMs, log });
-  const database: HandedDatabase = { uri: config.database.uri, engine: undefined };
-  const fleet = assemble(options, database);
+  const handed: Handed = { uri: config.database.uri, engine: undefined, runtimeDir: undefined };
+  const fleet = createFleet(config, log, handed, options.workerEntry);
   const { supervisor } = fleet;
   const signals = listenToSignals(
     {
@@ -67,7 +55,7 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
     { hasTerminal: options.hasTerminal ?? false, log },
   );
   try {
-    const failed = await Promise.race([start(options, fleet, database, owned), stop.requested]);
+    const failed = await Promise.race([start(options, fleet, handed, owned), stop.requested]);
     if (failed !== undefined) return failed;
     await stop.requested;
     return await Promise.race([shutDown(config, fleet, log), stop.killed]);
@@ -78,68 +66,8 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
   }
 }
 
-function assemble({ config, log, workerEntry }: PrimaryOptions, database: HandedDatabase): Fleet {
-  const now = () => performance.now();
-  const { server, cluster: bounds } = config;
-  const distributor = createDistributor({
-    host: server.host,
-    port: server.port,
-    waitMs: bounds.acceptWaitMs,
-    queueMax: bounds.acceptQueueMax,
-    log,
-    now,
-  });
-  const restarts = createRestarts({
-    baseMs: bounds.restartBaseMs,
-    maxMs: bounds.restartMaxMs,
-    stableMs: bounds.stableMs,
-    crashBudget: bounds.crashBudget,
-    now,
-  });
-  cluster.setupPrimary({
-    ...(workerEntry === undefined ? {} : { exec: workerEntry }),
-    execArgv: [...process.execArgv, `--max-old-space-size=${Math.ceil(bounds.heapLimitMb * 1.5)}`],
-  });
-  let lastId = 0;
-  const tellReady = () => {
-    for (const worker of supervisor.workers()) worker.send({ type: 'workers', ready: supervisor.readyCount() });
-  };
-  const supervisor: Supervisor = createSupervisor({
-    wanted: workerCount(server.workers),
-    fork: (onMessage) => {
-      const id = ++lastId;
-      return forkWorker({ id, environment: workerEnvironment(id, database), now, onMessage });
-    },
-    restarts,
-    limits: bounds,
-    drainDeadlineMs: server.shutdownDeadlineMs,
-    log,
-    now,
-    onReady(worker) {
-      distributor.add(worker);
-      tellReady();
-    },
-    onLeaving(worker, gone) {
-      distributor.remove(worker, gone);
-      tellReady();
-    },
-    onMessage(worker: WorkerHandle, message) {
-      if (message.type === 'took') distributor.took(worker, message.seq, message.taken, message.connections);
-      else if (message.type === 'beat') distributor.heard(worker, message.connections);
-    },
-  });
-  return { supervisor, distributor, restarts };
-}
-
-function workerEnvironment(id: number, { uri, engine }: HandedDatabase): NodeJS.ProcessEnv {
-  return childEnvironment({
-    [handedDown.workerId]: String(id),
-    ...(engine === undefined ? {} : { [handedDown.engine]: engine, MONGODB_URI: uri }),
-  });
-}
-
 /** Everything until the service serves. Resolves with an exit code where it cannot. */
-async function start(options: PrimaryOptions, fleet: Fleet, database: HandedDatabase, owned: Lifecycle): Promise<number | undefined> {
+async function start(options: PrimaryOptions, fleet: Fleet, handed: Handed, owned: Lifecycle): Promise<number | undefined> {
   const { config, log } = options;
   const { host, port } = config.server;
   const startedMs = performance.now();
@@ -151,15 +79,17 @@ async function start(options: PrimaryOptions, fleet: Fleet, database: HandedData
     return exitCodes.address;
   }
   try {
-    if (database.uri === undefined) {
-      const own = owned.own('database', await options.startDatabase());
-      Object.assign(database, { uri: own.uri, engine: own.engine });
+    if (handed.uri === undefined) {
+      const { uri, engine } = owned.own('database', await options.startDatabase());
+      Object.assign(handed, { uri, engine });
     }
-    await options.prepareDatabase(database.uri ?? '');
+    await options.prepareDatabase(handed.uri ?? '');
   } catch (error) {
     log.fatal({ err: error }, 'the database cannot be used');
     return exitCodes.unavailable;
   }
+  const runtimeDir = openRuntimeDir(config);
+  handed.runtimeDir = owned.own('runtime folder', openWorkersDir(runtimeDir)).path;
   const failed = await fleet.supervisor.start();
   if (failed !== undefined) return failed;
   const address = await owned.own('listener', fleet.distributor).listen();
@@ -169,7 +99,31 @@ async function start(options: PrimaryOptions, fleet: Fleet, database: HandedData
   );
   // A supervisor above us (PM2 in fork mode, a test) may wait for this.
   process.send?.('ready');
+  await startSideServices(options, fleet, runtimeDir, handed.runtimeDir, owned);
   return undefined;
+}
+
+/** Metrics and control: the service serves without them, so their failure is said and survived. */
+async function startSideServices(
+  { config, log }: PrimaryOptions,
+  fleet: Fleet,
+  runtimeDir: string,
+  workersDir: string,
+  owned: Lifecycle,
+): Promise<void> {
+  const { opsHost, opsPort } = config.server;
+  try {
+    owned.own('control socket', await startControl(runtimeDir, fleet));
+  } catch (error) {
+    log.error({ err: error }, 'no control socket');
+  }
+  if (opsPort === 0) return;
+  try {
+    const ops = await startOps({ host: opsHost, port: opsPort, runtimeDir: workersDir, own: createPrimaryMetrics(fleet) });
+    owned.own('ops port', ops);
+  } catch (error) {
+    log.error({ err: error, opsHost, opsPort }, 'no ops port: /metrics is not served');
+  }
 }
 
 /** Readiness first, then the listener, then the workers. */

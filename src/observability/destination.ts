@@ -86,11 +86,13 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
     }
   }
 
+  process.once('exit', flush);
   return {
     write,
     flushSync: flush,
     dropped: () => dropped,
     close() {
+      process.removeListener('exit', flush);
       flush();
       clearTimeout(timer);
       isOver = true;
