@@ -106,8 +106,8 @@ export function createMember({ config, role, log }: MemberOptions): Member {
     else if (message === 'shutdown') leaveByItself('PM2 asked for it');
   });
   if (managed) {
-    process.once('disconnect', () => {
-      // Node would end the process here and now; what is in flight can still be finished.
+    // Emitted just before Node would end the process here and now; what is in flight can still be finished.
+    cluster.worker?.once('disconnect', () => {
       if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
       void drain('the primary is gone', 0);
     });
