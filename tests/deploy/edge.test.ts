@@ -1,0 +1,230 @@
+import { runLoad, startLoad } from '../../faults/load';
+import { isGood, summarise } from '../../faults/summary';
+import { type Answer, answers, type Backend, startBackend } from '../support/backend';
+import { type Balancer, type BalancerOptions, startHaproxy, startNginx } from '../support/balancers';
+import { raw } from '../support/raw-http';
+import { describeWith } from '../support/tools';
+import { until } from '../support/until';
+
+/** What holds for either balancer. Each test has two hosts of its own choosing behind it. */
+const balancers = [
+  { tool: 'nginx', start: startNginx },
+  { tool: 'haproxy', start: startHaproxy },
+];
+
+const WRITES = ['POST', 'PUT', 'PATCH', 'DELETE'];
+
+for (const { tool, start } of balancers) {
+  describeWith([tool], `${tool} in front of two hosts`, () => {
+    let hosts: [Backend, Backend];
+    let edge: Balancer;
+    let opened: Balancer | undefined;
+    const begin = async (options: Partial<BalancerOptions> = {}) => {
+      edge = await start({ hosts: hosts.map((host) => host.host), ...options });
+      opened = edge;
+    };
+    const answer = (first: Answer, second: Answer) => {
+      hosts[0].answer = first;
+      hosts[1].answer = second;
+    };
+    const seen = (method: string) => hosts.flatMap((host) => host.seen).filter((one) => one.method === method);
+
+    beforeEach(async () => {
+      hosts = [await startBackend(), await startBackend()];
+    });
+    afterEach(async () => {
+      await opened?.close();
+      opened = undefined;
+      await Promise.all(hosts.map((host) => host.down()));
+    });
+
+    test('a read that a dying host did not answer is answered by the other', async () => {
+      await begin();
+      answer(answers.cut, answers.json({ from: 'second' }));
+      for (let n = 0; n < 6; n += 1) expect((await raw(`${edge.url}/api/users/me`)).status).toBe(200);
+      expect(hosts[0].seen.length).toBeGreaterThan(0);
+    });
+
+    test.each(WRITES)('%s is never sent again once a host has it, and the client hears of it', async (method) => {
+      await begin();
+      answer(answers.cut, answers.cut);
+      for (let n = 1; n <= 4; n += 1) {
+        expect((await raw(`${edge.url}/api/users`, { method, body: '{"a":1}' })).status).toBe(502);
+        expect(seen(method)).toHaveLength(n);
+      }
+    });
+
+    test.each(WRITES)('%s goes to the other host when the first takes no connection', async (method) => {
+      await begin();
+      await hosts[0].down();
+      for (let n = 1; n <= 4; n += 1) {
+        expect((await raw(`${edge.url}/api/users`, { method, body: `{"n":${n}}` })).status).toBe(200);
+      }
+      expect(hosts[1].seen.map((one) => one.body)).toEqual(['{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}']);
+    });
+
+    test('a host that sheds is not taken out, and a 503 of all hosts reaches the client as the service said it', async () => {
+      await begin();
+      answer(answers.status(503, { 'retry-after': '7' }), answers.json({ ok: true }));
+      for (let n = 0; n < 10; n += 1) expect((await raw(`${edge.url}/api/users`)).status).toBe(200);
+      answer(answers.status(503, { 'retry-after': '7' }), answers.status(503, { 'retry-after': '7' }));
+      for (let n = 0; n < 10; n += 1) {
+        const shed = await raw(`${edge.url}/api/users`);
+        expect([shed.status, shed.headers['retry-after'], shed.body]).toEqual([503, '7', '{"status":503}']);
+      }
+      answer(answers.json({ ok: true }), answers.json({ ok: true }));
+      expect((await raw(`${edge.url}/api/users`)).status).toBe(200);
+    });
+
+    test('with no host left: 503, problem+json and Retry-After, and the first host back is used', async () => {
+      await begin();
+      await Promise.all(hosts.map((host) => host.down()));
+      for (const method of ['GET', 'POST']) {
+        const refused = await raw(`${edge.url}/api/users`, { method });
+        expect([method, refused.status, refused.headers['content-type']]).toEqual([
+          method,
+          method === 'GET' || tool === 'haproxy' ? 503 : refused.status,
+          'application/problem+json',
+        ]);
+        expect(JSON.parse(refused.body)).toMatchObject({ status: refused.status, code: expect.any(String) });
+      }
+      await hosts[1].up();
+      await until('the host is used again', async () => (await raw(`${edge.url}/`)).status === 200, 8000);
+    });
+
+    test('no forged address, scheme or forwarding header passes', async () => {
+      await begin();
+      const forged = {
+        'x-forwarded-for': '203.0.113.9, 10.0.0.1',
+        forwarded: 'for=203.0.113.9',
+        'x-real-ip': '203.0.113.9',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-host': 'evil.example',
+        'x-forwarded-port': '1',
+        proxy: 'http://evil.example',
+      };
+      for (const method of ['GET', 'POST']) await raw(`${edge.url}/`, { method, headers: forged });
+      const headers = [...hosts[0].seen, ...hosts[1].seen].map((one) => one.headers);
+      expect(headers).toHaveLength(2);
+      for (const one of headers) {
+        expect(one).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http' });
+        expect(one['x-forwarded-host']).toBe(new URL(edge.url).host);
+        expect([one['forwarded'], one['x-real-ip'], one['x-forwarded-port'], one['proxy']]).toEqual([
+          undefined,
+          undefined,
+          undefined,
+          undefined,
+        ]);
+      }
+    });
+
+    test('a harmless request id is kept, any other replaced, and the access log names it', async () => {
+      await begin();
+      const ids = ['a-good-id.42', 'short', 'with space in it', `x${'y'.repeat(64)}`, 'quote"in-it-12', undefined];
+      for (const id of ids) await raw(`${edge.url}/`, id === undefined ? {} : { headers: { 'x-request-id': id } });
+      const got = hosts.flatMap((host) => host.seen).map((one) => String(one.headers['x-request-id']));
+      expect(got).toHaveLength(ids.length);
+      expect(got.filter((id) => ids.includes(id))).toEqual(['a-good-id.42']);
+      expect(new Set(got).size).toBe(got.length);
+      for (const id of got) expect(id).toMatch(/^[A-Za-z0-9._-]{8,64}$/);
+      await until('the access log has the ids', () => got.every((id) => edge.log().some((line) => line['request_id'] === id)));
+    });
+
+    test('the access log has method, path, status, client and upstream, and no query string', async () => {
+      await begin();
+      await raw(`${edge.url}/api/users?email=someone@example.com`);
+      await until('a line', () => edge.log().length > 0);
+      expect(edge.log()[0]).toMatchObject({ method: 'GET', path: '/api/users', status: 200, client: '127.0.0.1' });
+      expect(JSON.stringify(edge.log())).not.toContain('someone');
+    });
+
+    test('the strong ETag of a user passes as it is, for If-Match needs it', async () => {
+      await begin();
+      answer(answers.json({ id: 1 }, { etag: '"v1"' }), answers.json({ id: 1 }, { etag: '"v1"' }));
+      const one = await raw(`${edge.url}/api/users/1`, { headers: { 'accept-encoding': 'gzip' } });
+      expect([one.headers['etag'], one.headers['content-encoding']]).toEqual(['"v1"', undefined]);
+    });
+
+    test.each(['/metrics', '/metrics/', '/Metrics', '/%6detrics', '/metrics?x=1', '/a/../metrics', '//metrics'])(
+      '%s never reaches the service',
+      async (path) => {
+        await begin();
+        const answered = await raw(edge.url, { path });
+        expect([answered.status, hosts[0].seen.length + hosts[1].seen.length]).toEqual([404, 0]);
+      },
+    );
+
+    test('a host that comes and goes costs no read, and no write but those it had in hand', async () => {
+      await begin();
+      const slow: Answer = (_, response) => void setTimeout(() => response.end('{}'), 3);
+      answer(slow, slow);
+      const request = (n: number) => ({ method: n % 4 === 0 ? 'POST' : 'GET', path: `/api/users?n=${n}`, body: '{}' });
+      const load = startLoad({ targets: [edge.url], ratePerSecond: 250, request });
+      for (let turn = 0; turn < 3; turn += 1) {
+        const from = load.records.length;
+        await until('some load', () => load.records.length > from + 60);
+        await hosts[0].down();
+        await until('some load', () => load.records.length > from + 160);
+        await hosts[0].up();
+      }
+      const records = await load.stop();
+      expect(summarise(records, (record) => record.method === 'GET')).toMatchObject({ failed: 0 });
+      // Each of the three cuts can hit at most what was in flight at that moment: 3 ms of 62 writes a second.
+      expect(records.filter((record) => record.method === 'POST' && !isGood(record)).length).toBeLessThanOrEqual(3);
+      const bodies = hosts.flatMap((host) => host.seen).filter((one) => one.method === 'POST');
+      expect(new Set(bodies.map((one) => one.url)).size).toBe(bodies.length);
+    });
+  });
+}
+
+describeWith(['haproxy'], 'haproxy checks its hosts', () => {
+  test('a host that drains gets no new request, and nothing fails meanwhile', async () => {
+    const hosts = [await startBackend(), await startBackend()] as const;
+    const edge = await startHaproxy({ hosts: hosts.map((host) => host.host) });
+    try {
+      const load = startLoad({ targets: [edge.url], ratePerSecond: 200, request: (n) => ({ method: n % 2 ? 'POST' : 'GET', path: '/' }) });
+      await until('both are used', () => hosts.every((host) => host.seen.length > 20));
+      hosts[0].ready = false;
+      let last = -1;
+      await until(
+        'the draining host is left alone',
+        () => {
+          const quiet = hosts[0].seen.length === last;
+          last = hosts[0].seen.length;
+          return quiet;
+        },
+        5000,
+        200,
+      );
+      // In-flight work is done and nobody comes any more: now the host may go.
+      await hosts[0].down();
+      const from = load.records.length;
+      await until('some load without it', () => load.records.length > from + 100);
+      hosts[0].ready = true;
+      await hosts[0].up();
+      const before = hosts[0].seen.length;
+      await until('it is back', () => hosts[0].seen.length > before + 10);
+      expect(summarise(await load.stop())).toMatchObject({ failed: 0 });
+    } finally {
+      await edge.close();
+      await Promise.all(hosts.map((host) => host.down()));
+    }
+  });
+});
+
+describeWith(['nginx'], 'what the checks above can see', () => {
+  test('with non_idempotent in the configuration a write is sent twice', async () => {
+    const hosts = [await startBackend(answers.cut), await startBackend(answers.cut)] as const;
+    const edge = await startNginx({
+      hosts: hosts.map((host) => host.host),
+      edit: (text) => text.replaceAll('proxy_next_upstream off;', 'proxy_next_upstream error timeout non_idempotent;'),
+    });
+    try {
+      await runLoad({ targets: [edge.url], ratePerSecond: 1, request: () => ({ method: 'POST', path: '/', body: '{}' }) }, 50);
+      expect(hosts[0].seen.length + hosts[1].seen.length).toBe(2);
+    } finally {
+      await edge.close();
+      await Promise.all(hosts.map((host) => host.down()));
+    }
+  });
+});
