@@ -18,7 +18,7 @@ export type HostTask = { readonly directory: string; readonly socketPath: string
 
 export type HostMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
 
-const CLOSE_LIMIT_MS = 5000;
+const CLOSE_LIMIT_MS = 3000;
 
 async function startEngine(task: HostTask): Promise<Closable> {
   const load = createRequire(__filename);

@@ -89,7 +89,7 @@ export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<E
   }
 }
 
-const ORPHAN_WAIT_MS = 7000;
+const ORPHAN_WAIT_MS = 4000;
 
 interface StartContext {
   readonly layout: Layout;

@@ -28,7 +28,7 @@ export interface SupervisorOptions {
 const RESTARTS_PER_WINDOW = 10;
 const WINDOW_MS = 60_000;
 const BACKOFF = { baseMs: 50, maxMs: 5000 } as const;
-const CLOSE_TIMEOUT_MS = 6000;
+const CLOSE_TIMEOUT_MS = 4000;
 const KEPT_OUTPUT_CHARACTERS = 2000;
 
 interface Host {
