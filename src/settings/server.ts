@@ -87,5 +87,11 @@ export const server = {
     'info',
     'Lowest level that is logged.',
   ),
+  assetBaseUrl: setting(
+    'ASSET_BASE_URL',
+    z.string(),
+    '',
+    "Base URL of a CDN that serves this service's static assets; empty serves them here.",
+  ),
   accessLog: setting('ACCESS_LOG', flag(), 'true', 'One log line per request.'),
 } as const;

@@ -1,0 +1,48 @@
+import type { Request, RequestHandler, Response } from 'express';
+import { Counter, Histogram } from 'prom-client';
+import type { Logger } from '../observability/logger';
+import type { Metrics } from '../observability/metrics';
+
+/** One log line and one observation per request, when its answer is out or its connection gone. */
+export function accessRecorder(options: { log: Logger; metrics: Metrics; accessLog: boolean }): RequestHandler {
+  const { log, metrics, accessLog } = options;
+  const duration = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the first byte of a request to the last of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [metrics],
+  });
+  const aborted = new Counter({
+    name: 'http_requests_aborted_total',
+    help: 'Requests whose client went away before the answer was out.',
+    registers: [metrics],
+  });
+
+  function record(req: Request, res: Response): void {
+    const ms = performance.now() - req.startedAt;
+    const route = req.routePattern ?? 'none';
+    if (!res.writableFinished) aborted.inc();
+    duration.observe({ method: req.method, route, status: res.statusCode }, ms / 1000);
+    if (!accessLog) return;
+    log.info(
+      {
+        request_id: req.id,
+        method: req.method,
+        route,
+        status: res.statusCode,
+        duration_ms: Math.round(ms * 1000) / 1000,
+        client: req.ip,
+        ...(req.principal === undefined ? {} : { user_id: req.principal.userId }),
+        ...(req.traceId === undefined ? {} : { trace_id: req.traceId }),
+        ...(res.writableFinished ? {} : { aborted: true }),
+      },
+      'request',
+    );
+  }
+
+  return (req, res, next) => {
+    res.once('close', () => record(req, res));
+    next();
+  };
+}

@@ -1,0 +1,59 @@
+import compression from 'compression';
+import cors from 'cors';
+import express, { type Express, type RequestHandler } from 'express';
+import type { Config } from '../config';
+import type { Logger } from '../observability/logger';
+import type { Metrics } from '../observability/metrics';
+import { accessRecorder } from './access';
+import { requestContext } from './context';
+import { docsPage } from './docs-page';
+import type { Route } from './endpoint';
+import { type HealthSources, mountHealth } from './health';
+import { mountRoutes } from './mount';
+import { createOpenApi } from './openapi';
+import { notFoundHandler, problemHandler } from './problem';
+import { securityHeaders } from './security-headers';
+
+export interface AppDependencies {
+  readonly settings: Config['server'];
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: HealthSources;
+  /** The general limit; routes with a stricter one bring it themselves. */
+  readonly limiter: RequestHandler;
+  readonly authenticate: RequestHandler;
+  readonly routes: readonly Route[];
+}
+
+/** The way of a request, top to bottom. */
+export function createApp({ settings, log, metrics, health, limiter, authenticate, routes }: AppDependencies): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('trust proxy', settings.trustProxy).set('query parser', 'simple');
+
+  app.use(requestContext());
+  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
+  app.use(securityHeaders());
+  mountHealth(app, health);
+  if (settings.corsOrigins.length > 0) app.use(corsFor(settings.corsOrigins));
+  app.use(limiter);
+
+  const openApi = createOpenApi(routes, { serverUrl: settings.publicUrl });
+  app.use(['/docs', '/openapi.json', '/api/users'], compression({ threshold: 1024 }));
+  app.use(docsPage(openApi, { assetBaseUrl: settings.assetBaseUrl }));
+  mountRoutes(app, routes, { authenticate, bodyLimitBytes: settings.bodyLimitBytes });
+
+  app.use(notFoundHandler());
+  app.use(problemHandler(log));
+  return app;
+}
+
+/** What a browser of another origin may see; credentials are bearer tokens, so cookies stay out of it. */
+function corsFor(origins: readonly string[]): RequestHandler {
+  return cors({
+    origin: origins.includes('*') ? '*' : [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'If-Match', 'If-None-Match', 'Idempotency-Key', 'X-Request-Id', 'traceparent'],
+    exposedHeaders: ['ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+    maxAge: 600,
+  });
+}

@@ -1,0 +1,28 @@
+import type { Request } from 'express';
+import { problems } from '../errors';
+import type { Reply } from './endpoint';
+
+const REV_TAG = /^"r(\d{1,15})"$/;
+
+/** If-Match (RFC 9110 §13.1.1) as the revisions it allows; undefined where any will do. A tag that is not ours matches nothing. */
+export function ifMatchRevs(req: Request): readonly number[] | undefined {
+  const header = req.headers['if-match'];
+  if (header === undefined || header.trim() === '*') return undefined;
+  const tags = header.split(',').map((tag) => tag.trim());
+  if (tags.length > 20) throw problems.malformed('invalid_if_match', 'If-Match holds too many entity tags.');
+  return tags.map((tag) => Number(REV_TAG.exec(tag)?.[1] ?? -1));
+}
+
+/** Whether If-None-Match (RFC 9110 §13.1.2, weak comparison) names this tag. */
+export function notModified(req: Request, etag: string): boolean {
+  const header = req.headers['if-none-match'];
+  if (header === undefined) return false;
+  if (header === etag || header === '*') return true;
+  return header.includes(',') || header.startsWith('W/') ? header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) : false;
+}
+
+/** 304 without a body, or 200 with the bytes as the cache holds them. */
+export function conditionalReply(req: Request, { etag, body }: { etag: string; body: Buffer }): Reply {
+  const headers = { ETag: etag, 'Cache-Control': 'private, no-cache' };
+  return notModified(req, etag) ? { status: 304, headers } : { status: 200, headers, body };
+}

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import type { RequestHandler } from 'express';
+
+/** Who sends the request, as authentication found it. `subject` is what the feature that authenticates keeps with it. */
+export interface Principal {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly role: 'user' | 'admin';
+}
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Sent back as X-Request-Id and as `instance` of a problem. */
+      id: string;
+      /** Monotonic, in ms. */
+      startedAt: number;
+      /** W3C trace id, when the caller sent a valid traceparent. */
+      traceId?: string;
+      principal?: Principal;
+      /** The pattern of the route, e.g. `/api/users/:id`; set when one matched. Low cardinality for logs and metrics. */
+      routePattern?: string;
+    }
+  }
+}
+
+const SAFE_ID = /^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$/;
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Takes a caller's X-Request-Id when it is harmless, else makes one. */
+export function requestContext(): RequestHandler {
+  return (req, res, next) => {
+    const given = req.headers['x-request-id'];
+    req.id = typeof given === 'string' && SAFE_ID.test(given) ? given : randomUUID();
+    req.startedAt = performance.now();
+    const trace = req.headers['traceparent'];
+    const traceId = typeof trace === 'string' ? TRACEPARENT.exec(trace)?.[1] : undefined;
+    if (traceId !== undefined) req.traceId = traceId;
+    res.setHeader('X-Request-Id', req.id);
+    next();
+  };
+}

@@ -1,0 +1,97 @@
+import type { Express, Request, RequestHandler, Response } from 'express';
+import { Problem, problems } from '../errors';
+import { type Endpoint, type Input, principalOf, type Reply, type Route } from './endpoint';
+import { jsonBody } from './json-body';
+import { parseBody, parseParameters } from './validation';
+
+export interface MountOptions {
+  readonly authenticate: RequestHandler;
+  readonly bodyLimitBytes: number;
+}
+
+/** Puts the routes into Express: pattern → 406 → authentication → role → limits → body → validation → handler. */
+export function mountRoutes(app: Express, routes: readonly Route[], options: MountOptions): void {
+  const methods = new Map<string, Set<string>>();
+  for (const one of routes) {
+    const { endpoint } = one;
+    const allowed = methods.get(endpoint.path) ?? new Set<string>();
+    allowed.add(endpoint.method.toUpperCase());
+    if (endpoint.method === 'get') allowed.add('HEAD');
+    methods.set(endpoint.path, allowed);
+    app[endpoint.method](endpoint.path, ...chainOf(one, options));
+  }
+  for (const [path, allowed] of methods) app.all(path, otherMethods(path, [...allowed, 'OPTIONS'].join(', ')));
+}
+
+function chainOf({ endpoint, before, handle }: Route, { authenticate, bodyLimitBytes }: MountOptions): RequestHandler[] {
+  return [
+    matched(endpoint.path),
+    acceptable,
+    ...(endpoint.access === 'public' ? [] : [authenticate]),
+    ...(endpoint.access === 'admin' ? [adminOnly] : []),
+    ...before,
+    ...(endpoint.body === undefined ? [] : jsonBody(bodyLimitBytes, endpoint.consumes)),
+    async (req, res) => {
+      sendReply(req, res, await handle(inputOf(endpoint, req), req, res));
+    },
+  ];
+}
+
+const matched =
+  (path: string): RequestHandler =>
+  (req, _res, next) => {
+    req.routePattern = path;
+    next();
+  };
+
+const acceptable: RequestHandler = (req, _res, next) => {
+  const accept = req.headers.accept;
+  if (accept === undefined || accept.includes('*/*') || accept.includes('application/json') || req.accepts('application/json') !== false)
+    return next();
+  next(new Problem(406, 'not_acceptable', 'Not acceptable', { detail: 'This service answers in application/json.' }));
+};
+
+const adminOnly: RequestHandler = (req, _res, next) => {
+  if (principalOf(req).role === 'admin') return next();
+  next(problems.forbidden('Only an administrator may do this.'));
+};
+
+const NO_QUERY: Readonly<Record<string, never>> = {};
+
+function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unknown> {
+  const query: Record<string, unknown> = req.query;
+  if (endpoint.query === undefined && Object.keys(query).length > 0) {
+    const errors = Object.keys(query).map((pointer) => ({ pointer, code: 'unknown_parameter', message: 'is not a known parameter' }));
+    throw problems.malformed('invalid_query', 'A query parameter is not valid.', { errors });
+  }
+  return {
+    params: endpoint.params === undefined ? undefined : parseParameters(endpoint.params, req.params, 'path'),
+    query: endpoint.query === undefined ? NO_QUERY : parseParameters(endpoint.query, { ...query }, 'query'),
+    body: endpoint.body === undefined ? undefined : parseBody(endpoint.body, req.body),
+  };
+}
+
+export function sendReply(req: Request, res: Response, reply: Reply): void {
+  res.statusCode = reply.status;
+  for (const name in reply.headers) res.setHeader(name, reply.headers[name] ?? '');
+  if (reply.body === undefined) {
+    res.end();
+    return;
+  }
+  const bytes = Buffer.isBuffer(reply.body) ? reply.body : Buffer.from(JSON.stringify(reply.body));
+  if (!res.hasHeader('Content-Type')) res.setHeader('Content-Type', 'application/json');
+  res.setHeader('Content-Length', bytes.length);
+  res.end(req.method === 'HEAD' ? undefined : bytes);
+}
+
+function otherMethods(path: string, allow: string): RequestHandler {
+  return (req, res) => {
+    req.routePattern = path;
+    res.setHeader('Allow', allow);
+    if (req.method === 'OPTIONS') {
+      res.status(204).end();
+      return;
+    }
+    throw new Problem(405, 'method_not_allowed', 'Method not allowed', { detail: `This resource allows ${allow}.` });
+  };
+}

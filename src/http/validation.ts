@@ -1,0 +1,67 @@
+import type { z } from 'zod';
+import { type FieldError, problems } from '../errors';
+
+type Issue = z.core.$ZodIssue;
+
+/** RFC 6901: `~` and `/` are escaped. */
+const pointerOf = (path: readonly PropertyKey[]): string =>
+  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+function codeOf(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return issue.message === 'is required' ? 'required' : 'wrong_type';
+    case 'too_small':
+      return issue.origin === 'string' ? 'too_short' : 'too_small';
+    case 'too_big':
+      return issue.origin === 'string' ? 'too_long' : 'too_big';
+    case 'invalid_format':
+      return 'wrong_format';
+    case 'invalid_value':
+      return 'not_allowed';
+    case 'custom':
+      return typeof issue.params?.['code'] === 'string' ? issue.params['code'] : 'invalid';
+    default:
+      return 'invalid';
+  }
+}
+
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.flatMap((issue): FieldError[] => {
+    const pointer = pointerOf(issue.path);
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        pointer: `${pointer}${pointerOf([key])}`,
+        code: 'unknown_field',
+        message: 'is not a known field',
+      }));
+    }
+    return [{ pointer, code: codeOf(issue), message: issue.message }];
+  });
+}
+
+const PARSE_OPTIONS = {
+  // Never echo the input: it may be a password.
+  reportInput: false,
+  error: (issue: { code?: string | undefined; input?: unknown }) =>
+    issue.code === 'invalid_type' && issue.input === undefined ? 'is required' : undefined,
+} as const;
+
+/** Field faults in a body: 422. */
+export function parseBody<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const result = schema.safeParse(value, PARSE_OPTIONS);
+  if (result.success) return result.data;
+  throw problems.invalid(fieldErrors(result.error));
+}
+
+/** Faults in the path or the query: 400, with the parameter's name as pointer. */
+export function parseParameters<T extends z.ZodType>(schema: T, value: unknown, where: 'path' | 'query'): z.output<T> {
+  const result = schema.safeParse(value, PARSE_OPTIONS);
+  if (result.success) return result.data;
+  const errors = fieldErrors(result.error).map((one) => ({
+    ...one,
+    pointer: one.pointer.slice(1),
+    code: one.code === 'unknown_field' ? 'unknown_parameter' : one.code,
+  }));
+  throw problems.malformed(where === 'path' ? 'invalid_path_parameter' : 'invalid_query', `A ${where} parameter is not valid.`, { errors });
+}

@@ -1,0 +1,60 @@
+import type { Cache, Region } from '../cache/port';
+import type { UserDocument } from './model';
+import type { Role } from './roles';
+import { etagOf, viewOf } from './view';
+
+/** A user as every request needs it: what authorisation asks, and the answer's bytes. No hash, no secret. */
+export interface CachedUser {
+  readonly id: string;
+  readonly role: Role;
+  readonly status: 'active' | 'banned';
+  readonly sessionVersion: number;
+  /** Sessions whose access tokens must no longer be accepted. */
+  readonly revoked: readonly string[];
+  readonly etag: string;
+  /** The JSON of the view, ready to send. */
+  readonly body: Buffer;
+}
+
+export type CachedFields = Omit<UserDocument, 'passwordHash' | 'nameKey' | 'emailKey'>;
+
+export const userGroup = (id: string): string => `user:${id}`;
+export const LIST_GROUP = 'list';
+
+export function toCached(user: CachedFields): CachedUser {
+  return {
+    id: user._id.toHexString(),
+    role: user.role,
+    status: user.status,
+    sessionVersion: user.sessionVersion,
+    revoked: user.revokedSessions.map((one) => one.sid),
+    etag: etagOf(user.rev),
+    body: Buffer.from(JSON.stringify(viewOf(user))),
+  };
+}
+
+/** One header line of JSON, then the body as it is: reading it back copies nothing of the body. */
+function encode({ body, ...header }: CachedUser): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+}
+
+function decode(bytes: Buffer): CachedUser {
+  const end = bytes.indexOf(10);
+  if (end < 0) throw new Error('a cached user without a header line');
+  const header = JSON.parse(bytes.toString('utf8', 0, end)) as Omit<CachedUser, 'body'>;
+  return { ...header, body: bytes.subarray(end + 1) };
+}
+
+/** `user.v1`: raise the number with every change of CachedUser's shape, or of the view. */
+export function cachedUsers(cache: Cache, load: (id: string) => Promise<CachedFields | null>): Region<CachedUser> {
+  return cache.region<CachedUser>({
+    name: 'user.v1',
+    group: userGroup,
+    load: async (id) => {
+      const user = await load(id);
+      return user === null ? null : toCached(user);
+    },
+    encode,
+    decode,
+  });
+}

@@ -1,0 +1,68 @@
+import type { Request } from 'express';
+import type { z } from 'zod';
+import { problems } from '../errors';
+import { conditionalReply, ifMatchRevs } from '../http/conditional';
+import { principalOf, type Reply, type Route, route } from '../http/endpoint';
+import type { CachedUser } from './cached';
+import { userEndpoints } from './contract';
+import type { ListParameters, Page, UserList } from './list';
+import type { Changes } from './repository';
+import type { UserService } from './service';
+
+export interface UserRoutesDependencies {
+  readonly service: UserService;
+  readonly list: UserList;
+  readonly newPassword: z.ZodType<string>;
+  readonly hashPassword: (password: string) => Promise<string>;
+}
+
+export function createUserRoutes({ service, list, newPassword, hashPassword }: UserRoutesDependencies): Route[] {
+  const endpoints = userEndpoints(newPassword);
+  return [
+    route(endpoints.list, async ({ query }) => pageReply(await list.page(query), query)),
+    route(endpoints.create, async ({ body: { password, role = 'user', ...rest } }) =>
+      created(await service.create({ ...rest, role, passwordHash: await hashPassword(password) })),
+    ),
+    route(endpoints.get, async ({ params }, req) => conditionalReply(req, await service.get(ownOrAdmin(req, params.id)))),
+    route(endpoints.replace, async ({ params, body }, req) => changed(await change(req, params.id, body))),
+    route(endpoints.patch, async ({ params, body }, req) => changed(await change(req, params.id, body))),
+    route(endpoints.remove, async ({ params }, req) => {
+      await service.remove(ownOrAdmin(req, params.id), ifMatchRevs(req));
+      return { status: 204 };
+    }),
+  ];
+
+  async function change(
+    req: Request,
+    id: string,
+    { name, email, role }: { [K in keyof Changes]?: Changes[K] | undefined },
+  ): Promise<CachedUser> {
+    const changes: Changes = {
+      ...(name === undefined ? {} : { name }),
+      ...(email === undefined ? {} : { email }),
+      ...(role === undefined ? {} : { role }),
+    };
+    return service.change(principalOf(req), ownOrAdmin(req, id), changes, ifMatchRevs(req));
+  }
+}
+
+/** Which user `:id` means, if this principal may touch it. Others get 403 whether or not there is such a user. */
+function ownOrAdmin(req: Request, id: string): string {
+  const { userId, role } = principalOf(req);
+  const target = id === 'me' ? userId : id;
+  if (target !== userId && role !== 'admin') throw problems.forbidden('Only the user and administrators may do this.');
+  return target;
+}
+
+const changed = ({ etag, body }: CachedUser): Reply => ({ status: 200, headers: { ETag: etag }, body });
+
+const created = ({ id, etag, body }: CachedUser): Reply => ({ status: 201, headers: { ETag: etag, Location: `/api/users/${id}` }, body });
+
+function pageReply({ body, nextCursor }: Page, parameters: ListParameters): Reply {
+  const headers = { 'Cache-Control': 'private, no-cache' };
+  if (nextCursor === null) return { status: 200, headers, body };
+  const next = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) next.set(name, String(value));
+  next.set('cursor', nextCursor);
+  return { status: 200, headers: { ...headers, Link: `</api/users?${next}>; rel="next"` }, body };
+}

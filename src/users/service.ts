@@ -1,0 +1,116 @@
+import type { Cache, Region } from '../cache/port';
+import type { Locks } from '../data/locks';
+import { Problem, problems } from '../errors';
+import { type CachedUser, LIST_GROUP, userGroup } from './cached';
+import { type Changes, isDuplicateKey, type NewUser, type UserRepository } from './repository';
+import type { Role } from './roles';
+
+export interface Actor {
+  readonly userId: string;
+  readonly role: Role;
+}
+
+export interface UserService {
+  /** Cached. Throws 404. */
+  get(id: string): Promise<CachedUser>;
+  create(user: Omit<NewUser, 'id'>): Promise<CachedUser>;
+  /** `revs`: what If-Match allows; undefined: any. */
+  change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<CachedUser>;
+  remove(id: string, revs: readonly number[] | undefined): Promise<void>;
+  /** A new password ends every session issued so far. */
+  setPassword(id: string, passwordHash: string): Promise<CachedUser>;
+}
+
+export interface UserServiceDependencies {
+  readonly repository: UserRepository;
+  readonly users: Region<CachedUser>;
+  readonly cache: Cache;
+  readonly locks: Locks;
+  readonly now: () => Date;
+}
+
+export const emailTaken = () => problems.conflict('email_taken', 'Another account has this e-mail address.');
+export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
+
+const lastAdmin = () => problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
+
+/** Nothing was written: the caches may be used again at once. */
+const isHarmless = (error: unknown) => isDuplicateKey(error) || (error instanceof Problem && error.status < 500);
+
+export function createUserService({ repository, users, cache, locks, now }: UserServiceDependencies): UserService {
+  /** Every write that a reader could see goes through here. */
+  async function write<R>(id: string, commit: () => Promise<R>): Promise<R> {
+    try {
+      return await cache.write([userGroup(id), LIST_GROUP], commit, isHarmless);
+    } catch (error) {
+      if (isDuplicateKey(error)) throw emailTaken();
+      throw error;
+    }
+  }
+
+  /** 404 or 412, whichever it was that kept a write from finding its document. */
+  async function missed(id: string): Promise<Problem> {
+    return (await repository.find(id)) === null ? noSuchUser() : problems.preconditionFailed();
+  }
+
+  async function get(id: string): Promise<CachedUser> {
+    const user = users.peek(id) ?? (await users.get(id));
+    if (user === null) throw noSuchUser();
+    return user;
+  }
+
+  /** Runs `work` so that an administrator remains after it, whatever happens at the same time elsewhere. */
+  function keepingAnAdmin<T>(id: string, work: () => Promise<T>): Promise<T> {
+    return locks.withLock('admin-removal', async () => {
+      if (!(await repository.otherAdminExists(id))) throw lastAdmin();
+      return work();
+    });
+  }
+
+  async function isAdmin(id: string): Promise<boolean> {
+    const user = await repository.find(id);
+    if (user === null) throw noSuchUser();
+    return user.role === 'admin';
+  }
+
+  return {
+    get,
+    async create(user) {
+      const id = repository.newId();
+      return write(id, () => repository.insert({ ...user, id }, now()));
+    },
+    async change(actor, id, changes, revs) {
+      const { role } = changes;
+      if (role !== undefined && actor.role !== 'admin')
+        throw problems.forbidden('Only an administrator may change a role.', 'role_change_forbidden');
+      const before = await repository.find(id);
+      if (before === null) throw noSuchUser();
+      const roleChanges = role !== undefined && role !== before.role;
+      const commit = () =>
+        write(id, async () => {
+          const updated = await repository.update(id, changes, {
+            now: now(),
+            endSessions: roleChanges,
+            ...(revs === undefined ? {} : { revs }),
+          });
+          if (updated === null) throw await missed(id);
+          return updated;
+        });
+      return roleChanges && before.role === 'admin' ? keepingAnAdmin(id, commit) : commit();
+    },
+    async remove(id, revs) {
+      const commit = () =>
+        write(id, async () => {
+          if (!(await repository.remove(id, revs))) throw await missed(id);
+        });
+      await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
+    },
+    async setPassword(id, passwordHash) {
+      return write(id, async () => {
+        const updated = await repository.update(id, { passwordHash }, { now: now(), endSessions: true });
+        if (updated === null) throw noSuchUser();
+        return updated;
+      });
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { planOf } from '../../src/data/explain';
+import { createUserModel } from '../../src/users/model';
+import { userQueryShapes } from '../../src/users/shapes';
+import { startTestService, type TestService } from '../support/app';
+
+const USERS = 20_000;
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startTestService();
+  const users = service.database.connection.collection('users');
+  const at = Date.now();
+  for (let from = 0; from < USERS; from += 2000) {
+    await users.insertMany(
+      Array.from({ length: 2000 }, (_, i) => {
+        const n = from + i;
+        const createdAt = new Date(at - n * 1000);
+        return {
+          name: `Name ${n % 997}`,
+          nameKey: `name ${n % 997}`,
+          email: `u${n}@example.org`,
+          emailKey: `u${n}@example.org`,
+          passwordHash: 'x',
+          role: n % 100 === 0 ? 'admin' : 'user',
+          status: 'active',
+          rev: 1,
+          sessionVersion: 1,
+          revokedSessions: [],
+          createdAt,
+          updatedAt: createdAt,
+        };
+      }),
+    );
+  }
+}, 60_000);
+afterAll(() => service?.close());
+
+test(`every query shape is served by an index, in its order, over ${USERS} users`, async () => {
+  const shapes = userQueryShapes(createUserModel(service.database.connection), { timeoutMs: 5000 });
+  expect(shapes.length).toBeGreaterThan(30);
+  const bad = [];
+  for (const shape of shapes) {
+    const { text, fault } = planOf(await shape.explain());
+    if (fault !== undefined) bad.push(`${shape.name}: ${text}`);
+  }
+  expect(bad).toEqual([]);
+});
+
+test('the check can fail: a scan and a sort in memory are seen', async () => {
+  const users = service.database.connection.collection('users');
+  expect(planOf(await users.find({ passwordHash: 'y' }).explain('queryPlanner')).fault).toBe('collection scan');
+  expect(planOf(await users.find({ role: 'admin' }).sort({ updatedAt: 1 }).explain('queryPlanner')).fault).toBe('sort in memory');
+});

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed JSON, or undefined where there is no body. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes; each expectation checks what it reads.
+  readonly json: any;
+  readonly text: string;
+}
+
+export interface RequestOptions {
+  readonly token?: string;
+  readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly raw?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A client of one base URL, as small as curl. */
+export function createClient(baseUrl: string) {
+  return async (method: string, path: string, { token, body, raw, headers = {} }: RequestOptions = {}): Promise<Answer> => {
+    const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(`${baseUrl}${path}`, {
+      method,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(20_000),
+      headers: {
+        ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(payload === undefined ? {} : { body: payload }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get('content-type') ?? '');
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson && text !== '' ? (JSON.parse(text) as unknown) : undefined,
+    };
+  };
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+export const uniqueEmail = (name = 'user'): string => `${name}-${randomBytes(6).toString('hex')}@example.org`;
+
+export const PASSWORD = 'correct horse battery';
+
+/** Registers a new user; answers its tokens and view. */
+export async function register(client: Client, overrides: Record<string, unknown> = {}) {
+  const body = { name: 'Ada Lovelace', email: uniqueEmail(), password: PASSWORD, ...overrides };
+  const answer = await client('POST', '/api/auth/register', { body });
+  if (answer.status !== 201) throw new Error(`register answered ${answer.status}: ${answer.text}`);
+  return {
+    ...(answer.json as { user: { id: string; name: string; email: string; role: string }; access_token: string; refresh_token: string }),
+    password: String(body.password),
+  };
+}
+
+export async function login(client: Client, email: string, password: string): Promise<string> {
+  const answer = await client('POST', '/api/auth/login', { body: { email, password } });
+  if (answer.status !== 200) throw new Error(`login answered ${answer.status}: ${answer.text}`);
+  return (answer.json as { access_token: string }).access_token;
+}
+
+/** Polls until `condition` holds; no fixed sleeps. */
+export async function eventually<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
