@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createPasswords } from './auth/passwords';
 import type { Config } from './config';
 import { connectDatabase, type Database } from './data/connection';
-import { ensureIndexes } from './data/indexes';
+import { ensureIndexes, INDEX_BUILD_TIMEOUT_MS } from './data/indexes';
 import type { Logger } from './observability/logger';
 import { createMetrics } from './observability/metrics';
 import { createUserModel } from './users/model';
@@ -15,7 +15,7 @@ const DEVELOPMENT_ADMIN = 'admin@localhost.localdomain';
  * Run once by the primary (or by `npm run prepare:database`); safe to run twice at the same time.
  */
 export async function prepareDatabase(uri: string, config: Config, log: Logger, options: { embedded: boolean }): Promise<void> {
-  const database = await connectDatabase(uri, config.database, log);
+  const database = await connectDatabase(uri, { ...config.database, operationTimeoutMs: INDEX_BUILD_TIMEOUT_MS }, log);
   try {
     await createIndexes(database, log);
     if (options.embedded) await seedAdmin(database, config, log);

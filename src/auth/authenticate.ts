@@ -8,7 +8,7 @@ declare global {
   namespace Express {
     interface Request {
       /** The signed-in user as the cache holds it; set together with `principal`. */
-      user?: CachedUser;
+      account?: CachedUser;
     }
   }
 }
@@ -34,7 +34,7 @@ export function authenticate(options: { tokens: Tokens; users: Region<CachedUser
   function accept(req: Request, claims: AccessClaims, user: CachedUser | null): void {
     const valid = user !== null && user.status === 'active' && user.sessionVersion === claims.ver && !user.revoked.includes(claims.sid);
     if (!valid) throw invalidToken();
-    req.user = user;
+    req.account = user;
     req.principal = { userId: user.id, sessionId: claims.sid, role: user.role };
   }
 
@@ -55,6 +55,6 @@ export function authenticate(options: { tokens: Tokens; users: Region<CachedUser
 
 /** The user of a request to an endpoint whose access is not public. */
 export function userOf(req: Request): CachedUser {
-  if (req.user === undefined) throw new Error('no user on an authenticated request');
-  return req.user;
+  if (req.account === undefined) throw new Error('no account on an authenticated request');
+  return req.account;
 }

@@ -23,12 +23,7 @@ export const database = {
     '2000',
     'Longest wait for a usable server, in ms.',
   ),
-  operationTimeoutMs: setting(
-    'DB_OPERATION_TIMEOUT_MS',
-    integer(100, 60_000),
-    '2000',
-    'Longest time of one operation (timeoutMS, maxTimeMS), in ms.',
-  ),
+  operationTimeoutMs: setting('DB_OPERATION_TIMEOUT_MS', integer(100, 60_000), '2000', 'Longest time of one operation (maxTimeMS), in ms.'),
   connectWaitMs: setting('DB_CONNECT_WAIT_MS', integer(100, 600_000), '30000', 'How long a starting worker waits for the database, in ms.'),
   readPreference: setting(
     'DB_READ_PREFERENCE',

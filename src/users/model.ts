@@ -64,8 +64,9 @@ schema.index({ role: 1, createdAt: 1, _id: 1 }, { name: 'by_role_created' });
 schema.index({ role: 1, nameKey: 1, _id: 1 }, { name: 'by_role_name' });
 schema.index({ role: 1, emailKey: 1, _id: 1 }, { name: 'by_role_email' });
 
+/** The same model each time for one connection. */
 export function createUserModel(connection: Connection): UserModel {
-  return connection.model<UserDocument>('User', schema);
+  return (connection.models['User'] as UserModel | undefined) ?? connection.model<UserDocument>('User', schema);
 }
 
 /** Same letters, same account: compatibility forms and case are folded, nothing else (no dots or +tags are dropped). */

@@ -106,11 +106,9 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
       return deletedCount === 1;
     },
     async otherAdminExists(id) {
-      return (
-        (await users
-          .exists({ role: 'admin', status: 'active', _id: { $ne: new Types.ObjectId(id) } })
-          .setOptions({ sanitizeFilter: false, ...bounded })) !== null
-      );
+      // The driver's own collection: mongoose would take the operator for a value (sanitizeFilter).
+      const filter = { role: 'admin', status: 'active', _id: { $ne: new Types.ObjectId(id) } };
+      return (await users.collection.findOne(filter, { projection: { _id: 1 }, ...bounded })) !== null;
     },
   };
 }
@@ -118,7 +116,6 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
 const foldedName = (name: string) => ({ name, nameKey: foldName(name) });
 const foldedEmail = (email: string) => ({ email, emailKey: foldEmail(email) });
 
-/** `trusted` operators are ours; anything that came from a request is only ever a value. */
 const revFilter = (revs: readonly number[] | undefined) => {
   if (revs === undefined) return {};
   return revs.length === 1 ? { rev: revs[0] ?? -1 } : { $or: [...revs, -1].map((rev) => ({ rev })) };

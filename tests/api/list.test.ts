@@ -1,5 +1,5 @@
-import { type Client, createClient, login } from '../support/http';
 import { startTestService, type TestService } from '../support/app';
+import { type Client, createClient, login } from '../support/http';
 
 let service: TestService;
 let client: Client;

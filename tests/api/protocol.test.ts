@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Client, createClient, login, register } from '../support/http';
 import { startTestService, type TestService } from '../support/app';
+import { type Client, createClient, login, register } from '../support/http';
 
 let service: TestService;
 let client: Client;

@@ -6,9 +6,9 @@ import { createLifecycle } from '../../src/lifecycle';
 import { createLogger } from '../../src/observability/logger';
 import { createMetrics, type Metrics } from '../../src/observability/metrics';
 import { createAdmin, prepareDatabase } from '../../src/prepare';
+import { createService } from '../../src/service';
 import { createUserModel } from '../../src/users/model';
 import { createUserRepository } from '../../src/users/repository';
-import { createService } from '../../src/worker';
 import { startTestMongo } from './mongo';
 
 export interface TestService {

@@ -8,13 +8,14 @@ const files = (readdirSync(SRC, { recursive: true }) as string[])
   .filter((name) => name.endsWith('.ts'))
   .map((name) => name.replaceAll('\\', '/'));
 const read = (file: string) => readFileSync(join(SRC, file), 'utf8');
+const readCode = (file: string) => read(file).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
 
 /** The arrows of the design, top to bottom: a part may import those below it, never one above. */
 const LAYERS = [
   ['index'],
   ['cli'],
-  ['cluster', 'embedded/main'],
-  ['worker', 'prepare', 'embedded'],
+  ['worker', 'service', 'prepare'],
+  ['cluster', 'embedded'],
   ['auth'],
   ['users'],
   ['http'],
@@ -54,25 +55,27 @@ test('imports point one way', () => {
   expect(upward).toEqual([]);
 });
 
-test('the embedded database is imported by the cluster, the command line and its own entry alone', () => {
+test('the embedded database is imported by the entry, the command line and itself alone', () => {
   const importers = files.filter(
     (file) => !file.startsWith('embedded/') && importsOf(file).some(({ target }) => target.startsWith('embedded')),
   );
-  expect(importers.filter((file) => !/^(cluster|cli)\//.test(file) && file !== 'index.ts')).toEqual([]);
+  expect(importers.filter((file) => !/^cli\//.test(file) && file !== 'index.ts')).toEqual([]);
 });
 
 test('the environment is read in one file, and only the entry ends the process', () => {
-  expect(files.filter((file) => /process\.env\b/.test(read(file)) && file !== 'config.ts')).toEqual([]);
-  expect(files.filter((file) => /process\.exit\(/.test(read(file)) && file !== 'index.ts')).toEqual([]);
+  expect(files.filter((file) => /process\.env\b/.test(readCode(file)) && file !== 'config.ts')).toEqual([]);
+  expect(files.filter((file) => /process\.exit\(/.test(readCode(file)) && file !== 'index.ts')).toEqual([]);
 });
 
 test('no type holes', () => {
-  expect(files.filter((file) => /\bas any\b|: any\b|@ts-(ignore|nocheck|expect-error)/.test(read(file)))).toEqual([]);
+  expect(files.filter((file) => /\bas any\b|: any\b/.test(readCode(file)) || /@ts-(ignore|nocheck|expect-error)/.test(read(file)))).toEqual(
+    [],
+  );
 });
 
 test('files are short', () => {
   const lines = files.map((file) => ({ file, lines: read(file).split('\n').length })).sort((a, b) => b.lines - a.lines);
-  expect(lines.filter((one) => one.lines > 250)).toEqual([]);
+  expect(lines.filter((one) => one.lines > 300)).toEqual([]);
   expect(lines[Math.floor(lines.length / 10)]?.lines).toBeLessThanOrEqual(170);
 });
 

@@ -1,0 +1,100 @@
+import type { RequestListener } from 'node:http';
+import { authenticate } from './auth/authenticate';
+import { connectKeys } from './auth/open-keyring';
+import { createPasswords, newPassword } from './auth/passwords';
+import { createAuthRoutes } from './auth/routes';
+import { createAuthService } from './auth/service';
+import { createTokens } from './auth/tokens';
+import { connectCache } from './cache/create';
+import type { Config } from './config';
+import { connectDatabase, type Database } from './data/connection';
+import { createDatabaseCounters } from './data/counters';
+import { createLocks } from './data/locks';
+import { createApp } from './http/app';
+import { limitRate } from './http/rate-limit';
+import type { Closable, Lifecycle } from './lifecycle';
+import type { Logger } from './observability/logger';
+import type { Metrics } from './observability/metrics';
+import { cachedUsers } from './users/cached';
+import { createUserList } from './users/list';
+import { createUserModel } from './users/model';
+import { createUserRepository } from './users/repository';
+import { createUserRoutes } from './users/routes';
+import { createUserService } from './users/service';
+
+export interface ServiceOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly lifecycle: Lifecycle;
+  readonly databaseUri: string;
+  /** What /health calls the engine. */
+  readonly databaseEngine: string;
+  readonly worker: number;
+  readonly workers: () => number;
+  readonly draining: () => boolean;
+}
+
+export interface Service {
+  readonly app: RequestListener;
+  readonly database: Database;
+}
+
+const HEALTH_TIMEOUT_MS = 1000;
+
+/** The composition root: connects the stores, builds the app on them, and leaves their closing with `lifecycle`. */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const { config, log, metrics, lifecycle } = options;
+  const timeoutMs = config.database.operationTimeoutMs;
+  const own = <T extends Closable>(name: string, resource: T) => lifecycle.own(name, resource);
+
+  const database = own('database', await connectDatabase(options.databaseUri, config.database, log));
+  const { connection } = database;
+  const cache = own('cache', await connectCache({ settings: config.cache, log, metrics }));
+  const keys = own('signing keys', await connectKeys(config, connection, log));
+  const counters = createDatabaseCounters(connection, { timeoutMs });
+  const locks = createLocks(connection, { ttlMs: config.cache.writerTtlMs, waitMs: timeoutMs, timeoutMs });
+
+  const userModel = createUserModel(connection);
+  const repository = createUserRepository(userModel, { timeoutMs });
+  const users = cachedUsers(cache, repository.find);
+  const userService = createUserService({ repository, users, cache, locks, now: () => new Date() });
+  const userList = createUserList(userModel, cache, { timeoutMs });
+
+  const passwords = createPasswords({ ...hashing(config), metrics });
+  const tokens = createTokens({ ...tokenSettings(config), keys, now: Date.now });
+  const authService = createAuthService({ users: userService, repository, passwords, tokens });
+
+  const { windowMs, perClient, authPerClient } = config.limits;
+  const limiter = (name: string, limit: number) => limitRate({ name, windowMs, limit, counters, enabled: config.limits.enabled });
+  const app = createApp({
+    settings: config.server,
+    log,
+    metrics,
+    health: {
+      draining: options.draining,
+      databaseUp: () => database.ping(HEALTH_TIMEOUT_MS),
+      cache: cache.state,
+      workers: options.workers,
+      worker: options.worker,
+      databaseEngine: options.databaseEngine,
+    },
+    limiter: limiter('client', perClient),
+    authenticate: authenticate({ tokens, users }),
+    routes: [
+      ...createAuthRoutes({ service: authService, newPassword, limiter: limiter('credentials', authPerClient) }),
+      ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash }),
+    ],
+  });
+  return { app, database };
+}
+
+const hashing = ({ auth }: Config) => ({ cost: auth.bcryptCost, concurrency: auth.hashConcurrency, queueMax: auth.hashQueueMax });
+
+const tokenSettings = ({ auth, server }: Config) => ({
+  issuer: auth.issuer ?? server.publicUrl ?? `http://localhost:${server.port}`,
+  audience: auth.audience,
+  ttlSeconds: auth.accessTokenTtlSeconds,
+  leewaySeconds: auth.clockLeewaySeconds,
+  cacheMaxEntries: auth.tokenCacheMaxEntries,
+});
