@@ -25,8 +25,10 @@ export interface Distributor extends Closable {
 export interface DistributorOptions {
   readonly host: string;
   readonly port: number;
-  /** How long a connection waits for a worker, in ms, before it is closed. */
+  /** How long a connection waits while no worker is ready, in ms, before it is answered with 503. */
   readonly waitMs: number;
+  /** The same while workers are ready but too busy to take one: overload. Shorter, as waiting longer helps nobody then. */
+  readonly busyWaitMs: number;
   readonly queueMax: number;
   readonly log: Logger;
   readonly now: () => number;
@@ -51,7 +53,7 @@ const SLOW_ANSWER_MS = 100;
 const SWEEP_MS = 100;
 
 export function createDistributor(options: DistributorOptions): Distributor {
-  const { host, port, waitMs, queueMax, log, now } = options;
+  const { host, port, waitMs, busyWaitMs, queueMax, log, now } = options;
   const seats = new Map<WorkerHandle, Seat>();
   const queue: Waiting[] = [];
   let sequence = 0;
@@ -68,8 +70,9 @@ export function createDistributor(options: DistributorOptions): Distributor {
   });
 
   function refuse(waiting: Waiting | undefined): void {
+    if (waiting === undefined) return;
     refused++;
-    waiting?.socket.destroy();
+    refuseConnection(waiting.socket);
   }
 
   function isFree({ open, untaken, worker }: Seat, at: number): boolean {
@@ -103,7 +106,8 @@ export function createDistributor(options: DistributorOptions): Distributor {
   // Free seats are announced by answers; only time passing without one needs a clock.
   const sweep = setInterval(() => {
     const at = now();
-    while (queue[0] !== undefined && at - queue[0].sinceMs > waitMs) refuse(queue.shift());
+    const bound = [...seats.values()].some(({ open }) => open) ? Math.min(busyWaitMs, waitMs) : waitMs;
+    while (queue[0] !== undefined && at - queue[0].sinceMs > bound) refuse(queue.shift());
     pump();
   }, SWEEP_MS);
 
@@ -168,6 +172,33 @@ export function createDistributor(options: DistributorOptions): Distributor {
       for (const waiting of queue.splice(0)) refuse(waiting);
     },
   };
+}
+
+const REFUSAL = (() => {
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: 'Service unavailable',
+    status: 503,
+    detail: 'No worker could take this connection in time. Try again after the time in Retry-After.',
+    code: 'overloaded',
+  });
+  const head = [
+    'HTTP/1.1 503 Service Unavailable',
+    'Content-Type: application/problem+json',
+    `Content-Length: ${body.length}`,
+    'Retry-After: 1',
+  ];
+  return [...head, 'Cache-Control: no-store', 'Connection: close', '', body].join('\r\n');
+})();
+const REFUSAL_LINGER_MS = 1000;
+
+/** An answer that any HTTP client understands, whatever it has asked. */
+function refuseConnection(socket: Socket): void {
+  // The request must be read: closing with unread bytes would reset the connection and the answer with it.
+  socket.resume();
+  socket.end(REFUSAL);
+  socket.setTimeout(REFUSAL_LINGER_MS, () => socket.destroy());
+  socket.once('end', () => socket.destroy());
 }
 
 /** Rejects with what listening there would reject with (EADDRINUSE, EACCES, EADDRNOTAVAIL). */

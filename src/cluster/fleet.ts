@@ -29,6 +29,7 @@ export function createFleet(config: Config, log: Logger, handed: Handed, workerE
     host: server.host,
     port: server.port,
     waitMs: bounds.acceptWaitMs,
+    busyWaitMs: bounds.acceptBusyWaitMs,
     queueMax: bounds.acceptQueueMax,
     log,
     now,

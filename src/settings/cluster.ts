@@ -38,9 +38,20 @@ export const cluster = {
     'ACCEPT_WAIT_MS',
     integer(0, 60_000),
     '3000',
-    'How long a new connection waits for a worker when none is ready, in ms.',
+    'How long a new connection waits for a worker when none is ready, in ms; then it is answered with 503.',
   ),
-  acceptQueueMax: setting('ACCEPT_QUEUE_MAX', integer(1, 100_000), '1024', 'Most connections waiting for a worker; more are closed.'),
+  acceptBusyWaitMs: setting(
+    'ACCEPT_BUSY_WAIT_MS',
+    integer(0, 60_000),
+    '500',
+    'How long a new connection waits when workers are ready but all are too busy to take it, in ms; then it is answered with 503.',
+  ),
+  acceptQueueMax: setting(
+    'ACCEPT_QUEUE_MAX',
+    integer(1, 100_000),
+    '1024',
+    'Most connections waiting for a worker; more are answered with 503.',
+  ),
   runtimeDir: setting(
     'RUNTIME_DIR',
     optional(text()),

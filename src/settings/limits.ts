@@ -15,4 +15,16 @@ export const limits = {
     '60',
     'Requests to register, login and other credential routes per client address and window.',
   ),
+  inFlightMax: setting(
+    'ADMISSION_IN_FLIGHT_MAX',
+    integer(1, 1_000_000),
+    '512',
+    'Most requests in flight per worker; more are refused with 503 and Retry-After.',
+  ),
+  loopBudgetMs: setting(
+    'ADMISSION_LOOP_BUDGET_MS',
+    integer(1, 60_000),
+    '50',
+    'Longest time for the requests of one turn of the event loop, in ms; later ones are refused with 503 and Retry-After.',
+  ),
 } as const;

@@ -1,0 +1,115 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { Counter, Gauge } from 'prom-client';
+import type { Config } from '../config';
+import type { Metrics } from '../observability/metrics';
+
+/**
+ * Refuses requests that could not be answered in time anyway, before they cost anything. Two signs, each of one worker:
+ *
+ * - *In flight*: requests that wait for a database or a hash. More than the cap only makes all of them slower.
+ * - *The turn*: one turn of the event loop takes up every connection that has a request ready. When turns keep taking
+ *   longer than the budget, what comes after the budget within a turn is refused: so the next turn begins soon, and the
+ *   loop's delay stays near the budget whatever the load is. (A delay measured by a timer comes one turn too late, and
+ *   swings between refusing everything and nothing.) One long turn alone is no overload: something blocked the loop, and
+ *   who waited for that is served.
+ */
+export interface Admission {
+  wrap(app: RequestListener): RequestListener;
+  state(): { readonly inFlight: number; readonly shed: number };
+}
+
+export interface AdmissionOptions {
+  readonly limits: Pick<Config['limits'], 'inFlightMax' | 'loopBudgetMs'>;
+  /** Paths that are always answered: health. */
+  readonly exempt: ReadonlySet<string>;
+  readonly metrics?: Metrics;
+  readonly now?: () => number;
+}
+
+const BODY = Buffer.from(
+  JSON.stringify({
+    type: 'about:blank',
+    title: 'Service unavailable',
+    status: 503,
+    detail: 'The service has more to do than it can. Try again after the time in Retry-After.',
+    code: 'overloaded',
+  }),
+);
+const HEADERS = {
+  'Content-Type': 'application/problem+json',
+  'Content-Length': BODY.length,
+  'Retry-After': '1',
+  'Cache-Control': 'no-store',
+} as const;
+
+/** So many turns over the budget, one after the other, are overload. */
+const LONG_TURNS = 2;
+
+export function createAdmission({ limits, exempt, metrics, now = () => performance.now() }: AdmissionOptions): Admission {
+  let inFlight = 0;
+  let shed = 0;
+  let longTurns = 0;
+  let turnBeganMs: number | undefined;
+
+  function isLate(): boolean {
+    if (turnBeganMs === undefined) {
+      turnBeganMs = now();
+      setImmediate(endTurn);
+      return false;
+    }
+    return longTurns >= LONG_TURNS && now() - turnBeganMs > limits.loopBudgetMs;
+  }
+  const endTurn = () => {
+    longTurns = now() - (turnBeganMs ?? 0) > limits.loopBudgetMs ? longTurns + 1 : 0;
+    turnBeganMs = undefined;
+  };
+  const finished = () => {
+    inFlight--;
+  };
+
+  const count = createCounts(metrics, () => inFlight);
+
+  function refuse(response: ServerResponse, reason: 'in_flight' | 'loop'): void {
+    shed++;
+    count?.inc({ reason });
+    response.writeHead(503, HEADERS).end(BODY);
+  }
+
+  return {
+    wrap: (app) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
+      const late = isLate();
+      if ((late || inFlight >= limits.inFlightMax) && !exempt.has(pathOf(request.url))) {
+        return refuse(response, late ? 'loop' : 'in_flight');
+      }
+      app(request, response);
+      // What was answered within the call was never in flight: the fast path costs one comparison.
+      if (response.writableEnded) return;
+      inFlight++;
+      response.once('close', finished);
+    },
+    state: () => ({ inFlight, shed }),
+  };
+}
+
+function pathOf(url = '/'): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function createCounts(metrics: Metrics | undefined, inFlight: () => number) {
+  if (metrics === undefined) return undefined;
+  new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests that wait for something, over all workers.',
+    registers: [metrics],
+    collect() {
+      this.set(inFlight());
+    },
+  });
+  return new Counter({
+    name: 'http_requests_shed_total',
+    help: 'Requests refused because of overload.',
+    labelNames: ['reason'],
+    registers: [metrics],
+  });
+}

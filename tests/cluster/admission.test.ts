@@ -1,0 +1,92 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { Registry } from 'prom-client';
+import { runLoad, startLoad } from '../../faults/load';
+import { summarise } from '../../faults/summary';
+import { createAdmission } from '../../src/http/admission';
+import { startService, until } from '../support/service';
+
+let server: Server | undefined;
+async function serve(app: RequestListener, limits: { inFlightMax: number; loopBudgetMs: number }, metrics = new Registry()) {
+  const admission = createAdmission({ limits, exempt: new Set(['/livez']), metrics });
+  const listening = createServer(admission.wrap(app));
+  server = listening;
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
+  return { admission, url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}` };
+}
+const spin = (ms: number) => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+};
+
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+test('over the cap of requests in flight: 503 with Retry-After as problem+json; health is answered', async () => {
+  const waiting: (() => void)[] = [];
+  const metrics = new Registry();
+  const app: RequestListener = (request, response) => {
+    if (request.url?.startsWith('/livez')) response.end('alive');
+    else waiting.push(() => response.end('done'));
+  };
+  const { admission, url } = await serve(app, { inFlightMax: 2, loopBudgetMs: 50 }, metrics);
+  const held = [fetch(url), fetch(url)];
+  await until('both in flight', () => admission.state().inFlight === 2);
+  const refused = await fetch(`${url}/x?y=1`);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('retry-after')).toBe('1');
+  expect(refused.headers.get('content-type')).toBe('application/problem+json');
+  expect(await refused.json()).toMatchObject({ status: 503, code: 'overloaded' });
+  expect((await fetch(`${url}/livez?x`)).status).toBe(200);
+  expect(await metrics.metrics()).toContain('http_requests_shed_total{reason="in_flight"} 1');
+  for (const finish of waiting) finish();
+  await Promise.all(held);
+  await until('none in flight', () => admission.state().inFlight === 0);
+});
+
+test('requests that their clients gave up are not counted as in flight for ever', async () => {
+  const { admission, url } = await serve(() => {}, { inFlightMax: 2, loopBudgetMs: 50 });
+  const abort = new AbortController();
+  const given = fetch(url, { signal: abort.signal }).catch(() => {});
+  await until('one in flight', () => admission.state().inFlight === 1);
+  abort.abort();
+  await given;
+  await until('none in flight', () => admission.state().inFlight === 0);
+});
+
+test('one long block of the loop refuses nobody who waited for it', async () => {
+  let first = true;
+  const app: RequestListener = (_request, response) => {
+    if (first) spin(500);
+    first = false;
+    response.end('ok');
+  };
+  const { admission, url } = await serve(app, { inFlightMax: 1000, loopBudgetMs: 20 });
+  const answers = await Promise.all(Array.from({ length: 50 }, () => fetch(url)));
+  expect(answers.every(({ status }) => status === 200)).toBe(true);
+  expect(admission.state().shed).toBe(0);
+});
+
+test('at three times its capacity the good answers stay quick and plentiful, the rest is refused, and it ends with the load', async () => {
+  // 4 ms of work per request: the capacity of the one worker is 250 requests/s whatever the machine.
+  const service = await startService({
+    entry: path.join(__dirname, 'fixtures', 'service.js'),
+    env: { WORKERS: '1', MONGODB_URI: 'mongodb://unused', DRAIN_IDLE_MS: '100', LOG_LEVEL: 'info' },
+  });
+  try {
+    const options = { targets: [service.url], connections: 2000, request: () => ({ method: 'GET', path: '/block?amount=4' }) };
+    const summary = summarise(await runLoad({ ...options, ratePerSecond: 750 }, 4000));
+    expect(summary.outcomes['503']).toBeGreaterThan(500);
+    expect(summary.unanswered).toBe(0);
+    expect(summary.p99Ms).toBeLessThan(1000);
+    expect(summary.good / 4).toBeGreaterThan(0.8 * 250);
+    const calm = startLoad({ ...options, ratePerSecond: 50 });
+    await until('some answers', () => calm.records.length > 20);
+    expect(summarise(await calm.stop()).failed).toBe(0);
+  } finally {
+    await service.close();
+  }
+});

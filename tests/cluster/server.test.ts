@@ -1,0 +1,156 @@
+import { once } from 'node:events';
+import { Agent, get, type RequestListener } from 'node:http';
+import { connect, createServer as createNetServer, type Socket } from 'node:net';
+import { type ApiServer, createServer, type ServerLimits } from '../../src/http/server';
+import { until } from '../support/service';
+
+const limits: ServerLimits = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 60_000,
+  maxHeaderBytes: 2048,
+  maxConnections: 100,
+  drainTimeoutMs: 5000,
+  drainIdleMs: 100,
+};
+const hello: RequestListener = (request, response) => {
+  request.resume();
+  if (request.url === '/slow') setTimeout(() => response.end('slow'), 400);
+  else request.once('end', () => response.end('hello'));
+};
+
+let api: ApiServer;
+let port: number;
+const sockets: Socket[] = [];
+async function serve(changes: Partial<ServerLimits> = {}, app = hello): Promise<void> {
+  api = createServer(app, { ...limits, ...changes });
+  ({ port } = await api.listen({ host: '127.0.0.1', port: 0 }));
+}
+/** A raw connection that has sent `text`; `answer` grows with what comes back. */
+async function raw(text: string) {
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  const state = { answer: '', ended: false, socket };
+  socket.setEncoding('utf8').on('data', (part: string) => {
+    state.answer += part;
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    state.ended = true;
+  });
+  await once(socket, 'connect');
+  socket.write(text);
+  return state;
+}
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await api.drain(200);
+});
+
+test('headers that come too slowly end the connection with 408', async () => {
+  await serve({ headersTimeoutMs: 200, requestTimeoutMs: 400 });
+  const slow = await raw('GET / HTTP/1.1\r\nHost: x\r\n');
+  await until('the 408', () => slow.ended);
+  expect(slow.answer).toMatch(/^HTTP\/1\.1 408 /);
+});
+
+test('a body that comes too slowly ends the connection with 408', async () => {
+  await serve({ headersTimeoutMs: 200, requestTimeoutMs: 400 });
+  const slow = await raw('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc');
+  await until('the 408', () => slow.ended);
+  expect(slow.answer).toMatch(/^HTTP\/1\.1 408 /);
+});
+
+test('the same limits hold for connections that another process accepted', async () => {
+  api = createServer(hello, { ...limits, headersTimeoutMs: 200, requestTimeoutMs: 400 });
+  api.open();
+  const front = createNetServer((socket) => api.accept(socket));
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  ({ port } = front.address() as { port: number });
+  const slow = await raw('GET / HTTP/1.1\r\nHost: x\r\n');
+  const honest = await raw('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the answer', () => honest.answer.endsWith('hello'));
+  await until('the 408', () => slow.ended);
+  expect(slow.answer).toMatch(/^HTTP\/1\.1 408 /);
+  front.close();
+});
+
+test('headers larger than the limit are refused with 431', async () => {
+  await serve();
+  const large = await raw(`GET / HTTP/1.1\r\nHost: x\r\nX-Fill: ${'a'.repeat(3000)}\r\n\r\n`);
+  await until('the end', () => large.ended);
+  expect(large.answer).toMatch(/^HTTP\/1\.1 431 /);
+});
+
+test('connections over the limit are closed, those within keep working', async () => {
+  await serve({ maxConnections: 2 });
+  const first = await raw('');
+  await raw('');
+  await until('both connections', () => api.connections() === 2);
+  const third = await raw('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('its end', () => third.ended);
+  first.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the answer', () => first.answer.endsWith('hello'));
+});
+
+test('drain: in flight is finished, a last request on an idle connection is answered with Connection: close', async () => {
+  await serve({ drainIdleMs: 300 });
+  const slow = await raw('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
+  const kept = await raw('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the first answer', () => kept.answer.endsWith('hello'));
+  expect(kept.answer).toMatch(/Connection: keep-alive/i);
+  const drained = api.drain(5000);
+  expect(api.leaving).toBe(true);
+  kept.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('its end', () => kept.ended);
+  expect(kept.answer.split('HTTP/1.1 200').at(-1)).toMatch(/Connection: close[\s\S]*hello$/i);
+  await until('the slow answer', () => slow.answer.endsWith('slow'));
+  expect(await drained).toEqual({ cut: 0 });
+  await expect(raw('').then(({ socket }) => once(socket, 'connect'))).rejects.toThrow('ECONNREFUSED');
+});
+
+test('drain: idle and unused connections are closed after the idle time, and only then', async () => {
+  await serve({ drainIdleMs: 200 });
+  const idle = await raw('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const unused = await raw('');
+  await until('the answer', () => idle.answer.endsWith('hello') && api.connections() === 2);
+  const from = performance.now();
+  expect(await api.drain(5000)).toEqual({ cut: 0 });
+  expect(performance.now() - from).toBeGreaterThan(190);
+  await until('both ends', () => idle.ended && unused.ended);
+});
+
+test('drain: what does not finish is cut off at the deadline, and close() says so', async () => {
+  await serve({ drainTimeoutMs: 200 }, () => {});
+  const hanging = await raw('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the request', () => api.connections() === 1);
+  await expect(api.close()).rejects.toThrow('1 connections were cut off');
+  await until('its end', () => hanging.ended);
+});
+
+test('draining loses no request of clients that keep their connections busy', async () => {
+  await serve();
+  const agent = new Agent({ keepAlive: true, maxSockets: 10 });
+  let answered = 0;
+  const refusedAfterwards = new Set<string>();
+  const client = async () => {
+    for (;;) {
+      const outcome = await new Promise<string>((resolve) => {
+        get({ port, host: '127.0.0.1', agent }, (answer) => answer.resume().once('end', () => resolve('answered'))).once(
+          'error',
+          (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'),
+        );
+      });
+      if (outcome !== 'answered') return refusedAfterwards.add(outcome);
+      answered++;
+    }
+  };
+  const clients = Promise.all(Array.from({ length: 10 }, client));
+  await until('some traffic', () => answered > 200);
+  await api.drain(5000);
+  await clients;
+  agent.destroy();
+  // New connections find no listener; no answer was ever lost on one that stood.
+  expect([...refusedAfterwards]).toEqual(['ECONNREFUSED']);
+});
