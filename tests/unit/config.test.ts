@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError, parseConfig, settings } from '../../src/config';
-import { environmentExample } from '../../src/settings/example';
+import { environmentExample, settingsTable } from '../../src/settings/example';
 
 function faultsOf(environment: Record<string, string>): Record<string, string> {
   try {
@@ -60,4 +60,8 @@ test.each([
 
 test('.env.example lists every setting with its default, and nothing else', () => {
   expect(readFileSync(resolve(__dirname, '../../../.env.example'), 'utf8')).toBe(environmentExample(settings));
+});
+
+test("the README's table is that of the settings", () => {
+  expect(readFileSync(resolve(__dirname, '../../../README.md'), 'utf8')).toContain(settingsTable(settings));
 });
