@@ -1,0 +1,68 @@
+import mongoose, { type Connection } from 'mongoose';
+import type { Config } from '../config';
+import { backoffMs, type Closable, withTimeout } from '../lifecycle';
+import type { Logger } from '../observability/logger';
+
+export interface Database extends Closable {
+  readonly connection: Connection;
+  /** Asks the server within `timeoutMs`; false instead of an error. */
+  ping(timeoutMs: number): Promise<boolean>;
+}
+
+/**
+ * One pool. Nothing is buffered while the server is away: an operation fails within its time, and the caller answers
+ * 503 rather than wait. Acknowledged means majority and journaled.
+ */
+export function databaseOptions(settings: Config['database']): mongoose.ConnectOptions {
+  return {
+    maxPoolSize: settings.poolMax,
+    minPoolSize: settings.poolMin,
+    serverSelectionTimeoutMS: settings.serverSelectionTimeoutMs,
+    connectTimeoutMS: settings.serverSelectionTimeoutMs,
+    waitQueueTimeoutMS: settings.operationTimeoutMs,
+    // maxTimeMS of each operation ends it on a server that works; this ends the wait for one that does not.
+    socketTimeoutMS: settings.operationTimeoutMs + 250,
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: settings.operationTimeoutMs },
+    readPreference: settings.readPreference,
+    retryWrites: true,
+    autoIndex: false,
+    autoCreate: false,
+    bufferCommands: false,
+  };
+}
+
+/** Connects, waiting for a database that is still starting, at most `connectWaitMs`. */
+export async function connectDatabase(uri: string, settings: Config['database'], log: Logger): Promise<Database> {
+  // An instance of our own: settings of the module's global one would be shared with whatever else uses mongoose.
+  const driver = new mongoose.Mongoose();
+  driver.set('strictQuery', 'throw');
+  driver.set('sanitizeFilter', true);
+  const deadline = performance.now() + settings.connectWaitMs;
+  for (let attempt = 0; ; attempt += 1) {
+    const connection = driver.createConnection();
+    try {
+      await connection.openUri(uri, databaseOptions(settings));
+      return {
+        connection,
+        ping: (timeoutMs) => ping(connection, timeoutMs),
+        close: () => connection.close(),
+      };
+    } catch (error) {
+      await connection.destroy().catch(() => undefined);
+      const waitMs = backoffMs(attempt, 50, 1000);
+      if (performance.now() + waitMs > deadline) throw error;
+      if (attempt === 0) log.info('waiting for the database');
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+}
+
+async function ping(connection: Connection, timeoutMs: number): Promise<boolean> {
+  try {
+    if (connection.db === undefined) return false;
+    await withTimeout(connection.db.command({ ping: 1 }), timeoutMs, 'ping');
+    return true;
+  } catch {
+    return false;
+  }
+}
