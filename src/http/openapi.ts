@@ -31,7 +31,7 @@ export function createOpenApi(routes: readonly Route[], options: { serverUrl?: s
     info: {
       title: 'User and authentication API',
       version: '1.0.0',
-      description: 'Errors are RFC 9457 problem details. Send `Authorization: Bearer <access_token>` where a lock is shown.',
+      description: 'Errors are RFC 9457 problem details. Send `Authorization: Bearer <access_token>` where `bearer` is shown.',
     },
     ...(options.serverUrl === undefined ? {} : { servers: [{ url: options.serverUrl }] }),
     paths,
