@@ -12,9 +12,8 @@ const NAMES = {
   undecodable: 'Values from Redis that could not be decoded.',
   redisErrors: 'Redis operations that failed or were refused.',
   writes: 'Writes that were acknowledged or failed.',
-  writesUncovered: 'Writes that Redis could not be told of.',
   guardWaits: 'Waits of writers for near copies to expire.',
-  fences: 'Times the shared copies were taken out of use for a write that Redis could not be told of.',
+  fences: 'Writes that Redis could not be told of, so that the shared copies were taken out of use.',
 } as const;
 
 export type Counts = { -readonly [K in keyof typeof NAMES]: number };
@@ -25,6 +24,7 @@ export interface Gauges {
   nearCopies(): number;
   outstanding(): number;
   breakerOpen(): boolean;
+  sharedInUse(): boolean;
 }
 
 /** Plain numbers on the hot path; the registry reads them when it is scraped. */
@@ -55,5 +55,6 @@ export function createCounts(registry: Registry | undefined, gauges: Gauges): Co
   gauge('cache_near_copies', 'Near copies held, expired ones included.', gauges.nearCopies);
   gauge('cache_redis_outstanding', 'Commands that Redis has not answered.', gauges.outstanding);
   gauge('cache_breaker_open', '1 while Redis is not in use.', () => (gauges.breakerOpen() ? 1 : 0));
+  gauge('cache_shared_in_use', '1 while shared copies are read and filled.', () => (gauges.sharedInUse() ? 1 : 0));
   return counts;
 }

@@ -1,8 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config';
 import type { Logger } from '../observability/logger';
 import { createCounts } from './counts';
+import type { Ledger } from './ledger';
 import { createLink, type Link } from './link';
+import { createPermit, type Permit } from './permit';
 import type { Cache } from './port';
 import { createRegion } from './region';
 import { createSharedCopies } from './shared';
@@ -15,19 +18,40 @@ export interface CacheDeps {
   readonly metrics?: Registry;
   /** Monotonic, in ms. */
   readonly now?: () => number;
+  readonly seams?: CacheSeams;
+}
+
+/** Where tests take a safeguard away, to show that its absence is noticed. Never a setting. */
+export interface CacheSeams {
+  readonly pause?: (ms: number) => Promise<unknown>;
+  /** Age up to which a read under way is joined; normally τ. */
+  readonly joinMs?: number;
+  readonly withoutBreaker?: boolean;
+  readonly link?: (link: Link) => Link;
+  readonly permit?: (permit: Permit) => Permit;
+}
+
+/** What makes the shared copies: neither is there when no Redis is configured. */
+export interface Sharing {
+  readonly link: Link;
+  readonly permit: Permit;
 }
 
 /** How long a starting worker waits for Redis before it serves without. */
 const FIRST_CONTACT_MS = 1500;
+/** A connection without a byte for this long is given up. */
+const SILENCE_MS = 2000;
 
-/** Builds the cache without I/O; with `link` it shares values through Redis, without it has near copies alone. */
-export function createCache(deps: CacheDeps, link?: Link): Cache {
-  const { settings, log, now = () => performance.now() } = deps;
+/** Builds the cache without I/O; without `sharing` it has near copies alone. */
+export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
+  const { settings, now = () => performance.now() } = deps;
+  const { link, permit } = sharing ?? {};
   const regions: { readonly nearSize: number }[] = [];
   const counts = createCounts(deps.metrics, {
     nearCopies: () => regions.reduce((sum, region) => sum + region.nearSize, 0),
     outstanding: () => link?.status().outstanding ?? 0,
     breakerOpen: () => link?.status().breakerOpen ?? false,
+    sharedInUse: () => permit?.generation() !== undefined,
   });
   const shared =
     link &&
@@ -37,43 +61,67 @@ export function createCache(deps: CacheDeps, link?: Link): Cache {
       writerTtlMs: settings.writerTtlMs,
       valueTtlMs: settings.ttlSeconds * 1000,
     });
-  const generation = (): string | undefined => link?.identity;
   /** 10 % of jitter, so that values filled together do not expire together. */
   const ttlMs = (negative: boolean): number =>
     Math.round((negative ? settings.negativeTtlSeconds : settings.ttlSeconds) * 1000 * (0.9 + Math.random() * 0.2));
-  const common = { now, nearTtlMs: settings.nearTtlMs, counts, shared, generation };
+  const common = { now, nearTtlMs: settings.nearTtlMs, counts, shared };
 
   return {
     region(spec) {
-      const region = createRegion(spec, { ...common, nearMaxEntries: settings.nearMaxEntries, ttlMs });
+      const region = createRegion(spec, {
+        ...common,
+        joinMs: deps.seams?.joinMs ?? settings.nearTtlMs,
+        nearMaxEntries: settings.nearMaxEntries,
+        generation: () => permit?.generation(),
+        ttlMs,
+      });
       regions.push(region);
       return region;
     },
     write: createWriter({
       ...common,
       writerTtlMs: settings.writerTtlMs,
-      async fence(groups) {
-        log.warn({ groups }, 'a write could not be told to Redis');
-      },
+      generation: () => permit?.confirmedGeneration(),
+      suspend: async () => permit?.suspend(),
+      fence: async () => permit?.fence(),
+      pause: deps.seams?.pause ?? pause,
     }),
     state: () =>
-      link === undefined ? { kind: 'near', status: 'up' } : { kind: 'redis', status: link.identity === undefined ? 'degraded' : 'up' },
+      permit === undefined
+        ? { kind: 'near', status: 'up' }
+        : { kind: 'redis', status: permit.generation() === undefined ? 'degraded' : 'up' },
     async close() {
+      await permit?.close();
       await link?.close();
     },
   };
 }
 
-/** Connects to Redis when REDIS_URL is set. Resolves in any case: without Redis the service is degraded, and heals. */
-export async function connectCache(deps: CacheDeps): Promise<Cache> {
-  const { settings, log, now = () => performance.now() } = deps;
-  const url = settings.redisUrl;
-  if (url === undefined) return createCache(deps);
-  const link = createLink(
-    (events) => createSingle({ hosts: url.split(','), connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: 2000 }, events),
-    { commandTimeoutMs: settings.redisCommandTimeoutMs, queueMax: settings.redisQueueMax, log, now },
+/**
+ * Connects to Redis when REDIS_URL is set; `ledger` is then required. Resolves in any case: without Redis the service
+ * is degraded, and heals.
+ */
+export async function connectCache(deps: CacheDeps & { readonly ledger?: Ledger }): Promise<Cache> {
+  const { settings, log, ledger, seams, now = () => performance.now() } = deps;
+  if (settings.redisUrl === undefined) return createCache(deps);
+  if (ledger === undefined) throw new Error('a cache with Redis needs a ledger');
+  const hosts = settings.redisUrl.split(',');
+  const plain = createLink(
+    (events) => createSingle({ hosts, connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: SILENCE_MS }, events),
+    {
+      commandTimeoutMs: settings.redisCommandTimeoutMs,
+      queueMax: settings.redisQueueMax,
+      log,
+      now,
+      withoutBreaker: seams?.withoutBreaker ?? false,
+    },
   );
+  const link = seams?.link?.(plain) ?? plain;
+  const permit = createPermit({ ledger, identity: () => link.identity, log, now });
   link.start();
+  permit.start();
+  const deadline = now() + FIRST_CONTACT_MS;
   await link.settled(FIRST_CONTACT_MS);
-  return createCache(deps, link);
+  if (link.identity !== undefined) await permit.settled(deadline - now());
+  return createCache(deps, { link, permit: seams?.permit?.(permit) ?? permit });
 }

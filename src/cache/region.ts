@@ -7,6 +7,8 @@ export interface RegionDeps {
   readonly now: () => number;
   readonly nearTtlMs: number;
   readonly nearMaxEntries: number;
+  /** Age up to which a read under way is joined. */
+  readonly joinMs: number;
   readonly counts: Counts;
   readonly shared: SharedCopies | undefined;
   /** The generation of keys that may be used now; undefined: no shared copies at present. */
@@ -136,7 +138,7 @@ export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedR
         return Promise.resolve(value);
       }
       const flight = flights.get(key);
-      if (flight !== undefined && at - flight.began < nearTtlMs) {
+      if (flight !== undefined && at - flight.began < deps.joinMs) {
         counts.coalesced += 1;
         return flight.result;
       }

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Counts } from './counts';
 import { newToken, type SharedCopies } from './shared';
 
@@ -8,21 +7,28 @@ export interface WriterDeps {
   readonly writerTtlMs: number;
   readonly counts: Counts;
   readonly shared: SharedCopies | undefined;
+  /** The generation of keys that every reader uses now; undefined: Redis cannot be told. */
   generation(): string | undefined;
-  /** Called for a commit that Redis could not be told of; resolves when no worker uses a shared copy from before it. */
-  fence(groups: readonly string[]): Promise<void>;
+  /** See Permit. Both reject when MongoDB cannot be reached. */
+  suspend(): Promise<void>;
+  fence(): Promise<void>;
+  /** The wait for near copies to expire. */
+  pause(ms: number): Promise<unknown>;
 }
 
-interface Entered {
-  readonly generation: string;
+interface Entry {
   readonly token: string;
   readonly began: number;
+  /** Under which all groups have been entered; undefined: not all of them were. */
+  readonly generation: string | undefined;
 }
 
-export type Write = <R>(groups: readonly string[], commit: () => Promise<R>, isHarmless?: (error: unknown) => boolean) => Promise<R>;
+type Harmless = (error: unknown) => boolean;
+export type Write = <R>(groups: readonly string[], commit: () => Promise<R>, isHarmless?: Harmless) => Promise<R>;
 
 /** A writer's entry guards its groups for `writerTtlMs`; what is left must at least cover the answer's way back. */
 const GUARD_MARGIN_MS = 500;
+const LEAVE_ATTEMPTS = 3;
 
 export function createWriter(deps: WriterDeps): Write {
   const { now, nearTtlMs, writerTtlMs, counts, shared } = deps;
@@ -34,44 +40,56 @@ export function createWriter(deps: WriterDeps): Write {
     return failed === 0;
   }
 
-  async function enter(groups: readonly string[]): Promise<Entered | undefined> {
+  async function enter(copies: SharedCopies, groups: readonly string[]): Promise<Entry> {
+    const token = newToken();
+    const began = now();
     const generation = deps.generation();
-    if (shared === undefined || generation === undefined) return undefined;
-    const entered = { generation, token: newToken(), began: now() };
-    return (await everywhere(groups, (group) => shared.enter(generation, group, entered.token))) ? entered : undefined;
+    const all = generation !== undefined && (await everywhere(groups, (group) => copies.enter(generation, group, token)));
+    return { token, began, generation: all ? generation : undefined };
+  }
+
+  /** The entry itself holds readers off until it expires, and it emptied the groups when it was made. */
+  function guarded(entry: Entry): boolean {
+    return entry.generation !== undefined && entry.generation === deps.generation() && now() - entry.began < writerTtlMs - GUARD_MARGIN_MS;
   }
 
   /** Whether, from now on, no shared copy from before the commit can be read. */
-  async function leave(groups: readonly string[], entered: Entered | undefined): Promise<boolean> {
-    if (shared === undefined) return true;
-    const generation = deps.generation();
-    const token = entered?.token ?? '';
-    if (generation !== undefined && (await everywhere(groups, (group) => shared.leave(generation, group, token)))) {
-      if (deps.generation() === generation) return true;
+  async function leave(copies: SharedCopies, groups: readonly string[], entry: Entry): Promise<boolean> {
+    for (let attempt = 0; attempt < LEAVE_ATTEMPTS; attempt += 1) {
+      const generation = deps.generation();
+      if (generation === undefined) break;
+      if ((await everywhere(groups, (group) => copies.leave(generation, group, entry.token))) && deps.generation() === generation)
+        return true;
     }
-    // The entry itself holds readers off until it expires, and it emptied the group when it was made.
-    return entered !== undefined && deps.generation() === entered.generation && now() - entered.began < writerTtlMs - GUARD_MARGIN_MS;
+    return guarded(entry);
   }
 
-  return async (groups, commit, isHarmless) => {
-    counts.writes += 1;
-    const entered = await enter(groups);
-    let result: Awaited<ReturnType<typeof commit>>;
+  async function committed<R>(copies: SharedCopies, groups: readonly string[], commit: () => Promise<R>, isHarmless: Harmless): Promise<R> {
+    // Known beforehand that Redis cannot be told? Then it goes out of use first, so that even a crash leaves nothing stale.
+    if (deps.generation() === undefined) await deps.suspend();
+    const entry = await enter(copies, groups);
+    let result: R;
     try {
       result = await commit();
     } catch (error) {
       // Unless nothing was written, the commit may still happen: the entry stays and keeps the groups uncached until it expires.
-      if (isHarmless?.(error) === true) await leave(groups, entered);
+      if (isHarmless(error)) await leave(copies, groups, entry);
       throw error;
     }
-    if (!(await leave(groups, entered))) {
-      counts.writesUncovered += 1;
-      await deps.fence(groups);
+    if (!(await leave(copies, groups, entry))) {
+      counts.fences += 1;
+      await deps.fence();
     }
+    return result;
+  }
+
+  return async (groups, commit, isHarmless = () => false) => {
+    counts.writes += 1;
+    const result = shared === undefined ? await commit() : await committed(shared, groups, commit, isHarmless);
     if (nearTtlMs > 0) {
       counts.guardWaits += 1;
       // Timers may fire up to a millisecond early by the monotonic clock.
-      await pause(Math.ceil(nearTtlMs) + 1);
+      await deps.pause(Math.ceil(nearTtlMs) + 1);
     }
     return result;
   };

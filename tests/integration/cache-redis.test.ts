@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { connectCache } from '../../src/cache/create';
 import type { Cache } from '../../src/cache/port';
-import { cacheSettings, docRegion, quiet } from '../support/cache-fixture';
+import { cacheSettings, docRegion, memoryLedger, quiet } from '../support/cache-fixture';
 import { type RealRedis, redisAvailable, startRedis, until } from '../support/cache-redis';
 
 const whenRedis = redisAvailable() ? describe : describe.skip;
@@ -11,10 +11,11 @@ whenRedis('the cache over a real Redis', () => {
   const open: Cache[] = [];
   const truth = new Map<string, number>();
   let loads = 0;
+  let ledger = memoryLedger();
 
   async function worker(environment: Record<string, string> = {}) {
     const metrics = new Registry();
-    const cache = await connectCache({ settings: cacheSettings({ REDIS_URL: redis.url, ...environment }), log: quiet, metrics });
+    const cache = await connectCache({ settings: cacheSettings({ REDIS_URL: redis.url, ...environment }), log: quiet, metrics, ledger });
     open.push(cache);
     const region = cache.region(
       docRegion(async (key) => {
@@ -35,6 +36,7 @@ whenRedis('the cache over a real Redis', () => {
     await Promise.all(open.splice(0).map((cache) => cache.close()));
     truth.clear();
     loads = 0;
+    ledger = memoryLedger();
   });
   afterAll(() => redis.stop());
 

@@ -1,3 +1,4 @@
+import type { Ledger, LedgerState } from '../../src/cache/ledger';
 import { type Config, parseConfig } from '../../src/config';
 import { createLogger } from '../../src/observability/logger';
 
@@ -25,4 +26,34 @@ export function docRegion(load: (key: string) => Promise<Doc | null>) {
       return { version };
     },
   };
+}
+
+/** The ledger of one test's workers when they all live in one process. `down` makes it unreachable. */
+export function memoryLedger(): Ledger & { down: boolean; state: LedgerState | undefined } {
+  const ledger = {
+    down: false,
+    state: undefined as LedgerState | undefined,
+    reach() {
+      if (ledger.down) throw new Error('the ledger is down');
+    },
+    async read(dataset: string) {
+      ledger.reach();
+      ledger.state ??= { epoch: 1, suspended: false, beat: 0, dataset };
+      return ledger.state;
+    },
+    async suspend() {
+      ledger.reach();
+      const before = ledger.state ?? { epoch: 1, suspended: false, beat: 0, dataset: '' };
+      ledger.state = { ...before, suspended: true, beat: before.beat + 1 };
+      return ledger.state;
+    },
+    async resume(seen: LedgerState, dataset: string) {
+      ledger.reach();
+      const { state } = ledger;
+      if (state?.suspended === true && state.epoch === seen.epoch && state.beat === seen.beat) {
+        ledger.state = { epoch: state.epoch + 1, suspended: false, beat: state.beat, dataset };
+      }
+    },
+  };
+  return ledger;
 }
