@@ -6,6 +6,7 @@ import { createAuthRoutes } from './auth/routes';
 import { createAuthService } from './auth/service';
 import { createTokens } from './auth/tokens';
 import { connectCache } from './cache/create';
+import { createMongoLedger, LEDGER_COLLECTION } from './cache/ledger';
 import type { Config } from './config';
 import { connectDatabase, type Database } from './data/connection';
 import { createDatabaseCounters } from './data/counters';
@@ -50,7 +51,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 
   const database = own('database', await connectDatabase(options.databaseUri, config.database, log));
   const { connection } = database;
-  const cache = own('cache', await connectCache({ settings: config.cache, log, metrics }));
+  const ledger = createMongoLedger(() => connection.collection(LEDGER_COLLECTION), config.cache.keyPrefix);
+  const cache = own('cache', await connectCache({ settings: config.cache, log, metrics, ledger }));
   const keys = own('signing keys', await connectKeys(config, connection, log));
   const counters = createDatabaseCounters(connection, { timeoutMs });
   const locks = createLocks(connection, { ttlMs: config.cache.writerTtlMs, waitMs: timeoutMs, timeoutMs });

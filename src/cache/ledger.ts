@@ -1,4 +1,4 @@
-import type { mongo } from 'mongoose';
+import type { Collection } from 'mongoose';
 import { withTimeout } from '../lifecycle';
 
 /** What all workers agree on about the shared copies. It lives in MongoDB, the one store that every write must reach anyway. */
@@ -32,17 +32,21 @@ export interface LedgerDocument {
 
 const DURABLE = { writeConcern: { w: 'majority', j: true } } as const;
 
-/** Every call is bounded by `timeoutMs`. Reads are majority reads: what was seen cannot be rolled back by a failover. */
-export function createMongoLedger(collection: mongo.Collection<LedgerDocument>, name: string, timeoutMs: number): Ledger {
-  const id = { _id: `cache:${name}` };
+export const LEDGER_COLLECTION = 'cache_ledger';
+/** Of each call. Well below the validity of what a look at the ledger says (permit.ts). */
+export const LEDGER_TIMEOUT_MS = 1000;
+
+/** `name` tells services apart that share a database. Reads are majority reads: what was seen cannot be rolled back by a failover. */
+export function createMongoLedger(ledgers: () => Collection<LedgerDocument>, name: string, timeoutMs = LEDGER_TIMEOUT_MS): Ledger {
+  const id = { _id: name };
   const bounded = <T>(work: Promise<T>): Promise<T> => withTimeout(work, timeoutMs, 'the cache ledger');
   const limits = { maxTimeMS: timeoutMs };
   return {
     async read(dataset) {
-      const found = await bounded(collection.findOne(id, { ...limits, readPreference: 'primary', readConcern: 'majority' }));
+      const found = await bounded(ledgers().findOne(id, { ...limits, readPreference: 'primary', readConcern: 'majority' }));
       if (found !== null) return found;
       const first = { epoch: 1, suspended: false, beat: 0, dataset };
-      const made = collection.findOneAndUpdate(
+      const made = ledgers().findOneAndUpdate(
         id,
         { $setOnInsert: first },
         { ...limits, ...DURABLE, upsert: true, returnDocument: 'after' },
@@ -51,16 +55,14 @@ export function createMongoLedger(collection: mongo.Collection<LedgerDocument>, 
     },
     async suspend() {
       const change = { $set: { suspended: true }, $inc: { beat: 1 }, $setOnInsert: { epoch: 1, dataset: '' } };
-      const state = await bounded(
-        collection.findOneAndUpdate(id, change, { ...limits, ...DURABLE, upsert: true, returnDocument: 'after' }),
-      );
+      const state = await bounded(ledgers().findOneAndUpdate(id, change, { ...limits, ...DURABLE, upsert: true, returnDocument: 'after' }));
       if (state === null) throw new Error('the cache ledger was not written');
       return state;
     },
     async resume(seen, dataset) {
       const unchanged = { ...id, epoch: seen.epoch, beat: seen.beat, suspended: true };
       await bounded(
-        collection.updateOne(unchanged, { $set: { suspended: false, epoch: seen.epoch + 1, dataset } }, { ...limits, ...DURABLE }),
+        ledgers().updateOne(unchanged, { $set: { suspended: false, epoch: seen.epoch + 1, dataset } }, { ...limits, ...DURABLE }),
       );
     },
   };

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Closable } from '../lifecycle';
 import type { Logger } from '../observability/logger';
-import type { Ledger, LedgerState } from './ledger';
+import { LEDGER_TIMEOUT_MS, type Ledger, type LedgerState } from './ledger';
 
 /** One worker's right to use the shared copies. */
 export interface Permit extends Closable {
@@ -34,8 +34,7 @@ export interface PermitOptions {
 export const VALID_MS = 1500;
 const LAPSE_MS = 2000;
 const POLL_MS = 300;
-/** The ledger's own time-outs must be below this; a look that ended later says nothing (the process was frozen meanwhile). */
-export const LEDGER_TIMEOUT_MS = 1000;
+/** A look that ended later says nothing: the process was frozen meanwhile. */
 const TIMELY_MS = LEDGER_TIMEOUT_MS + 200;
 
 export function createPermit(options: PermitOptions): Permit {
