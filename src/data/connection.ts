@@ -13,7 +13,7 @@ export interface Database extends Closable {
  * One pool. Nothing is buffered while the server is away: an operation fails within its time, and the caller answers
  * 503 rather than wait. Acknowledged means majority and journaled.
  */
-export function databaseOptions(settings: Config['database']): mongoose.ConnectOptions {
+export function databaseOptions(uri: string, settings: Config['database']): mongoose.ConnectOptions {
   return {
     maxPoolSize: settings.poolMax,
     minPoolSize: settings.poolMin,
@@ -22,13 +22,22 @@ export function databaseOptions(settings: Config['database']): mongoose.ConnectO
     waitQueueTimeoutMS: settings.operationTimeoutMs,
     // maxTimeMS of each operation ends it on a server that works; this ends the wait for one that does not.
     socketTimeoutMS: settings.operationTimeoutMs + 250,
-    writeConcern: { w: 'majority', journal: true, wtimeoutMS: settings.operationTimeoutMs },
+    writeConcern: { w: isLoneServer(uri) ? 1 : 'majority', journal: true, wtimeoutMS: settings.operationTimeoutMs },
     readPreference: settings.readPreference,
     retryWrites: true,
     autoIndex: false,
     autoCreate: false,
     bufferCommands: false,
   };
+}
+
+/**
+ * True for a URI that says that its server has no others: the embedded one's. There 1 is the majority, and the embedded
+ * engine waits for the journal only when asked for 1 (docs/adr/0002-embedded-engine.md).
+ */
+function isLoneServer(uri: string): boolean {
+  const options = new URLSearchParams(uri.slice(uri.indexOf('?') + 1));
+  return options.get('directConnection') === 'true' && options.get('w') === '1';
 }
 
 /** Connects, waiting for a database that is still starting, at most `connectWaitMs`. */
@@ -41,7 +50,7 @@ export async function connectDatabase(uri: string, settings: Config['database'],
   for (let attempt = 0; ; attempt += 1) {
     const connection = driver.createConnection();
     try {
-      await connection.openUri(uri, databaseOptions(settings));
+      await connection.openUri(uri, databaseOptions(uri, settings));
       return {
         connection,
         ping: (timeoutMs) => ping(connection, timeoutMs),

@@ -33,8 +33,7 @@ const windowOf = (key: string, windowMs: number, nowMs: number) => {
  */
 export function createDatabaseCounters(connection: Connection, options: { timeoutMs: number; now?: () => number }): Counters {
   const { timeoutMs, now = Date.now } = options;
-  const collection = () =>
-    connection.collection<CounterDocument>(COUNTERS_COLLECTION, { writeConcern: { w: 1, journal: false } });
+  const collection = () => connection.collection<CounterDocument>(COUNTERS_COLLECTION, { writeConcern: { w: 1, journal: false } });
   return {
     async add(key, amount, windowMs) {
       const { id, endMs } = windowOf(key, windowMs, now());

@@ -26,7 +26,10 @@ export function planOf(explained: Document): Plan {
     : stages.some(({ stage }) => stage === 'SORT')
       ? ('sort in memory' as const)
       : undefined;
-  return { text: stages.map(({ stage = '?', indexName }) => (indexName === undefined ? stage : `${stage} ${indexName}`)).join(' > '), fault };
+  return {
+    text: stages.map(({ stage = '?', indexName }) => (indexName === undefined ? stage : `${stage} ${indexName}`)).join(' > '),
+    fault,
+  };
 }
 
 function flatten(stage: Stage): Stage[] {

@@ -28,6 +28,8 @@ export async function ensureIndexes(connection: Connection, models: readonly Ind
     log.debug({ collection: collectionName, indexes: indexes.length }, 'indexes are in place');
   }
   for (const name of EXPIRING) {
-    await connection.collection(name).createIndexes([{ key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 }], { maxTimeMS: INDEX_BUILD_TIMEOUT_MS });
+    await connection
+      .collection(name)
+      .createIndexes([{ key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 }], { maxTimeMS: INDEX_BUILD_TIMEOUT_MS });
   }
 }

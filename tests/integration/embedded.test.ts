@@ -1,11 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Connection, createConnection } from 'mongoose';
+import type { Connection } from 'mongoose';
+import { parseConfig } from '../../src/config';
+import { connectDatabase, databaseOptions } from '../../src/data/connection';
 import { DataFolderInUseError, type EmbeddedDatabase, type EmbeddedOptions, embeddedUri, startEmbeddedDatabase } from '../../src/embedded';
 import { layoutOf } from '../../src/embedded/layout';
 import { processExists, startedAt } from '../../src/embedded/system';
@@ -38,8 +41,9 @@ async function start(options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedDa
   return database;
 }
 
+/** As the service connects, with its write concern. */
 async function connect(uri: string): Promise<Connection> {
-  const connection = await createConnection(uri, { serverSelectionTimeoutMS: 2000, socketTimeoutMS: 5000 }).asPromise();
+  const { connection } = await connectDatabase(uri, parseConfig({ JWT_SECRET: randomBytes(48).toString('base64') }).database, log);
   connections.push(connection);
   return connection;
 }
@@ -163,6 +167,15 @@ describe('when processes are killed', () => {
     await Promise.all(writers);
     const found = new Set((await things.find({}, { projection: { n: 1 } }).toArray()).map((thing) => thing['n'] as number));
     expect(acknowledged.filter((n) => !found.has(n))).toEqual([]);
+  });
+
+  it('asks the journal of a lone server, and of others the majority', () => {
+    const { database } = parseConfig({});
+    const wanted = (uri: string) => databaseOptions(uri, database).writeConcern;
+    expect(wanted(embeddedUri(folder))).toMatchObject({ w: 1, journal: true });
+    for (const uri of ['mongodb://db', 'mongodb://db/auth?w=1', 'mongodb://db/?directConnection=true']) {
+      expect(wanted(uri)).toMatchObject({ w: 'majority', journal: true });
+    }
   });
 
   it('says so while it is away', async () => {
