@@ -7,11 +7,13 @@ import { checkTogether } from './settings/checks';
 import { cluster } from './settings/cluster';
 import { database } from './settings/database';
 import { limits } from './settings/limits';
+import { mail } from './settings/mail';
 import { server } from './settings/server';
+import { sessions } from './settings/sessions';
 import type { Setting } from './settings/setting';
 
 /** Every setting of the service, by section. */
-export const settings = { server, cluster, database, cache, auth, limits } as const;
+export const settings = { server, cluster, database, cache, auth, sessions, mail, limits } as const;
 
 type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
 export type Config = { readonly [S in keyof typeof settings]: Values<(typeof settings)[S]> };

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { authIndexes } from './auth/indexes';
 import { createPasswords } from './auth/passwords';
 import type { Config } from './config';
 import { connectDatabase, type Database } from './data/connection';
@@ -25,7 +26,7 @@ export async function prepareDatabase(uri: string, config: Config, log: Logger, 
 }
 
 async function createIndexes(database: Database, log: Logger): Promise<void> {
-  await ensureIndexes(database.connection, [createUserModel(database.connection)], log);
+  await ensureIndexes(database.connection, [createUserModel(database.connection)], authIndexes, log);
 }
 
 async function seedAdmin(database: Database, config: Config, log: Logger): Promise<void> {

@@ -1,10 +1,7 @@
 import type { RequestListener } from 'node:http';
-import { authenticate } from './auth/authenticate';
+import { createAuth } from './auth/create';
 import { connectKeys } from './auth/open-keyring';
 import { createPasswords, newPassword } from './auth/passwords';
-import { createAuthRoutes } from './auth/routes';
-import { createAuthService } from './auth/service';
-import { createTokens } from './auth/tokens';
 import { connectCache } from './cache/create';
 import { createMongoLedger, LEDGER_COLLECTION } from './cache/ledger';
 import type { Config } from './config';
@@ -64,11 +61,12 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const userList = createUserList(userModel, cache, { timeoutMs });
 
   const passwords = createPasswords({ ...hashing(config), metrics });
-  const tokens = createTokens({ ...tokenSettings(config), keys, now: Date.now });
-  const authService = createAuthService({ users: userService, repository, passwords, tokens });
-
   const { windowMs, perClient, authPerClient } = config.limits;
-  const limiter = (name: string, limit: number) => limitRate({ name, windowMs, limit, counters, enabled: config.limits.enabled });
+  const limitBy = (name: string, limit: number) => limitRate({ name, windowMs, limit, counters, enabled: config.limits.enabled });
+  const auth = createAuth({
+    ...{ config, log, metrics, connection, keys, counters, users, userService, repository, passwords, own },
+    limiter: limitBy('credentials', authPerClient),
+  });
   const app = createApp({
     settings: config.server,
     log,
@@ -81,22 +79,11 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       worker: options.worker,
       databaseEngine: options.databaseEngine,
     },
-    limiter: limiter('client', perClient),
-    authenticate: authenticate({ tokens, users }),
-    routes: [
-      ...createAuthRoutes({ service: authService, newPassword, limiter: limiter('credentials', authPerClient) }),
-      ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash }),
-    ],
+    limiter: limitBy('client', perClient),
+    authenticate: auth.authenticate,
+    routes: [...auth.routes, ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash })],
   });
   return { app, database };
 }
 
 const hashing = ({ auth }: Config) => ({ cost: auth.bcryptCost, concurrency: auth.hashConcurrency, queueMax: auth.hashQueueMax });
-
-const tokenSettings = ({ auth, server }: Config) => ({
-  issuer: auth.issuer ?? server.publicUrl ?? `http://localhost:${server.port}`,
-  audience: auth.audience,
-  ttlSeconds: auth.accessTokenTtlSeconds,
-  leewaySeconds: auth.clockLeewaySeconds,
-  cacheMaxEntries: auth.tokenCacheMaxEntries,
-});

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import type { Region } from '../cache/port';
 import { problems } from '../errors';
-import type { CachedUser } from '../users/cached';
+import { type CachedUser, sessionStands } from '../users/cached';
 import { type AccessClaims, invalidToken, type Tokens } from './tokens';
 
 declare global {
@@ -32,10 +32,9 @@ export function authenticate(options: { tokens: Tokens; users: Region<CachedUser
   const { tokens, users } = options;
 
   function accept(req: Request, claims: AccessClaims, user: CachedUser | null): void {
-    const valid = user !== null && user.status === 'active' && user.sessionVersion === claims.ver && !user.revoked.includes(claims.sid);
-    if (!valid) throw invalidToken();
+    if (user === null || !sessionStands(user, claims.sid, claims.ver)) throw invalidToken();
     req.account = user;
-    req.principal = { userId: user.id, sessionId: claims.sid, role: user.role };
+    req.principal = { userId: user.id, sessionId: claims.sid, sessionVersion: claims.ver, role: user.role };
   }
 
   return (req, _res, next) => {

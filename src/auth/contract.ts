@@ -6,18 +6,20 @@ import { userView } from '../users/view';
 const tag = 'auth';
 
 /** A password that is offered, not chosen: any text that could be one. What it may be is for the account to say. */
-const offeredPassword = z.string().min(1).max(256).meta({ format: 'password' });
+export const offeredPassword = z.string().min(1).max(256).meta({ format: 'password' });
 
-/** RFC 6749 §5.1 names, with the user beside them. */
-export const tokenAnswer = z
-  .object({
-    user: userView,
-    access_token: z.string(),
-    token_type: z.literal('Bearer'),
-    expires_in: z.int().meta({ description: 'Life of the access token, in seconds.' }),
-    refresh_token: z.string().meta({ description: 'Opaque; good for one use.' }),
-  })
-  .meta({ id: 'Tokens' });
+/** RFC 6749 §5.1 names. */
+const pair = {
+  access_token: z.string(),
+  token_type: z.literal('Bearer'),
+  expires_in: z.int().meta({ description: 'Life of the access token, in seconds.' }),
+  refresh_token: z.string().meta({ description: 'Opaque; good for one use.' }),
+};
+
+export const tokenPair = z.object(pair).meta({ id: 'TokenPair' });
+export const tokenAnswer = z.object({ user: userView, ...pair }).meta({ id: 'Tokens' });
+
+const refreshToken = z.string().min(1).max(512).meta({ description: 'The refresh token of the last answer.' });
 
 export const authEndpoints = (newPassword: z.ZodType<string>) => ({
   register: endpoint({
@@ -40,6 +42,17 @@ export const authEndpoints = (newPassword: z.ZodType<string>) => ({
     access: 'public',
     body: z.strictObject({ email: emailSchema, password: offeredPassword }),
     answers: { 200: { description: 'Signed in.', schema: tokenAnswer } },
+    problems: [401],
+  }),
+  refresh: endpoint({
+    method: 'post',
+    path: '/api/auth/refresh',
+    id: 'refresh',
+    summary: 'A new pair of tokens for a refresh token; its repeat within the grace window gets the same answer',
+    tag,
+    access: 'public',
+    body: z.strictObject({ refresh_token: refreshToken }),
+    answers: { 200: { description: 'The new pair.', schema: tokenPair } },
     problems: [401],
   }),
   profile: endpoint({

@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { createPrivateKey } from 'node:crypto';
 import type { Connection, mongo } from 'mongoose';
-import { type Sealed, seal, unseal } from './key-encryption';
 import type { ScheduledKey } from './key-schedule';
 import { generateSigningKey, type KeySetAlgorithm, type PublicJwk, publicHalf, type SigningKey, type VerificationKey } from './keys';
+import { type Sealed, seal, unseal } from './sealing';
 
 /** One row: the private key sealed, and nothing of the public key, which would be trusted without proof. */
 interface KeyRow {
@@ -41,7 +41,7 @@ export function createKeyStore(connection: Connection, secret: string): KeyStore
 
   function rows(): mongo.Collection<KeyRow> {
     if (connection.db === undefined) throw new Error('the database is not connected');
-    return connection.db.collection<KeyRow>('signing_keys', { promoteBuffers: true });
+    return connection.db.collection<KeyRow>('signing_keys');
   }
 
   function open(row: KeyRow): StoredKey {
@@ -56,7 +56,7 @@ export function createKeyStore(connection: Connection, secret: string): KeyStore
 
   return {
     async list() {
-      const keys = (await rows().find().sort({ _id: 1 }).limit(100).toArray()).map(open);
+      const keys = (await rows().find({}, { promoteBuffers: true }).sort({ _id: 1 }).limit(100).toArray()).map(open);
       opened.clear();
       for (const key of keys) opened.set(key.generation, key);
       return keys;

@@ -1,11 +1,12 @@
 import type { Connection } from 'mongoose';
 import type { Config } from '../config';
 import type { Logger } from '../observability/logger';
-import { loadDevelopmentSecret, SealError } from './key-encryption';
+import { loadDevelopmentSecret } from './development-secret';
 import type { RotationRules } from './key-schedule';
 import { connectKeyRing } from './keyring';
 import { createSecretKeyRing, type KeyRing } from './keys';
 import { createKeyStore, type KeyStore } from './keystore';
+import { SealError } from './sealing';
 
 export function rotationRules({ auth }: Config): RotationRules {
   return {

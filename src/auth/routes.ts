@@ -1,10 +1,12 @@
 import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { conditionalReply } from '../http/conditional';
-import { principalOf, type Reply, type Route, route } from '../http/endpoint';
+import { type Reply, type Route, route } from '../http/endpoint';
 import { userOf } from './authenticate';
+import { clientOf } from './client';
 import { authEndpoints } from './contract';
 import type { AuthService, SignedIn } from './service';
+import { currentSession } from './session-routes';
 
 export interface AuthRoutesDependencies {
   readonly service: AuthService;
@@ -18,18 +20,23 @@ export function createAuthRoutes({ service, newPassword, limiter }: AuthRoutesDe
   return [
     route(
       endpoints.register,
-      async ({ body }) => {
-        const signedIn = await service.register(body);
+      async ({ body }, req) => {
+        const signedIn = await service.register(body, clientOf(req));
         return tokenReply(201, signedIn, { Location: `/api/users/${signedIn.user.id}` });
       },
       limiter,
     ),
-    route(endpoints.login, async ({ body }) => tokenReply(200, await service.login(body)), limiter),
+    route(endpoints.login, async ({ body }, req) => tokenReply(200, await service.login(body, clientOf(req))), limiter),
+    route(
+      endpoints.refresh,
+      async ({ body }, req) => ({ status: 200, headers: NO_STORE, body: await service.refresh(body.refresh_token, clientOf(req)) }),
+      limiter,
+    ),
     route(endpoints.profile, (_input, req) => conditionalReply(req, userOf(req))),
     route(
       endpoints.changePassword,
       async ({ body }, req) => {
-        await service.changePassword(principalOf(req).userId, { current: body.current_password, next: body.new_password });
+        await service.changePassword(currentSession(req), { current: body.current_password, next: body.new_password }, clientOf(req));
         return { status: 204 };
       },
       limiter,
@@ -38,20 +45,8 @@ export function createAuthRoutes({ service, newPassword, limiter }: AuthRoutesDe
 }
 
 /** RFC 6749 §5.1: tokens are never stored by anything on the way. */
-function tokenReply(
-  status: number,
-  { user, accessToken, expiresInSeconds, refreshToken }: SignedIn,
-  headers: Record<string, string> = {},
-): Reply {
-  return {
-    status,
-    headers: { 'Cache-Control': 'no-store', ...headers },
-    body: {
-      user: JSON.parse(user.body.toString('utf8')) as unknown,
-      access_token: accessToken,
-      token_type: 'Bearer',
-      expires_in: expiresInSeconds,
-      refresh_token: refreshToken,
-    },
-  };
+const NO_STORE = { 'Cache-Control': 'no-store' } as const;
+
+function tokenReply(status: number, { user, tokens }: SignedIn, headers: Record<string, string> = {}): Reply {
+  return { status, headers: { ...NO_STORE, ...headers }, body: { user: JSON.parse(user.body.toString('utf8')) as unknown, ...tokens } };
 }

@@ -1,60 +1,146 @@
-import { randomBytes } from 'node:crypto';
-import { problems } from '../errors';
+import { Problem } from '../errors';
 import type { CachedUser } from '../users/cached';
-import type { UserRepository } from '../users/repository';
+import { foldEmail } from '../users/model';
+import type { Credentials, UserRepository } from '../users/repository';
 import type { UserService } from '../users/service';
+import type { Audit } from './audit';
+import type { ClientInfo } from './client';
+import type { KnownDevices } from './known-devices';
+import type { MailFlows } from './mail-flows';
 import type { Passwords } from './passwords';
-import type { Tokens } from './tokens';
+import { invalidCredentials, wrongPassword } from './problems';
+import type { CurrentSession, Sessions, SessionView, TokenPair } from './sessions';
+import type { Throttle } from './throttle';
 
 export interface SignedIn {
   readonly user: CachedUser;
-  readonly accessToken: string;
-  readonly expiresInSeconds: number;
-  readonly refreshToken: string;
+  readonly tokens: TokenPair;
 }
 
+export type LogoutScope = 'local' | 'others' | 'global';
+
 export interface AuthService {
-  register(account: { name: string; email: string; password: string }): Promise<SignedIn>;
-  /** Throws 401 `invalid_credentials`, after the same work, whether or not the account exists. */
-  login(credentials: { email: string; password: string }): Promise<SignedIn>;
-  changePassword(userId: string, passwords: { current: string; next: string }): Promise<void>;
+  register(account: { name: string; email: string; password: string }, client: ClientInfo): Promise<SignedIn>;
+  /** Throws 401 `invalid_credentials`, after the same work, whether or not the account exists; 429 when throttled or locked. */
+  login(credentials: { email: string; password: string }, client: ClientInfo): Promise<SignedIn>;
+  refresh(refreshToken: string, client: ClientInfo): Promise<TokenPair>;
+  logout(current: CurrentSession, scope: LogoutScope, client: ClientInfo): Promise<void>;
+  sessions(current: CurrentSession): Promise<SessionView[]>;
+  /** Idempotent: a session that is not there has ended. */
+  endSession(current: CurrentSession, sid: string, client: ClientInfo): Promise<void>;
+  /** Throws 422 `wrong_password`, 429. */
+  confirmPassword(current: CurrentSession, password: string, client: ClientInfo): Promise<void>;
+  changePassword(current: CurrentSession, passwords: { current: string; next: string }, client: ClientInfo): Promise<void>;
 }
 
 export interface AuthServiceDependencies {
   readonly users: UserService;
   readonly repository: UserRepository;
   readonly passwords: Passwords;
-  readonly tokens: Tokens;
+  readonly sessions: Sessions;
+  readonly throttle: Throttle;
+  readonly devices: KnownDevices;
+  readonly mails: MailFlows;
+  readonly audit: Audit;
 }
 
-export const invalidCredentials = () => problems.unauthorized('invalid_credentials', 'The e-mail address or the password is wrong.');
+export function createAuthService(deps: AuthServiceDependencies): AuthService {
+  const { users, repository, passwords, sessions, throttle, devices, mails, audit } = deps;
 
-export function createAuthService({ users, repository, passwords, tokens }: AuthServiceDependencies): AuthService {
-  function signIn(user: CachedUser): SignedIn {
-    const sid = randomBytes(12).toString('hex');
-    const { token, expiresInSeconds } = tokens.issue({ id: user.id, role: user.role, sessionVersion: user.sessionVersion }, sid);
-    return { user, accessToken: token, expiresInSeconds, refreshToken: randomBytes(32).toString('base64url') };
+  async function signIn(user: CachedUser, client: ClientInfo): Promise<SignedIn> {
+    const [tokens] = await Promise.all([sessions.open(user, client), devices.remember(user.id, client)]);
+    return { user, tokens };
+  }
+
+  /** The account, if the password is right. Every path asks the database the same questions and hashes once. */
+  async function check({ email, password }: { email: string; password: string }, client: ClientInfo): Promise<Credentials> {
+    await throttle.enter(client);
+    const found = await repository.credentialsByEmail(email);
+    const attempt = await throttle.attempt(foldEmail(email), client, await devices.isKnown(found?.id, client));
+    const right = await passwords.verify(password, found?.passwordHash).catch(async (error: unknown) => {
+      // Not looked at (503): not a guess.
+      await attempt.forgive();
+      throw error;
+    });
+    const usable = found !== null && found.status === 'active';
+    if (attempt.refusal !== undefined || !right || !usable) {
+      const reason = attempt.refusal?.code ?? (usable ? 'wrong_password' : 'no_usable_account');
+      audit.record({ type: 'login', result: 'failure', reason, subject: found?.id, client });
+      throw attempt.refusal ?? invalidCredentials();
+    }
+    await attempt.forgive();
+    return found;
+  }
+
+  async function confirmPassword({ userId }: CurrentSession, password: string, client: ClientInfo): Promise<void> {
+    await throttle.enter(client);
+    const found = await repository.credentialsById(userId);
+    // A stolen access token must not become a way around the login's limits.
+    const attempt = await throttle.attempt(`id:${userId}`, client, false);
+    const right = await passwords.verify(password, found?.passwordHash);
+    if (attempt.refusal !== undefined || !right) throw attempt.refusal ?? wrongPassword();
+    await attempt.forgive();
   }
 
   return {
-    async register({ name, email, password }) {
+    async register({ name, email, password }, client) {
       const passwordHash = await passwords.hash(password);
-      return signIn(await users.create({ name, email, passwordHash, role: 'user' }));
+      const signedIn = await signIn(await users.create({ name, email, passwordHash, role: 'user' }), client);
+      const { id } = signedIn.user;
+      audit.record({ type: 'registered', result: 'success', actor: id, subject: id, client });
+      mails.welcome(id, email);
+      return signedIn;
     },
-    async login({ email, password }) {
-      const found = await repository.credentialsByEmail(email);
-      const right = await passwords.verify(password, found?.passwordHash);
-      if (found === null || !right || found.status !== 'active') throw invalidCredentials();
-      if (passwords.needsRehash(found.passwordHash)) await repository.rehash(found.id, found.passwordHash, await passwords.hash(password));
-      return signIn(await users.get(found.id));
+
+    async login(credentials, client) {
+      const found = await check(credentials, client);
+      if (passwords.needsRehash(found.passwordHash)) {
+        await repository.rehash(found.id, found.passwordHash, await passwords.hash(credentials.password));
+      }
+      const signedIn = await signIn(await users.get(found.id), client);
+      audit.record({ type: 'login', result: 'success', actor: found.id, subject: found.id, client });
+      return signedIn;
     },
-    async changePassword(userId, { current, next }) {
-      const found = await repository.credentialsById(userId);
-      if (!(await passwords.verify(current, found?.passwordHash))) throw wrongPassword();
-      await users.setPassword(userId, await passwords.hash(next));
+
+    refresh: (refreshToken, client) => sessions.refresh(refreshToken, client),
+
+    async logout(current, scope, client) {
+      if (scope === 'local') await sessions.end(current.userId, [current.sid]);
+      else if (scope === 'others') await sessions.endOthers(current);
+      else await sessions.endAll(current.userId);
+      audit.record({
+        type: 'logout',
+        result: 'success',
+        reason: scope,
+        actor: current.userId,
+        subject: current.userId,
+        session: current.sid,
+        client,
+      });
+    },
+
+    sessions: (current) => sessions.list(current),
+
+    async endSession({ userId }, sid, client) {
+      await sessions.end(userId, [sid]);
+      audit.record({ type: 'session_ended', result: 'success', actor: userId, subject: userId, session: sid, client });
+    },
+
+    confirmPassword,
+
+    async changePassword(current, { current: offered, next }, client) {
+      const { userId, sid, ver } = current;
+      const event = { type: 'password_changed', actor: userId, subject: userId, session: sid, client } as const;
+      try {
+        await confirmPassword(current, offered, client);
+      } catch (error) {
+        if (error instanceof Problem) audit.record({ ...event, result: 'failure', reason: error.code });
+        throw error;
+      }
+      await users.setPassword(userId, await passwords.hash(next), { keep: { sid, ver } });
+      await sessions.forget(userId, sid);
+      audit.record({ ...event, result: 'success' });
+      mails.passwordChanged(userId);
     },
   };
 }
-
-const wrongPassword = () =>
-  problems.invalid([{ pointer: '/current_password', code: 'wrong_password', message: 'is not the current password' }]);

@@ -5,7 +5,11 @@ import type { RequestHandler } from 'express';
 export interface Principal {
   readonly userId: string;
   readonly sessionId: string;
+  /** Session version of the token at hand. */
+  readonly sessionVersion: number;
   readonly role: 'user' | 'admin';
+  /** Set for a service account: it may do what one of these allows, and nothing else. */
+  readonly scopes?: readonly string[];
 }
 
 declare global {

@@ -1,5 +1,5 @@
 import type { Cache, Region } from '../cache/port';
-import type { UserDocument } from './model';
+import type { KeptSession, UserDocument } from './model';
 import type { Role } from './roles';
 import { etagOf, viewOf } from './view';
 
@@ -9,6 +9,7 @@ export interface CachedUser {
   readonly role: Role;
   readonly status: 'active' | 'banned';
   readonly sessionVersion: number;
+  readonly kept: KeptSession | null;
   /** Sessions whose access tokens must no longer be accepted. */
   readonly revoked: readonly string[];
   readonly etag: string;
@@ -16,7 +17,7 @@ export interface CachedUser {
   readonly body: Buffer;
 }
 
-export type CachedFields = Omit<UserDocument, 'passwordHash' | 'nameKey' | 'emailKey'>;
+export type CachedFields = Omit<UserDocument, 'passwordHash' | 'nameKey' | 'emailKey' | 'verifiedEmailKey'>;
 
 export const userGroup = (id: string): string => `user:${id}`;
 export const LIST_GROUP = 'list';
@@ -27,6 +28,7 @@ export function toCached(user: CachedFields): CachedUser {
     role: user.role,
     status: user.status,
     sessionVersion: user.sessionVersion,
+    kept: user.keptSession ?? null,
     revoked: user.revokedSessions.map((one) => one.sid),
     etag: etagOf(user.rev),
     body: Buffer.from(JSON.stringify(viewOf(user))),
@@ -36,6 +38,12 @@ export function toCached(user: CachedFields): CachedUser {
 /** One header line of JSON, then the body as it is: reading it back copies nothing of the body. */
 function encode({ body, ...header }: CachedUser): Buffer {
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+}
+
+/** Whether a session of which a token or a record of version `ver` is at hand still stands. The one rule of revocation. */
+export function sessionStands(user: CachedUser, sid: string, ver: number): boolean {
+  if (user.status !== 'active' || user.revoked.includes(sid)) return false;
+  return ver === user.sessionVersion || (user.kept !== null && user.kept.sid === sid && ver >= user.kept.ver && ver < user.sessionVersion);
 }
 
 function decode(bytes: Buffer): CachedUser {

@@ -8,6 +8,13 @@ export interface RevokedSession {
   readonly until: Date;
 }
 
+/** The one session that outlived the last end of all others. */
+export interface KeptSession {
+  readonly sid: string;
+  /** Its access tokens of this session version and later are still good. */
+  readonly ver: number;
+}
+
 export interface UserDocument {
   _id: Types.ObjectId;
   name: string;
@@ -16,14 +23,16 @@ export interface UserDocument {
   email: string;
   /** Unique: e-mail folded by `foldEmail`. */
   emailKey: string;
-  emailVerifiedAt?: Date;
+  /** The address that was proven to be the user's. Verified is who has it equal to `emailKey`: a change needs no second write. */
+  verifiedEmailKey?: string;
   passwordHash: string;
   role: Role;
   status: 'active' | 'banned';
   /** Counts the changes that a client can see; the ETag is made of it. */
   rev: number;
-  /** Access tokens of an older version are no longer accepted. */
+  /** Access tokens of an older version are no longer accepted, but for the kept session's. */
   sessionVersion: number;
+  keptSession?: KeptSession;
   revokedSessions: RevokedSession[];
   createdAt: Date;
   updatedAt: Date;
@@ -39,12 +48,13 @@ const schema = new Schema<UserDocument>(
     nameKey: { type: String, required: true },
     email: { type: String, required: true },
     emailKey: { type: String, required: true },
-    emailVerifiedAt: { type: Date },
+    verifiedEmailKey: { type: String },
     passwordHash: { type: String, required: true },
     role: { type: String, enum: ROLES, required: true },
     status: { type: String, enum: ['active', 'banned'], required: true },
     rev: { type: Number, required: true },
     sessionVersion: { type: Number, required: true },
+    keptSession: { type: { _id: false, sid: { type: String, required: true }, ver: { type: Number, required: true } } },
     revokedSessions: {
       type: [{ _id: false, sid: { type: String, required: true }, until: { type: Date, required: true } }],
       required: true,

@@ -1,6 +1,6 @@
 import { Types } from 'mongoose';
 import { type CachedFields, type CachedUser, toCached } from './cached';
-import { foldEmail, foldName, type UserDocument, type UserModel } from './model';
+import { foldEmail, foldName, type KeptSession, type UserDocument, type UserModel } from './model';
 import type { Role } from './roles';
 
 export interface NewUser {
@@ -26,11 +26,16 @@ export interface Credentials {
   readonly passwordHash: string;
 }
 
+export interface EndSessions {
+  /** A session that goes on, and the version of the token at hand. */
+  readonly keep?: KeptSession | undefined;
+}
+
 export interface UpdateOptions {
   /** Refuse unless the document still has one of these revisions (If-Match). */
   readonly revs?: readonly number[];
-  /** End every access token issued so far. */
-  readonly endSessions?: boolean;
+  /** End every session opened so far, but for `keep`. */
+  readonly endSessions?: EndSessions | undefined;
   readonly now: Date;
 }
 
@@ -44,6 +49,13 @@ export interface UserRepository {
   insert(user: NewUser, now: Date): Promise<CachedUser>;
   /** null: no such user, or not at one of `revs`. */
   update(id: string, changes: Changes, options: UpdateOptions): Promise<CachedUser | null>;
+  /** Ends all sessions but `keep`; nothing of the user that a client can see changes. */
+  endSessions(id: string, end: EndSessions): Promise<void>;
+  /** Refuses the access tokens of these sessions until they have expired. Past MAX_REVOKED of them, ends all sessions instead. */
+  revokeSessions(id: string, sids: readonly string[], until: Date, now: Date): Promise<void>;
+  /** false when the user has another address by now. */
+  markEmailVerified(id: string, email: string): Promise<boolean>;
+  isEmailVerified(id: string): Promise<boolean>;
   /** A new hash of the same password: nothing that anyone can see changes. */
   rehash(id: string, from: string, to: string): Promise<void>;
   remove(id: string, revs?: readonly number[]): Promise<boolean>;
@@ -51,7 +63,10 @@ export interface UserRepository {
   otherAdminExists(id: string): Promise<boolean>;
 }
 
-const WITHOUT_SECRETS = { passwordHash: 0, nameKey: 0, emailKey: 0 } as const;
+/** Bounds what every cached user carries. An entry lives as long as an access token. */
+export const MAX_REVOKED = 100;
+
+const WITHOUT_SECRETS = { passwordHash: 0, nameKey: 0, emailKey: 0, verifiedEmailKey: 0 } as const;
 const CREDENTIALS = { role: 1, status: 1, sessionVersion: 1, passwordHash: 1 } as const;
 
 export function createUserRepository(users: UserModel, options: { timeoutMs: number }): UserRepository {
@@ -80,7 +95,7 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
       await users.create([document], { validateBeforeSave: true });
       return toCached(document);
     },
-    async update(id, { name, email, ...rest }, { revs, endSessions = false, now }) {
+    async update(id, { name, email, ...rest }, { revs, endSessions, now }) {
       const updated = await users
         .findOneAndUpdate(
           { _id: id, ...revFilter(revs) },
@@ -90,13 +105,47 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
               ...(name === undefined ? {} : foldedName(name)),
               ...(email === undefined ? {} : foldedEmail(email)),
               updatedAt: now,
+              ...(endSessions === undefined ? {} : ended(endSessions).$set),
             },
-            $inc: { rev: 1, ...(endSessions ? { sessionVersion: 1 } : {}) },
+            ...(endSessions?.keep === undefined && endSessions !== undefined ? { $unset: { keptSession: 1 } } : {}),
+            $inc: { rev: 1, ...(endSessions === undefined ? {} : { sessionVersion: 1 }) },
           },
           { returnDocument: 'after', projection: WITHOUT_SECRETS, runValidators: true, ...bounded },
         )
         .lean<CachedFields | null>();
       return updated === null ? null : toCached(updated);
+    },
+    async endSessions(id, end) {
+      const unset = end.keep === undefined ? { $unset: { keptSession: 1 } } : {};
+      await users.updateOne({ _id: id }, { ...ended(end), ...unset, $inc: { sessionVersion: 1 } }, bounded);
+    },
+    async revokeSessions(id, sids, until, now) {
+      const live = { $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', now] } } };
+      const all = { $concatArrays: [live, sids.map((sid) => ({ sid, until }))] };
+      const tooMany = { $gt: [{ $size: '$revokedSessions' }, MAX_REVOKED] };
+      await users.collection.updateOne(
+        { _id: new Types.ObjectId(id) },
+        [
+          { $set: { revokedSessions: all } },
+          {
+            $set: {
+              sessionVersion: { $cond: [tooMany, { $add: ['$sessionVersion', 1] }, '$sessionVersion'] },
+              keptSession: { $cond: [tooMany, '$$REMOVE', '$keptSession'] },
+            },
+          },
+          { $set: { revokedSessions: { $cond: [tooMany, [], '$revokedSessions'] } } },
+        ],
+        bounded,
+      );
+    },
+    async markEmailVerified(id, email) {
+      const emailKey = foldEmail(email);
+      const { matchedCount } = await users.updateOne({ _id: id, emailKey }, { $set: { verifiedEmailKey: emailKey } }, bounded);
+      return matchedCount === 1;
+    },
+    async isEmailVerified(id) {
+      const user = await users.findById(id, { emailKey: 1, verifiedEmailKey: 1 }, bounded).lean();
+      return user !== null && user.verifiedEmailKey === user.emailKey;
     },
     async rehash(id, from, to) {
       await users.updateOne({ _id: id, passwordHash: from }, { $set: { passwordHash: to } }, bounded);
@@ -112,6 +161,9 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
     },
   };
 }
+
+/** All older tokens are refused by their version: what was refused one by one need not be remembered. */
+const ended = ({ keep }: EndSessions) => ({ $set: { revokedSessions: [], ...(keep === undefined ? {} : { keptSession: keep }) } });
 
 const foldedName = (name: string) => ({ name, nameKey: foldName(name) });
 const foldedEmail = (email: string) => ({ email, emailKey: foldEmail(email) });

@@ -2,7 +2,7 @@ import type { Cache, Region } from '../cache/port';
 import type { Locks } from '../data/locks';
 import { Problem, problems } from '../errors';
 import { type CachedUser, LIST_GROUP, userGroup } from './cached';
-import { type Changes, isDuplicateKey, type NewUser, type UserRepository } from './repository';
+import { type Changes, type EndSessions, isDuplicateKey, type NewUser, type UserRepository } from './repository';
 import type { Role } from './roles';
 
 export interface Actor {
@@ -17,8 +17,13 @@ export interface UserService {
   /** `revs`: what If-Match allows; undefined: any. */
   change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<CachedUser>;
   remove(id: string, revs: readonly number[] | undefined): Promise<void>;
-  /** A new password ends every session issued so far. */
-  setPassword(id: string, passwordHash: string): Promise<CachedUser>;
+  /** A new password ends every session opened so far, but for `keep`. */
+  setPassword(id: string, passwordHash: string, end?: EndSessions): Promise<CachedUser>;
+  /** A new, verified e-mail address; ends nothing. */
+  setEmail(id: string, email: string): Promise<CachedUser>;
+  /** After these have resolved no later request with a token of those sessions is accepted, on any worker. */
+  endSessions(id: string, end: EndSessions): Promise<void>;
+  revokeSessions(id: string, sids: readonly string[], until: Date): Promise<void>;
 }
 
 export interface UserServiceDependencies {
@@ -67,6 +72,14 @@ export function createUserService({ repository, users, cache, locks, now }: User
     });
   }
 
+  function set(id: string, changes: Changes, endSessions?: EndSessions): Promise<CachedUser> {
+    return write(id, async () => {
+      const updated = await repository.update(id, changes, { now: now(), endSessions });
+      if (updated === null) throw noSuchUser();
+      return updated;
+    });
+  }
+
   async function isAdmin(id: string): Promise<boolean> {
     const user = await repository.find(id);
     if (user === null) throw noSuchUser();
@@ -90,7 +103,7 @@ export function createUserService({ repository, users, cache, locks, now }: User
         write(id, async () => {
           const updated = await repository.update(id, changes, {
             now: now(),
-            endSessions: roleChanges,
+            endSessions: roleChanges ? {} : undefined,
             ...(revs === undefined ? {} : { revs }),
           });
           if (updated === null) throw await missed(id);
@@ -105,12 +118,15 @@ export function createUserService({ repository, users, cache, locks, now }: User
         });
       await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
     },
-    async setPassword(id, passwordHash) {
-      return write(id, async () => {
-        const updated = await repository.update(id, { passwordHash }, { now: now(), endSessions: true });
-        if (updated === null) throw noSuchUser();
-        return updated;
-      });
+    setPassword: (id, passwordHash, end = {}) => set(id, { passwordHash }, end),
+    async setEmail(id, email) {
+      const user = await set(id, { email });
+      await repository.markEmailVerified(id, email);
+      return user;
+    },
+    endSessions: (id, end) => cache.write([userGroup(id)], () => repository.endSessions(id, end)),
+    async revokeSessions(id, sids, until) {
+      if (sids.length > 0) await cache.write([userGroup(id)], () => repository.revokeSessions(id, sids, until, now()));
     },
   };
 }

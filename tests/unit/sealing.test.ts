@@ -2,7 +2,8 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadDevelopmentSecret, SealError, seal, unseal } from '../../src/auth/key-encryption';
+import { loadDevelopmentSecret } from '../../src/auth/development-secret';
+import { SealError, seal, unseal } from '../../src/auth/sealing';
 
 const SECRET = 'k'.repeat(40);
 
@@ -46,7 +47,7 @@ describe('the development secret', () => {
 
   test('is the same in several processes', async () => {
     const program = join(directory, 'read.cjs');
-    const source = join(__dirname, '../../src/auth/key-encryption.js');
+    const source = join(__dirname, '../../src/auth/development-secret.js');
     writeFileSync(
       program,
       `require(${JSON.stringify(source)}).loadDevelopmentSecret(${JSON.stringify(directory)}).then((s) => process.send(s));`,

@@ -1,0 +1,125 @@
+import type { RequestHandler } from 'express';
+import type { Connection } from 'mongoose';
+import type { Region } from '../cache/port';
+import type { Config } from '../config';
+import type { Counters } from '../data/counters';
+import type { Route } from '../http/endpoint';
+import type { Closable } from '../lifecycle';
+import type { Logger } from '../observability/logger';
+import type { Metrics } from '../observability/metrics';
+import type { CachedUser } from '../users/cached';
+import type { UserRepository } from '../users/repository';
+import type { UserService } from '../users/service';
+import { createAudit } from './audit';
+import { authenticate } from './authenticate';
+import type { KeyRing } from './keys';
+import { createKnownDevices } from './known-devices';
+import { createMailFlows } from './mail-flows';
+import { createMailRoutes } from './mail-routes';
+import { createMailer } from './mailer';
+import { createOneTimeTokens } from './one-time-tokens';
+import { createOutbox } from './outbox';
+import { newPassword, type Passwords } from './passwords';
+import { createAuthRoutes } from './routes';
+import { createAuthService } from './service';
+import { createSessionRoutes } from './session-routes';
+import { createSessionStore } from './session-store';
+import { createSessions } from './sessions';
+import { createThrottle } from './throttle';
+import { createTokens } from './tokens';
+
+export interface AuthDependencies {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly connection: Connection;
+  readonly keys: KeyRing;
+  readonly counters: Counters;
+  readonly users: Region<CachedUser>;
+  readonly userService: UserService;
+  readonly repository: UserRepository;
+  readonly passwords: Passwords;
+  /** For the routes that take guesses at credentials. */
+  readonly limiter: RequestHandler;
+  readonly own: <T extends Closable>(name: string, resource: T) => T;
+  /** Wall clock, ms since the epoch. */
+  readonly now?: () => number;
+}
+
+export interface Auth {
+  readonly authenticate: RequestHandler;
+  readonly routes: readonly Route[];
+}
+
+/** Puts the parts of authentication together. No I/O: the stores are connected. */
+export function createAuth(deps: AuthDependencies): Auth {
+  const {
+    config,
+    log,
+    metrics,
+    connection,
+    keys,
+    counters,
+    users,
+    userService,
+    repository,
+    passwords,
+    limiter,
+    own,
+    now = Date.now,
+  } = deps;
+  const timeoutMs = config.database.operationTimeoutMs;
+  const settings = config.sessions;
+
+  const tokens = createTokens({ ...tokenSettings(config), keys, now });
+  const audit = own('audit log', createAudit({ connection, log, metrics, timeoutMs, ttlDays: settings.auditTtlDays, now }));
+  const mailer = own('mailer', createMailer(config, log));
+  const outbox = own('outbox', createOutbox({ queueMax: config.mail.queueMax, closeTimeoutMs: config.mail.timeoutMs, log, metrics }));
+  const throttle = createThrottle({ counters, settings, now });
+  const devices = createKnownDevices(connection, { timeoutMs, now });
+
+  const sessions = createSessions({
+    store: createSessionStore(connection, { timeoutMs }),
+    users,
+    userService,
+    tokens,
+    audit,
+    settings,
+    accessTtlSeconds: config.auth.accessTokenTtlSeconds + config.auth.clockLeewaySeconds,
+    now,
+  });
+  const mails = createMailFlows({
+    users: userService,
+    repository,
+    passwords,
+    sessions,
+    throttle,
+    tokens: createOneTimeTokens(connection, { timeoutMs, now }),
+    outbox,
+    mailer,
+    counters,
+    audit,
+    linkBase: config.mail.linkBase ?? baseUrlOf(config),
+  });
+  const service = createAuthService({ users: userService, repository, passwords, sessions, throttle, devices, mails, audit });
+
+  return {
+    authenticate: authenticate({ tokens, users }),
+    routes: [
+      ...createAuthRoutes({ service, newPassword, limiter }),
+      ...createSessionRoutes({ service }),
+      ...createMailRoutes({ mails, service, newPassword, limiter }),
+    ],
+  };
+}
+
+/** The service as clients see it. */
+export const baseUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://localhost:${server.port}`;
+
+const tokenSettings = (config: Config) => ({
+  issuer: config.auth.issuer ?? baseUrlOf(config),
+  audience: config.auth.audience,
+  ttlSeconds: config.auth.accessTokenTtlSeconds,
+  leewaySeconds: config.auth.clockLeewaySeconds,
+  cacheMaxEntries: config.auth.tokenCacheMaxEntries,
+});

@@ -1,0 +1,56 @@
+import type { Connection } from 'mongoose';
+import type { ClientInfo } from './client';
+import { digest } from './refresh-token';
+
+export const DEVICES_COLLECTION = 'known_devices';
+
+/** Where a user has signed in from: network and browser. Lets the owner in while strangers have locked the account. */
+export interface KnownDevices {
+  /** For an account that does not exist (undefined) the question is asked all the same. */
+  isKnown(userId: string | undefined, client: ClientInfo): Promise<boolean>;
+  remember(userId: string, client: ClientInfo): Promise<void>;
+  forget(userId: string): Promise<void>;
+}
+
+interface DeviceRow {
+  readonly _id: string;
+  readonly userId: string;
+  readonly until: Date;
+}
+
+export const deviceIndexes = {
+  collection: DEVICES_COLLECTION,
+  indexes: [
+    { key: { userId: 1 }, name: 'by_user' },
+    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 },
+  ],
+} as const;
+
+const REMEMBERED_MS = 90 * 86_400_000;
+const NOBODY = '000000000000000000000000';
+
+export const deviceKey = (userId: string, client: ClientInfo) => digest(`${userId}\n${client.network}\n${client.userAgent}`);
+
+export function createKnownDevices(connection: Connection, options: { timeoutMs: number; now: () => number }): KnownDevices {
+  const { timeoutMs, now } = options;
+  const bounded = { maxTimeMS: timeoutMs };
+  const rows = () => connection.collection<DeviceRow>(DEVICES_COLLECTION);
+  return {
+    async isKnown(userId, client) {
+      const row = await rows().findOne({ _id: deviceKey(userId ?? NOBODY, client), until: { $gt: new Date(now()) } }, bounded);
+      return row !== null;
+    },
+    async remember(userId, client) {
+      const until = new Date(now() + REMEMBERED_MS);
+      // w:1: losing one costs its owner nothing but the next login's patience.
+      await rows().updateOne(
+        { _id: deviceKey(userId, client) },
+        { $set: { userId, until } },
+        { ...bounded, upsert: true, writeConcern: { w: 1, journal: false } },
+      );
+    },
+    async forget(userId) {
+      await rows().deleteMany({ userId }, bounded);
+    },
+  };
+}

@@ -1,0 +1,308 @@
+import { startTestService, type TestService } from '../support/app';
+import { type Client, createClient, eventually, login, PASSWORD, register, uniqueEmail } from '../support/http';
+
+let service: TestService;
+let client: Client;
+
+beforeAll(async () => {
+  service = await startTestService({ SESSIONS_PER_USER: '4' });
+  client = createClient(service.baseUrl);
+});
+afterAll(() => service?.close());
+
+const refresh = (refresh_token: unknown, from = client) => from('POST', '/api/auth/refresh', { body: { refresh_token } });
+const profileStatus = async (token: string, from = client) => (await from('GET', '/api/auth/profile', { token })).status;
+const signIn = async (email: string, headers: Record<string, string> = {}, password = PASSWORD, from = client) => {
+  const answer = await from('POST', '/api/auth/login', { body: { email, password }, headers });
+  expect(answer.status).toBe(200);
+  return answer.json as { access_token: string; refresh_token: string };
+};
+const rows = () => service.database.connection.collection('sessions');
+const sidOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()) as { sid: string }).sid;
+
+async function adminToken() {
+  return login(client, service.admin.email, service.admin.password);
+}
+
+describe('refresh', () => {
+  test('gives a new pair, and again and again', async () => {
+    const first = await register(client);
+    let { refresh_token: token } = first;
+    const seen = new Set([token]);
+    for (let i = 0; i < 5; i += 1) {
+      const answer = await refresh(token);
+      expect(answer.status).toBe(200);
+      expect(Object.keys(answer.json).sort()).toEqual(['access_token', 'expires_in', 'refresh_token', 'token_type']);
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+      expect(await profileStatus(answer.json.access_token)).toBe(200);
+      expect(sidOf(answer.json.access_token)).toBe(sidOf(first.access_token));
+      token = answer.json.refresh_token;
+      expect(seen.has(token)).toBe(false);
+      seen.add(token);
+    }
+  });
+
+  test('ten at once with one token all get one and the same new pair', async () => {
+    const { refresh_token: token, access_token } = await register(client);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => refresh(token)));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 10 }, () => 200));
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    const row = await rows().findOne({ _id: sidOf(access_token) } as never);
+    expect(row?.['used']).toHaveLength(1);
+    expect((await refresh(answers[0]?.json.refresh_token)).status).toBe(200);
+    // A straggler within the window still gets what the others got, although the successor has been used meanwhile.
+    expect((await refresh(token)).text).toBe(answers[0]?.text);
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['garbage', 'abc'],
+    ['the right length', 'A'.repeat(80)],
+    ['far too long', 'A'.repeat(600)],
+    ['an object', { $ne: '' }],
+    ['null', null],
+  ])('%s is no refresh token', async (_, token) => {
+    const answer = await refresh(token);
+    expect([401, 422]).toContain(answer.status);
+    if (answer.status === 401) expect(answer.json.code).toBe('invalid_refresh_token');
+  });
+
+  test('an access token is none, and a refresh token is no access token', async () => {
+    const { access_token, refresh_token } = await register(client);
+    expect((await refresh(access_token.slice(0, 512))).status).toBe(401);
+    expect(await profileStatus(refresh_token)).toBe(401);
+  });
+
+  test('knowing the id of a session is not enough to end it', async () => {
+    const { access_token, refresh_token } = await register(client);
+    const forged = Buffer.concat([Buffer.from(sidOf(access_token), 'hex'), Buffer.alloc(48, 7)]).toString('base64url');
+    expect((await refresh(forged)).json.code).toBe('invalid_refresh_token');
+    expect((await refresh(refresh_token)).status).toBe(200);
+  });
+
+  test('ends when idle for too long, and at the absolute end', async () => {
+    const one = await register(client);
+    const row = await rows().findOne({ _id: sidOf(one.access_token) } as never);
+    expect(Number(row?.['absoluteUntil']) - Number(row?.['createdAt'])).toBe(7_776_000_000);
+    await rows().updateOne({ _id: sidOf(one.access_token) } as never, { $set: { absoluteUntil: new Date(Date.now() + 60_000) } });
+    const { refresh_token } = (await refresh(one.refresh_token)).json;
+    const used = await rows().findOne({ _id: sidOf(one.access_token) } as never);
+    expect(used?.['until']).toEqual(used?.['absoluteUntil']);
+    await rows().updateOne({ _id: sidOf(one.access_token) } as never, { $set: { until: new Date(Date.now() - 1) } });
+    expect((await refresh(refresh_token)).json.code).toBe('invalid_refresh_token');
+  });
+});
+
+describe('reuse', () => {
+  let strict: TestService;
+  let from: Client;
+  beforeAll(async () => {
+    strict = await startTestService({ REFRESH_GRACE_SECONDS: '1' });
+    from = createClient(strict.baseUrl);
+  });
+  afterAll(() => strict?.close());
+
+  test('after the grace window ends the whole family, and is recorded as a security event', async () => {
+    const { user, email, refresh_token: first, access_token } = await registerWithEmail(from);
+    const { refresh_token: second, access_token: successor } = (await refresh(first, from)).json;
+    expect((await refresh(first, from)).status).toBe(200);
+    const reused = await eventually('the window to end', async () => {
+      const answer = await refresh(first, from);
+      return answer.status === 401 && answer;
+    });
+    expect(reused.json.code).toBe('refresh_token_reused');
+    expect((await refresh(second, from)).json.code).toBe('invalid_refresh_token');
+    expect(await profileStatus(access_token, from)).toBe(401);
+    expect(await profileStatus(successor, from)).toBe(401);
+    await eventually('the event', () =>
+      strict.database.connection.collection('audit_events').findOne({ type: 'refresh_token_reused', subject: user.id }).then(Boolean),
+    );
+    await signIn(email, {}, PASSWORD, from);
+  });
+
+  test('of a token that is many rotations old is still told from a guess', async () => {
+    const { refresh_token: first } = await register(from);
+    let token = first;
+    for (let i = 0; i < 8; i += 1) token = (await refresh(token, from)).json.refresh_token;
+    expect((await refresh(first, from)).json.code).toBe('refresh_token_reused');
+    expect((await refresh(token, from)).status).toBe(401);
+  });
+
+  test('ends its own family alone', async () => {
+    const { email } = await registerWithEmail(from);
+    const [one, two] = [await signIn(email, {}, PASSWORD, from), await signIn(email, {}, PASSWORD, from)];
+    let token = one.refresh_token;
+    for (let i = 0; i < 8; i += 1) token = (await refresh(token, from)).json.refresh_token;
+    expect((await refresh(one.refresh_token, from)).json.code).toBe('refresh_token_reused');
+    expect(await profileStatus(two.access_token, from)).toBe(200);
+    expect((await refresh(two.refresh_token, from)).status).toBe(200);
+  });
+});
+
+async function registerWithEmail(from: Client = client) {
+  const email = uniqueEmail();
+  return { email, ...(await register(from, { email })) };
+}
+
+describe('what is stored', () => {
+  test('no token, and nothing that one could be had from', async () => {
+    const { refresh_token: first, access_token } = await register(client);
+    const second = (await refresh(first)).json;
+    const { db } = service.database.connection;
+    const names = (await db?.listCollections().toArray())?.map(({ name }) => name) ?? [];
+    expect(names).toContain('sessions');
+    let stored = '';
+    for (const name of names) stored += JSON.stringify(await db?.collection(name).find().toArray());
+    for (const token of [first, access_token, second.refresh_token, second.access_token]) {
+      const secret = Buffer.from(token.slice(-43), 'base64url');
+      for (const form of [token, token.slice(-43), secret.toString('base64'), secret.toString('hex')]) expect(stored).not.toContain(form);
+    }
+  });
+});
+
+describe('ending sessions', () => {
+  async function three() {
+    const { email, ...first } = await registerWithEmail();
+    return {
+      email,
+      user: first.user,
+      sessions: [first, await signIn(email, { 'user-agent': 'second/2' }), await signIn(email, { 'user-agent': 'third/3' })] as const,
+    };
+  }
+  const standing = (sessions: readonly { access_token: string }[]) =>
+    Promise.all(sessions.map(({ access_token }) => profileStatus(access_token)));
+  const refreshable = (sessions: readonly { refresh_token: string }[]) =>
+    Promise.all(sessions.map(async ({ refresh_token }) => (await refresh(refresh_token)).status));
+
+  test('local: this one, its refresh token too', async () => {
+    const { sessions } = await three();
+    expect((await client('POST', '/api/auth/logout', { token: sessions[0].access_token })).status).toBe(204);
+    expect(await standing(sessions)).toEqual([401, 200, 200]);
+    expect(await refreshable(sessions)).toEqual([401, 200, 200]);
+  });
+
+  test('others: all but this one, and this one goes on', async () => {
+    const { sessions } = await three();
+    expect((await client('POST', '/api/auth/logout?scope=others', { token: sessions[1].access_token })).status).toBe(204);
+    expect(await standing(sessions)).toEqual([401, 200, 401]);
+    expect(await refreshable([sessions[0], sessions[2]])).toEqual([401, 401]);
+    const next = (await refresh(sessions[1].refresh_token)).json;
+    expect(await profileStatus(next.access_token)).toBe(200);
+    expect((await client('POST', '/api/auth/logout?scope=others', { token: next.access_token })).status).toBe(204);
+    expect(await profileStatus(next.access_token)).toBe(200);
+  });
+
+  test('global: all', async () => {
+    const { sessions, email } = await three();
+    expect((await client('POST', '/api/auth/logout?scope=global', { token: sessions[2].access_token })).status).toBe(204);
+    expect(await standing(sessions)).toEqual([401, 401, 401]);
+    expect(await refreshable(sessions)).toEqual([401, 401, 401]);
+    const again = await signIn(email);
+    expect(await profileStatus(again.access_token)).toBe(200);
+  });
+
+  test('a scope that does not exist: 400', async () => {
+    const { access_token: token } = await register(client);
+    expect((await client('POST', '/api/auth/logout?scope=all', { token })).status).toBe(400);
+    expect(await profileStatus(token)).toBe(200);
+  });
+
+  test('one by its id, as the list shows it; twice is no fault', async () => {
+    const { sessions, email } = await three();
+    const list = await client('GET', '/api/auth/sessions', { token: sessions[0].access_token });
+    expect(list.status).toBe(200);
+    expect(list.json.data.map((one: { current: boolean; user_agent: string }) => [one.current, one.user_agent])).toEqual(
+      expect.arrayContaining([
+        [true, expect.any(String)],
+        [false, 'second/2'],
+        [false, 'third/3'],
+      ]),
+    );
+    expect(list.json.data[0]).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{24}$/),
+      current: expect.any(Boolean),
+      created_at: expect.stringMatching(/Z$/),
+      last_used_at: expect.stringMatching(/Z$/),
+      expires_at: expect.stringMatching(/Z$/),
+      user_agent: expect.any(String),
+      ip_prefix: '127.0.0.0/24',
+    });
+    const second = list.json.data.find((one: { user_agent: string }) => one.user_agent === 'second/2').id;
+    for (let i = 0; i < 2; i += 1)
+      expect((await client('DELETE', `/api/auth/sessions/${second}`, { token: sessions[0].access_token })).status).toBe(204);
+    expect(await standing(sessions)).toEqual([200, 401, 200]);
+    expect((await client('GET', '/api/auth/sessions', { token: sessions[0].access_token })).json.data).toHaveLength(2);
+    await signIn(email);
+  });
+
+  test("another user's session is not ended, and not shown", async () => {
+    const [mine, theirs] = [await register(client), await register(client)];
+    expect((await client('DELETE', `/api/auth/sessions/${sidOf(theirs.access_token)}`, { token: mine.access_token })).status).toBe(204);
+    expect(await profileStatus(theirs.access_token)).toBe(200);
+    expect((await refresh(theirs.refresh_token)).status).toBe(200);
+    const list = await client('GET', '/api/auth/sessions', { token: mine.access_token });
+    expect(list.json.data.map(({ id }: { id: string }) => id)).toEqual([sidOf(mine.access_token)]);
+    expect((await client('DELETE', '/api/auth/sessions/me', { token: mine.access_token })).status).toBe(400);
+  });
+
+  test('past the most that a user may have, the one not used for longest ends', async () => {
+    const { email, ...first } = await registerWithEmail();
+    const more = [await signIn(email), await signIn(email), await signIn(email)];
+    expect(await standing([first, ...more])).toEqual([200, 200, 200, 200]);
+    const { access_token: renewed } = (await refresh(first.refresh_token)).json;
+    await signIn(email);
+    expect(await profileStatus(renewed)).toBe(200);
+    expect(await standing(more)).toEqual([401, 200, 200]);
+    expect(await rows().countDocuments({ userId: first.user.id })).toBe(4);
+  });
+
+  test('a change of password ends the others, and this one goes on', async () => {
+    const { sessions } = await three();
+    const body = { current_password: PASSWORD, new_password: 'another long password' };
+    expect((await client('PATCH', '/api/auth/password', { token: sessions[0].access_token, body })).status).toBe(204);
+    expect(await standing(sessions)).toEqual([200, 401, 401]);
+    expect(await refreshable(sessions)).toEqual([200, 401, 401]);
+  });
+
+  test.each([
+    [
+      'a change of role',
+      (id: string, token: string) =>
+        client('PATCH', `/api/users/${id}`, {
+          token,
+          body: { role: 'admin' },
+          headers: { 'content-type': 'application/merge-patch+json' },
+        }),
+    ],
+    ['deletion', (id: string, token: string) => client('DELETE', `/api/users/${id}`, { token })],
+  ])('%s ends all', async (_, change) => {
+    const { sessions, user } = await three();
+    expect((await change(user.id, await adminToken())).status).toBeLessThan(300);
+    expect(await standing(sessions)).toEqual([401, 401, 401]);
+    expect(await refreshable(sessions)).toEqual([401, 401, 401]);
+  });
+
+  test('an end that was interrupted after its first write is completed by the next refresh', async () => {
+    const { access_token, refresh_token } = await register(client);
+    await rows().updateOne({ _id: sidOf(access_token) } as never, { $set: { endedAt: new Date() } });
+    expect(await profileStatus(access_token)).toBe(200);
+    expect((await refresh(refresh_token)).status).toBe(401);
+    expect(await profileStatus(access_token)).toBe(401);
+    expect(await rows().countDocuments({ _id: sidOf(access_token) } as never)).toBe(0);
+  });
+
+  test('more ends than a user document holds end everything rather than nothing', async () => {
+    const { email, ...first } = await registerWithEmail();
+    const users = service.database.connection.collection('users');
+    const until = new Date(Date.now() + 900_000);
+    await users.updateOne(
+      { emailKey: email },
+      { $set: { revokedSessions: Array.from({ length: 100 }, (_, i) => ({ sid: String(i).padStart(24, '0'), until })) } },
+    );
+    const second = await signIn(email);
+    await eventually('the cache to see the list', async () => (await profileStatus(second.access_token)) === 200);
+    expect((await client('DELETE', `/api/auth/sessions/${sidOf(second.access_token)}`, { token: first.access_token })).status).toBe(204);
+    expect(await standing([first, second])).toEqual([401, 401]);
+    expect((await users.findOne({ emailKey: email }))?.['revokedSessions']).toEqual([]);
+  });
+});
