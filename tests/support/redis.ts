@@ -31,7 +31,10 @@ const STOPPING: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT'];
 export async function startTestRedis(args: readonly string[] = []): Promise<TestRedis> {
   const dir = await mkdtemp(path.join(tmpdir(), 'redis-'));
   const port = await freePort();
-  let server = await startServer(port, dir, args);
+  let server = await startServer(port, dir, args).catch(async (error: unknown) => {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
+  });
 
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -71,7 +74,7 @@ async function startServer(port: number, dir: string, args: readonly string[]): 
   }
   const pid = child.pid;
   if (pid === undefined) throw new Error('redis-server could not be started');
-  const guard = startGuard(pid);
+  const guard = startGuard(pid, dir);
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() => guard.end());
   const end = () => {
     child.kill('SIGKILL');
@@ -88,9 +91,9 @@ async function startServer(port: number, dir: string, args: readonly string[]): 
   return { pid, ended, end };
 }
 
-/** A shell that kills `pid` when its stdin ends, which it does when this process ends, even by SIGKILL. */
-function startGuard(pid: number): { end(): void } {
-  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"', 'guard', String(pid)], {
+/** A shell that kills `pid` and removes its folder when its stdin ends, which it does when this process ends, even by SIGKILL. */
+function startGuard(pid: number, dir: string): { end(): void } {
+  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"; rm -rf "$2"', 'guard', String(pid), dir], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   });
