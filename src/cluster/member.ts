@@ -42,6 +42,8 @@ export interface MemberOptions {
 
 /** The histogram counts its own sampling interval as delay. */
 const LOOP_RESOLUTION_MS = 20;
+/** How long a worker that was told to end waits for its primary to start a successor, in ms. */
+const RETIRE_WAIT_MS = 5000;
 const MEBIBYTE = 1024 * 1024;
 
 export function createMember({ config, role, log }: MemberOptions): Member {
@@ -112,7 +114,12 @@ export function createMember({ config, role, log }: MemberOptions): Member {
       void drain('the primary is gone', 0);
     });
   }
-  listenToSignals((signal) => leaveByItself(signal));
+  listenToSignals((signal) => {
+    if (!managed) return leaveByItself(signal);
+    tell({ type: 'retire' });
+    // A primary that does not answer is stopped or stuck.
+    setTimeout(leaveByItself, RETIRE_WAIT_MS, signal).unref();
+  });
   process.on('uncaughtException', (error) => member.fail(error));
   process.on('unhandledRejection', (error) => member.fail(error));
 

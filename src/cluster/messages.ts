@@ -14,7 +14,9 @@ export interface Beat {
 
 export type WorkerMessage =
   | { readonly type: 'ready' }
-  /** The worker drains of its own accord (a signal reached it, or it met an error it cannot outlive): it wants a successor. */
+  /** A signal reached the worker: it asks to be replaced. The primary answers with `drain` once a successor is ready. */
+  | { readonly type: 'retire' }
+  /** The worker met an error that it cannot outlive, and drains already. */
   | { readonly type: 'draining' }
   | Beat
   /** The oldest unanswered connection was taken (or not, by a draining or full worker: then it still belongs to the primary). */
@@ -28,7 +30,7 @@ export type PrimaryMessage =
   | { readonly type: 'drain' }
   | { readonly type: 'workers'; readonly ready: number };
 
-const WORKER_TYPES: ReadonlySet<unknown> = new Set(['ready', 'draining', 'beat', 'took']);
+const WORKER_TYPES: ReadonlySet<unknown> = new Set(['ready', 'retire', 'draining', 'beat', 'took']);
 const PRIMARY_TYPES: ReadonlySet<unknown> = new Set(['connection', 'leaving', 'drain', 'workers']);
 
 /** Other software also speaks on this channel (Node's cluster module, PM2): only `type` tells what is ours. */

@@ -42,6 +42,8 @@ export interface SupervisorOptions {
 
 /** Between a worker's own deadline for draining and ours for killing it. */
 const KILL_GRACE_MS = 1000;
+/** A terminal's Ctrl-C reaches workers and primary alike: the primary's own signal, if there is one, comes first. */
+const RETIRE_DELAY_MS = 250;
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const { fork, restarts, limits, drainDeadlineMs, log, now, onReady, onLeaving } = options;
@@ -70,12 +72,19 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     worker.heardAtMs = now();
     if (message.type === 'beat') worker.lastBeat = message;
     if (message.type === 'ready' && worker.state === 'starting') becameReady(worker);
+    if (message.type === 'retire') setTimeout(retire, RETIRE_DELAY_MS, worker);
     if (message.type === 'draining' && worker.state !== 'draining') {
-      log.info({ worker: worker.id, workerPid: worker.pid }, 'a worker drains of its own accord');
       drain(worker);
       reconcile();
     }
     options.onMessage(worker, message);
+  }
+
+  function retire(worker: WorkerHandle): void {
+    if (stopping || worker.state !== 'ready') return;
+    log.info({ worker: worker.id, workerPid: worker.pid }, 'a worker was told to end: it is replaced first');
+    worker.worn = true;
+    reconcile();
   }
 
   function becameReady(worker: WorkerHandle): void {
@@ -244,10 +253,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     async stop() {
       stopping = true;
       clearTimeout(pause);
-      const exits = all().map(async (worker) => {
-        if (worker.state !== 'draining') drain(worker);
-        return worker.exited;
-      });
+      // Who is not ready yet holds no request.
+      for (const worker of all().filter(({ state }) => state === 'starting')) {
+        worker.expected = true;
+        worker.kill();
+      }
+      const exits = all()
+        .filter(({ state }) => state !== 'starting')
+        .map(async (worker) => {
+          if (worker.state !== 'draining') drain(worker);
+          return worker.exited;
+        });
       const ends = await Promise.all(exits);
       clearInterval(watch);
       return ends.every(({ signal, code }) => signal === null && code === exitCodes.ok);

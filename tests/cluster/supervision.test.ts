@@ -208,6 +208,25 @@ test('a crash loop of a service that has served is slow, never gives up, and hea
   expect(service.logs('no worker ever became ready: giving up')).toHaveLength(0);
 });
 
+test('SIGTERM to one worker: its successor is ready before it drains', async () => {
+  const service = await start();
+  const load = open(service);
+  const [victim = 0] = service.workerPids();
+  process.kill(victim, 'SIGTERM');
+  const ended = await service.waitForLog('worker ended', ({ workerPid }) => workerPid === victim);
+  expect(summarise(await load.stop()).failed).toBe(0);
+  const successor = service.logs('worker ready').find(({ ready }) => ready === 3);
+  expect(Date.parse(String(successor?.['time']))).toBeLessThanOrEqual(Date.parse(String(ended['time'])));
+});
+
+test('a signal to the whole process group starts no successors', async () => {
+  const service = await start();
+  for (const pid of service.workerPids()) process.kill(pid, 'SIGINT');
+  service.signal('SIGINT');
+  expect(await service.exited).toEqual({ code: exitCodes.ok, signal: null });
+  expect(service.logs('worker ready')).toHaveLength(2);
+});
+
 test('the primary killed: workers finish what they have and leave no orphans', async () => {
   const service = await start();
   const workers = service.workerPids();
