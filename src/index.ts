@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import { exitCodes } from './cluster/exit-codes';
+import { exitCodeOf, exitCodes } from './cluster/exit-codes';
 import { createMember } from './cluster/member';
 import { runPrimary } from './cluster/primary';
 import { ConfigError, loadConfig, processRole } from './config';
@@ -12,9 +12,10 @@ import { runWorker } from './worker';
 async function main(): Promise<number> {
   const config = loadConfig();
   const { uri, embedded, dataDir } = config.database;
-  const log = createLogger({ level: config.server.logLevel }, createDestination());
-  const prepare = (databaseUri: string) => prepareDatabase(databaseUri, config, log, { embedded: uri === undefined });
   const role = processRole(cluster.isWorker);
+  // PM2 takes a worker's lines from process.stdout, which it has replaced, not from the descriptor.
+  const log = createLogger({ level: config.server.logLevel }, role.role === 'pm2' ? process.stdout : createDestination());
+  const prepare = (databaseUri: string) => prepareDatabase(databaseUri, config, log, { embedded: uri === undefined });
   if (role.role === 'primary') {
     const mode = embedded === 'off' ? 'auto' : embedded;
     const startDatabase = () => startEmbeddedDatabase({ mode, dataDir, log });
@@ -25,9 +26,10 @@ async function main(): Promise<number> {
   try {
     // Under PM2 nobody of ours came before the workers; to prepare twice does no harm.
     if (role.role === 'pm2') await prepare(databaseUri);
-    return await runWorker({ config, log, member, databaseUri });
+    // Told to end before it was ready, a worker does not first wait for its stores.
+    return await Promise.race([runWorker({ config, log, member, databaseUri }), member.done]);
   } catch (error) {
-    member.fail(error);
+    member.fail(error, exitCodeOf(error));
     return member.done;
   }
 }

@@ -1,5 +1,7 @@
 import type { Member } from './cluster/member';
 import type { Config } from './config';
+import { createAdmission } from './http/admission';
+import { HEALTH_PATHS } from './http/health';
 import { createServer } from './http/server';
 import { createLifecycle } from './lifecycle';
 import type { Logger } from './observability/logger';
@@ -31,7 +33,8 @@ export async function runWorker({ config, log, member, databaseUri }: WorkerOpti
     workers: member.workers,
     draining: () => leaving(),
   });
-  const server = createServer(app, config.server);
+  const admission = createAdmission({ limits: config.limits, exempt: HEALTH_PATHS, metrics });
+  const server = createServer(admission.wrap(app), config.server);
   leaving = () => server.leaving;
   lifecycle.own('metrics', await member.exposeMetrics(metrics));
   lifecycle.own('server', server);

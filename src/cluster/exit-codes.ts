@@ -13,3 +13,10 @@ export const exitCodes = {
   /** A setting is not usable: starting again will not help (EX_CONFIG). */
   config: 78,
 } as const;
+
+/** The exit code of a start that failed with `error`. */
+export function exitCodeOf(error: unknown): number {
+  const name = error instanceof Error ? error.name : '';
+  // By name: the driver's classes are no business of the cluster's.
+  return /^(MongooseServerSelection|MongoServerSelection|MongoNetwork)/.test(name) ? exitCodes.unavailable : exitCodes.software;
+}

@@ -13,6 +13,9 @@ export interface HealthSources {
   readonly worker: number;
 }
 
+/** Answered whatever the load is. */
+export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health']);
+
 /**
  * `/livez`: this process turns its event loop. `/readyz`: send me traffic. `/health`: for people. Redis away is
  * degraded and still ready: the service is slower then, not wrong.

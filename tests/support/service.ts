@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -149,4 +150,13 @@ function readOutput(child: ChildProcess) {
     text: () => [...lines.map((line) => JSON.stringify(line)), ...errors].join('\n'),
     started: () => lines.flatMap(({ msg, workerPid }) => (msg === 'worker ready' ? [Number(workerPid)] : [])),
   };
+}
+
+/** A port that was free a moment ago; for programs that cannot say which one they were given. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
