@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, type SpawnOptions } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run } from './processes';
+import { type Running, run } from './processes';
 import { findTool } from './tools';
 import { until } from './until';
 
@@ -17,6 +17,8 @@ export interface Balancer {
   close(): Promise<void>;
 }
 
+export type Launch = (command: readonly string[], options: SpawnOptions) => Running;
+
 export interface BalancerOptions {
   /** `host:port` of each host of the service. */
   readonly hosts: readonly string[];
@@ -27,8 +29,8 @@ export interface BalancerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A change of the configuration's text: how a planted fault gets in. Called with each file's name. */
   readonly edit?: (text: string, file: string) => string;
-  /** Put before the command, e.g. to run it in a network namespace. */
-  readonly prefix?: readonly string[];
+  /** How a process is started, e.g. on another host of a test's network. */
+  readonly launch?: Launch;
   /** Adds the TLS server; the folder holds fullchain.pem and privkey.pem. */
   readonly tls?: { readonly folder: string; readonly port: number; readonly redirectPort: number };
 }
@@ -76,38 +78,38 @@ export function renderNginx(folder: string, options: BalancerOptions & { readonl
 }
 
 export async function startNginx(options: BalancerOptions): Promise<Balancer> {
-  const { address = '127.0.0.1', prefix = [] } = options;
+  const { address = '127.0.0.1', launch = run } = options;
   const port = options.port ?? (await freePort(address));
   const folder = mkdtempSync(join(tmpdir(), 'edge-nginx-'));
   // NGINX started by root drops to another user, who has to reach its temporary files.
   chmodSync(folder, 0o755);
   renderNginx(folder, { ...options, port });
   const program = findTool('nginx') ?? 'nginx';
-  const command = [...prefix, program, '-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;'];
-  return serve(command, { url: `http://${address}:${port}`, folder, logFile: join(folder, 'access.log'), prefix });
+  const command = [program, '-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;'];
+  return serve(command, { url: `http://${address}:${port}`, folder, logFile: join(folder, 'access.log'), launch });
 }
 
 export async function startHaproxy(options: BalancerOptions): Promise<Balancer> {
-  const { hosts, address = '127.0.0.1', prefix = [], env = {}, edit = (text) => text } = options;
+  const { hosts, address = '127.0.0.1', launch = run, env = {}, edit = (text) => text } = options;
   const port = options.port ?? (await freePort(address));
   const folder = mkdtempSync(join(tmpdir(), 'edge-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, edit(readFileSync(join(root, 'haproxy', 'haproxy.cfg'), 'utf8'), 'haproxy.cfg'));
   const given = { EDGE_BIND: `${address}:${port}`, API1: hosts[0] ?? '', API2: hosts[1] ?? '', ...env };
-  const command = [...prefix, findTool('haproxy') ?? 'haproxy', '-db', '-f', file];
-  return serve(command, { url: `http://${address}:${port}`, folder, prefix, env: given });
+  const command = [findTool('haproxy') ?? 'haproxy', '-db', '-f', file];
+  return serve(command, { url: `http://${address}:${port}`, folder, launch, env: given });
 }
 
 interface ServeOptions {
   readonly url: string;
   readonly folder: string;
-  readonly prefix: readonly string[];
+  readonly launch: Launch;
   readonly logFile?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-async function serve(command: readonly string[], { url, folder, prefix, logFile, env = {} }: ServeOptions): Promise<Balancer> {
-  const running = run(command, { env: { ...process.env, ...env } });
+async function serve(command: readonly string[], { url, folder, launch, logFile, env = {} }: ServeOptions): Promise<Balancer> {
+  const running = launch(command, { env: { ...process.env, ...env } });
   let gone = false;
   void running.exited.then(() => {
     gone = true;
@@ -122,7 +124,7 @@ async function serve(command: readonly string[], { url, folder, prefix, logFile,
   try {
     await until(`${command.join(' ')} listens`, async () => {
       if (gone) return true;
-      return (await run([...prefix, process.execPath, '-e', probe]).exited).code === 0;
+      return (await launch([process.execPath, '-e', probe], {}).exited).code === 0;
     });
     if (gone) throw new Error(`${command.join(' ')} ended: ${running.output()}`);
   } catch (error) {

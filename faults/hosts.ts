@@ -1,0 +1,244 @@
+import { isRunning } from '../tests/support/service';
+import { until } from '../tests/support/until';
+import { figuresOf, nginx, type Stage, withoutRetry, withStage, writesInFlight } from './hosts-setup';
+import { writeNeverRepeated } from './hosts-writes';
+import type { RequestRecord } from './load';
+import type { Outcome, Scenario, Suite } from './scenario';
+
+const first = <T>(list: readonly T[]): T => {
+  const [one] = list;
+  if (one === undefined) throw new RangeError('an empty list');
+  return one;
+};
+
+/** Figures that every scenario shows, in the table's words. */
+function shown(records: readonly RequestRecord[]): Record<string, number | string> {
+  const { requests, failedReads, failedWrites, readP99Ms, readMaxMs, outcomes } = figuresOf(records);
+  return {
+    requests,
+    'failed reads': failedReads,
+    'failed writes': failedWrites,
+    'read p99 ms': readP99Ms,
+    'read max ms': readMaxMs,
+    'not 200': outcomes,
+  };
+}
+
+/**
+ * A worker stands still for a moment first, so that it has requests in hand when it dies: a kill between two requests
+ * would show nothing.
+ */
+async function freezeAndKill(pid: number, frozenMs: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, frozenMs));
+  process.kill(pid, 'SIGKILL');
+}
+
+const workerKilled: Scenario = {
+  name: 'worker-killed',
+  title: 'kill -9 of one worker, seen through NGINX',
+  goal: '0 failed reads; failed writes ≤ those in flight; whole in ≤ 2 s',
+  planted: 'no retry at the edge',
+  run: ({ quick, planted }) =>
+    withStage({ balancers: [nginx(planted ? withoutRetry : undefined)] }, async (stage) => {
+      const host = first(stage.hosts);
+      const load = await stage.startLoad();
+      let [inFlight, wholeMs] = [0, 0];
+      const moments: number[] = [];
+      for (let turn = 0; turn < (quick ? 2 : 6); turn += 1) {
+        await load.reached(load.elapsedMs() + 700);
+        const victim = first(host.workerPids().filter(isRunning));
+        const ready = host.logs('worker ready').length;
+        moments.push(load.elapsedMs() + 150);
+        await freezeAndKill(victim, 150);
+        const killed = performance.now();
+        await until('a successor is ready', () => host.logs('worker ready').length > ready);
+        wholeMs = Math.max(wholeMs, Math.round(performance.now() - killed));
+      }
+      await load.reached(load.elapsedMs() + 500);
+      const records = await load.stop();
+      inFlight = moments.reduce((sum, moment) => sum + writesInFlight(records, moment), 0);
+      const { failedReads, failedWrites } = figuresOf(records);
+      return {
+        met: failedReads === 0 && failedWrites <= inFlight && wholeMs <= 2000,
+        figures: { kills: moments.length, ...shown(records), 'writes in flight': inFlight, 'whole ms': wholeMs },
+      };
+    }),
+};
+
+const primaryKilled: Scenario = {
+  name: 'primary-killed',
+  title: "kill -9 of one host's primary, a second host there",
+  goal: '0 failed reads; failed writes ≤ those in flight; 0 orphans after 2 s; host back in use after its start',
+  planted: 'no retry at the edge',
+  run: ({ quick, planted }) =>
+    withStage({ balancers: [nginx(planted ? withoutRetry : undefined)] }, async (stage) => {
+      const host = first(stage.hosts);
+      const load = await stage.startLoad();
+      await load.reached(1000);
+      const workers = host.workerPids();
+      const moment = load.elapsedMs();
+      // First the workers stand still, so that they hold requests; a stopped process still dies when its turn comes.
+      process.kill(host.pid, 'SIGKILL');
+      await until('no orphans', () => !workers.some(isRunning), 2000).catch(() => undefined);
+      const orphans = workers.filter(isRunning).length;
+      await load.reached(moment + (quick ? 1500 : 5000));
+      await host.start();
+      await load.reached(load.elapsedMs() + 3000);
+      const records = await load.stop();
+      const used = await usedAgain(stage);
+      const { failedReads, failedWrites } = figuresOf(records);
+      const inFlight = writesInFlight(records, moment);
+      return {
+        met: failedReads === 0 && failedWrites <= inFlight && orphans === 0 && used,
+        figures: { ...shown(records), 'writes in flight': inFlight, orphans, 'used again': used ? 'yes' : 'no' },
+      };
+    }),
+};
+
+/** Whether the first host answers requests that come through the balancer. */
+async function usedAgain({ hosts, balancers, client }: Stage): Promise<boolean> {
+  const host = first(hosts);
+  const from = host.logs().length;
+  for (let n = 0; n < 10; n += 1) await client.request(`${first(balancers).url}/health`);
+  return until('a request reaches the host', () => host.logs().length > from, 2000).then(
+    () => true,
+    () => false,
+  );
+}
+
+const DEFAULT_TIMEOUTS = (text: string) => text.replaceAll(/proxy_(connect|read|send)_timeout [^;]*;/g, '');
+
+const hostCut: Scenario = {
+  name: 'host-cut',
+  title: 'one host cut off (packets dropped, no RST) and back',
+  goal: '0 failed reads, each answered in ≤ 5 s; failed writes ≤ those in flight; ≤ 5 % of reads slower than 0.5 s; host used again in ≤ 5 s',
+  planted: "NGINX's own timeouts (60 s)",
+  run: ({ quick, planted }) =>
+    withStage({ balancers: [nginx(planted ? DEFAULT_TIMEOUTS : undefined)] }, async (stage) => {
+      const host = first(stage.hosts);
+      const load = await stage.startLoad({ timeoutMs: 20_000 });
+      await load.reached(1000);
+      const moment = load.elapsedMs();
+      host.node.cut();
+      await load.reached(moment + (quick ? 5000 : 20_000));
+      host.node.restore();
+      const restored = performance.now();
+      await until('the host is used again', () => usedAgain(stage), 15_000, 100);
+      const usedMs = Math.round(performance.now() - restored);
+      await load.reached(load.elapsedMs() + 1000);
+      const records = await load.stop();
+      const { failedReads, failedWrites, readMaxMs } = figuresOf(records);
+      const inFlight = writesInFlight(records, moment);
+      const reads = records.filter((record) => record.tag === 'read');
+      const slow = reads.filter((record) => (record.answeredMs ?? Number.POSITIVE_INFINITY) - record.plannedMs > 500).length;
+      const slowShare = Math.round((1000 * slow) / reads.length) / 10;
+      return {
+        met: failedReads === 0 && readMaxMs <= 5000 && failedWrites <= inFlight && usedMs <= 5000 && (quick || slowShare <= 5),
+        figures: { ...shown(records), 'writes in flight': inFlight, 'slow reads %': slowShare, 'used again ms': usedMs },
+      };
+    }),
+};
+
+const balancerKilled: Scenario = {
+  name: 'balancer-killed',
+  title: 'kill -9 of one of two balancers (NGINX, HAProxy)',
+  goal: '0 failed reads; failed writes ≤ those in flight',
+  planted: 'a client that knows one balancer only',
+  run: ({ quick, planted }) =>
+    withStage({ balancers: [nginx(), { kind: 'haproxy' }] }, async (stage) => {
+      const load = await stage.startLoad({ failover: !planted });
+      await load.reached(1000);
+      const moment = load.elapsedMs();
+      first(stage.balancers).node.kill();
+      await load.reached(moment + (quick ? 1500 : 5000));
+      const records = await load.stop();
+      const { failedReads, failedWrites } = figuresOf(records);
+      const inFlight = writesInFlight(records, moment);
+      const byOther = records.filter((record) => record.target !== first(stage.balancers).url && record.status === 200).length;
+      return {
+        met: failedReads === 0 && failedWrites <= inFlight && byOther > 0,
+        figures: { ...shown(records), 'writes in flight': inFlight, 'answered by the other': byOther },
+      };
+    }),
+};
+
+const rollingReload: Scenario = {
+  name: 'rolling-reload',
+  title: 'rolling reload (SIGHUP) of one host behind NGINX',
+  goal: '0 failed reads and writes',
+  planted: 'workers killed instead of drained',
+  run: ({ quick, planted }) =>
+    withStage({ balancers: [nginx()] }, async (stage) => {
+      const host = first(stage.hosts);
+      const load = await stage.startLoad();
+      const reloads = quick ? 1 : 5;
+      for (let turn = 0; turn < reloads; turn += 1) {
+        await load.reached(load.elapsedMs() + 500);
+        const old = host.workerPids().filter(isRunning);
+        if (planted) for (const pid of old) process.kill(pid, 'SIGKILL');
+        else process.kill(host.pid, 'SIGHUP');
+        await until('all workers are new', () => !old.some(isRunning) && host.workerPids().filter(isRunning).length >= old.length, 30_000);
+      }
+      await load.reached(load.elapsedMs() + 500);
+      const records = await load.stop();
+      const { failedReads, failedWrites } = figuresOf(records);
+      return { met: failedReads + failedWrites === 0, figures: { reloads, ...shown(records) } };
+    }),
+};
+
+const deployment =
+  (kind: 'nginx' | 'haproxy'): Scenario['run'] =>
+  ({ quick, planted }) =>
+    // HAProxy asks for readiness once a second, twice: the host has to serve on for as long as it is still sent requests.
+    withStage({ balancers: [{ kind }], env: { SHUTDOWN_DELAY_MS: '3000', SHUTDOWN_DEADLINE_MS: '15000' } }, async (stage) => {
+      const load = await stage.startLoad();
+      let clean = 0;
+      const turns = quick ? stage.hosts.slice(0, 1) : stage.hosts;
+      for (const host of turns) {
+        await load.reached(load.elapsedMs() + 700);
+        const { running } = host;
+        if (planted) host.node.kill();
+        else running.child.kill('SIGTERM');
+        const { code } = await running.exited;
+        if (code === 0) clean += 1;
+        await host.start();
+        await load.reached(load.elapsedMs() + 3000);
+      }
+      const records = await load.stop();
+      const { failedReads, failedWrites } = figuresOf(records);
+      return {
+        met: failedReads + failedWrites === 0 && clean === turns.length,
+        figures: { hosts: turns.length, 'exit 0': clean, ...shown(records) },
+      } satisfies Outcome;
+    });
+
+export const suite: Suite = {
+  name: 'hosts',
+  title: 'Several hosts behind balancers',
+  setting:
+    'Two hosts of two workers each (SIGKILL, SIGSTOP and iptables are real), Redis, balancers and the client each in a network namespace of its own, one MongoDB; open loop, 160 requests/s, three reads to one write.',
+  scenarios: [
+    workerKilled,
+    primaryKilled,
+    hostCut,
+    balancerKilled,
+    rollingReload,
+    {
+      name: 'deploy-nginx',
+      title: 'each host stopped (SIGTERM) and started in turn, behind NGINX',
+      goal: '0 failed reads and writes; exit 0',
+      planted: 'SIGKILL instead of SIGTERM',
+      run: deployment('nginx'),
+    },
+    {
+      name: 'deploy-haproxy',
+      title: 'the same behind HAProxy, by its active checks',
+      goal: '0 failed reads and writes; exit 0',
+      planted: 'SIGKILL instead of SIGTERM',
+      run: deployment('haproxy'),
+    },
+    writeNeverRepeated('nginx'),
+    writeNeverRepeated('haproxy'),
+  ],
+};
