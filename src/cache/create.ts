@@ -59,7 +59,6 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
       prefix: settings.keyPrefix,
       leaseTtlMs: settings.leaseTtlMs,
       writerTtlMs: settings.writerTtlMs,
-      valueTtlMs: settings.ttlSeconds * 1000,
     });
   /** 10 % of jitter, so that values filled together do not expire together. */
   const ttlMs = (negative: boolean): number =>

@@ -38,8 +38,11 @@ redis.call('ZREM', KEYS[2], ARGV[1])
 return 1`,
 );
 
+/** A nonce lives at least as long as what is stored under it; that of an absent user no longer than "there is none". */
+const KEEP_NONCE = (ttl: string): string => `if redis.call('PTTL', KEYS[1]) < ${ttl} then redis.call('PEXPIRE', KEYS[1], ${ttl}) end`;
+
 /**
- * KEYS n w v, ARGV newNonce leaseToken leaseTtlMs nonceTtlMs. Answers {0}: a writer is in progress; {1}: another reader has
+ * KEYS n w v, ARGV newNonce leaseToken leaseTtlMs. Answers {0}: a writer is in progress; {1}: another reader has
  * the lease; {2, nonce}: the lease is yours; {3, value}: somebody has just filled it.
  */
 export const LEASE = script(
@@ -48,10 +51,10 @@ export const LEASE = script(
 if redis.call('ZCARD', KEYS[2]) > 0 then return {0} end
 local n = redis.call('GET', KEYS[1])
 if n then
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  ${KEEP_NONCE('tonumber(ARGV[3])')}
 else
   n = ARGV[1]
-  redis.call('SET', KEYS[1], n, 'PX', ARGV[4])
+  redis.call('SET', KEYS[1], n, 'PX', ARGV[3])
 end
 local v = redis.call('GET', KEYS[3])
 if v and string.sub(v, 1, #n) == n then
@@ -67,5 +70,6 @@ export const FILL = script(
   2,
   `if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[1] .. 'L' .. ARGV[2] then return 0 end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+${KEEP_NONCE('tonumber(ARGV[4])')}
 return 1`,
 );

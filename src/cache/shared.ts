@@ -36,8 +36,6 @@ export interface SharedOptions {
   readonly prefix: string;
   readonly leaseTtlMs: number;
   readonly writerTtlMs: number;
-  /** Greatest life of a value; the nonce must outlive every value that was filled under it. */
-  readonly valueTtlMs: number;
 }
 
 /** Of the layout in Redis (keys, nonce, kind byte). Another layout takes another number, so that old bytes are never read. */
@@ -64,8 +62,7 @@ function current(nonce: Buffer, stored: Buffer): boolean {
 }
 
 export function createSharedCopies(link: Pick<Link, 'send' | 'run'>, options: SharedOptions): SharedCopies {
-  const { prefix, leaseTtlMs, writerTtlMs, valueTtlMs } = options;
-  const nonceTtlMs = String(Math.ceil(valueTtlMs * 1.1) + leaseTtlMs);
+  const { prefix, leaseTtlMs, writerTtlMs } = options;
   const base = (generation: string, group: string): string => `${prefix}:${LAYOUT}:${generation}:{${group}}`;
 
   return {
@@ -81,7 +78,7 @@ export function createSharedCopies(link: Pick<Link, 'send' | 'run'>, options: Sh
     async lease(generation, place) {
       const root = base(generation, place.group);
       const token = newToken();
-      const args = [newToken(), token, String(leaseTtlMs), nonceTtlMs];
+      const args = [newToken(), token, String(leaseTtlMs)];
       const reply = await link.run(LEASE, [`${root}:n`, `${root}:w`, `${root}:v:${place.field}`], args);
       const [code, data] = reply as [number, Buffer?];
       if (code === 2 && data !== undefined) return { kind: 'lease', lease: { generation, nonce: data.toString('latin1'), token } };
