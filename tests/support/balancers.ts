@@ -79,7 +79,7 @@ export function renderNginx(folder: string, options: BalancerOptions & { readonl
 
 export async function startNginx(options: BalancerOptions): Promise<Balancer> {
   const { address = '127.0.0.1', launch = run } = options;
-  const port = options.port ?? (await freePort(address));
+  const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'edge-nginx-'));
   // NGINX started by root drops to another user, who has to reach its temporary files.
   chmodSync(folder, 0o755);
@@ -91,7 +91,7 @@ export async function startNginx(options: BalancerOptions): Promise<Balancer> {
 
 export async function startHaproxy(options: BalancerOptions): Promise<Balancer> {
   const { hosts, address = '127.0.0.1', launch = run, env = {}, edit = (text) => text } = options;
-  const port = options.port ?? (await freePort(address));
+  const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'edge-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
   writeFileSync(file, edit(readFileSync(join(root, 'haproxy', 'haproxy.cfg'), 'utf8'), 'haproxy.cfg'));
