@@ -73,6 +73,8 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
       BCRYPT_COST: '4',
       RATE_LIMIT: 'false',
       TRUST_PROXY: '1',
+      // One issuer for all hosts: its default has the port, which differs, and each would refuse the others' tokens.
+      PUBLIC_URL: 'http://api.example.test',
       LOG_LEVEL: 'info',
       OPS_PORT: '0',
       WORKERS: String(workers),
