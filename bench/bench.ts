@@ -21,6 +21,8 @@ export interface Bench {
   closed(standing: Standing, traffic: Traffic, options?: TurnOptions): Promise<number>;
   /** One open-loop turn at `rate` requests/s. */
   open(standing: Standing, traffic: Traffic, rate: number, options?: TurnOptions): ReturnType<Generator['open']>;
+  /** The same from processes of its own, while another turn runs. */
+  openBeside: Bench['open'];
   /** Warms everyone up, then takes turns, recording answers per second under `name`. */
   compare(key: { question: string; name: string }, turns: readonly Turn[]): Promise<void>;
   record(key: Omit<Figure, 'samples' | 'node' | 'contestant'>, standing: Standing, sample: number): void;
@@ -55,6 +57,7 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
   const files = new Map<Traffic, string>();
   let plan: CpuPlan = planCpus(1);
   let generator: Generator | undefined;
+  let beside: Generator | undefined;
 
   function fileOf(traffic: Traffic): string {
     let file = files.get(traffic);
@@ -70,6 +73,19 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     if (generator === undefined) throw new Error('no load outside withField');
     return generator;
   }
+
+  const openWith = async (
+    from: Generator,
+    standing: Standing,
+    traffic: Traffic,
+    rate: number,
+    { statuses = [200], seconds = options.seconds, ...rest }: TurnOptions = {},
+  ) => {
+    const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, rate, seconds, ...rest };
+    const result = await from.open(spec);
+    expectStatuses(standing, result, statuses);
+    return result;
+  };
 
   async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions): Promise<Standing[]> {
     const field: Standing[] = [];
@@ -87,15 +103,16 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
   const bench: Bench = {
     ...parts,
     async withField(contestants, fieldOptions, work) {
-      plan = planCpus(fieldOptions.workers ?? 1);
+      plan = planFor(fieldOptions);
       generator = await startGenerator(plan.load);
       const field = await standAll(contestants, fieldOptions);
       try {
         await work(field);
       } finally {
         await Promise.all(field.map((standing) => standing.stop()));
-        await generator.close();
+        await Promise.all([generator.close(), beside?.close()]);
         generator = undefined;
+        beside = undefined;
       }
     },
     async closed(standing, traffic, { statuses = [200], seconds = options.seconds, ...rest } = {}) {
@@ -104,11 +121,10 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
       expectStatuses(standing, result, statuses);
       return result.perSecond;
     },
-    async open(standing, traffic, rate, { statuses = [200], seconds = options.seconds, ...rest } = {}) {
-      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, rate, seconds, ...rest };
-      const result = await load().open(spec);
-      expectStatuses(standing, result, statuses);
-      return result;
+    open: (standing, traffic, rate, turn) => openWith(load(), standing, traffic, rate, turn),
+    async openBeside(standing, traffic, rate, turn) {
+      beside ??= await startGenerator(plan.load.slice(0, 1));
+      return await openWith(beside, standing, traffic, rate, turn);
     },
     async compare({ question, name }, turns) {
       for (const turn of turns) await bench.closed(turn.standing, turn.traffic, { ...turn.options, seconds: options.warmSeconds });
@@ -127,6 +143,12 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     },
   };
   return bench;
+}
+
+/** `cpusOf` leaves the load on the cores that it would have beside that many workers. */
+function planFor({ workers = 1, cpusOf = workers }: FieldOptions): CpuPlan {
+  const plan = planCpus(cpusOf);
+  return { ...plan, server: plan.server.slice(0, workers) };
 }
 
 /** A fast wrong answer is no result. */

@@ -1,13 +1,16 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
+import { createSecretKeyRing } from '../src/auth/keys';
+import { createTokens } from '../src/auth/tokens';
 import { childEnvironment } from '../src/config';
-import type { PeerSettings } from './peers/settings';
+import type { Role } from '../src/users/roles';
+import { BCRYPT_COST, type PeerSettings } from './peers/settings';
 import type { Runtime } from './runtimes';
 
 export interface Subject {
   readonly id: string;
-  readonly role: string;
+  readonly role: Role;
 }
 
 export interface Launch {
@@ -27,6 +30,7 @@ export interface Contestant {
 
 /** Long enough for every contestant's rules, and made for this run only. */
 export const JWT_SECRET = 'bench-5Wc1yJw0mQ8zVx7uKf3dLr9tGh2nPb6sEa4o';
+export const ISSUER = 'https://bench.example';
 const key: KeyObject = createSecretKey(Buffer.from(JWT_SECRET));
 
 function peer(id: string, letter: string, title: string): Contestant {
@@ -47,6 +51,53 @@ export const bare = peer('bare', 'a', 'node:http, constant answer');
 export const seed = peer('seed', 'b', 'Express as in tutorials');
 export const fastify = peer('fastify', 'c', 'Fastify, JWT cache, Redis GET');
 
+const tokens = createTokens({
+  keys: createSecretKeyRing(JWT_SECRET),
+  issuer: ISSUER,
+  audience: 'api',
+  ttlSeconds: 4 * 3600,
+  leewaySeconds: 5,
+  cacheMaxEntries: 0,
+  now: Date.now,
+});
+const accessToken = ({ id, role }: Subject) => tokens.issue({ id, role, sessionVersion: 0 }, randomUUID()).token;
+
+/** (d) Our own modules under Fastify: what remains between it and (e) is what Express costs. */
+export const tuned = {
+  ...peer('tuned', 'd', 'Fastify, tuned, same features as ours'),
+  token: accessToken,
+};
+
+export const ours: Contestant = {
+  id: 'ours',
+  letter: 'e',
+  title: 'this service, as shipped',
+  readyPath: '/readyz',
+  launch: ({ port, opsPort, mongodbUri, redisUrl, jwtSecret }, workers, env) => ({
+    args: [join(__dirname, '..', 'src', 'index.js')],
+    env: childEnvironment({
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      OPS_PORT: String(opsPort),
+      WORKERS: String(workers),
+      MONGODB_URI: mongodbUri,
+      REDIS_URL: redisUrl,
+      JWT_SECRET: jwtSecret,
+      TOKEN_ISSUER: ISSUER,
+      BCRYPT_COST: String(BCRYPT_COST),
+      // The limiter runs and counts; it only never says no.
+      RATE_LIMIT_PER_CLIENT: '100000000',
+      AUTH_RATE_LIMIT_PER_CLIENT: '1000000',
+      ...env,
+    }),
+  }),
+  token: accessToken,
+};
+
+export const everyone: readonly Contestant[] = [bare, seed, fastify, tuned, ours];
+
+/** A contestant and the Node that it runs under. */
 export interface Target {
   readonly contestant: Contestant;
   readonly runtime: Runtime;

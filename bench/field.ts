@@ -18,6 +18,8 @@ export interface Standing extends Target {
 
 export interface FieldOptions {
   readonly workers?: number;
+  /** Keeps free the cores that this many workers would need. */
+  readonly cpusOf?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +33,7 @@ export async function startStanding(
   { workers = 1, env = {} }: FieldOptions = {},
 ): Promise<Standing> {
   const port = await freePort();
-  const settings = { port, mongodbUri: stores.mongodbUri, redisUrl: stores.redisUrl, jwtSecret: JWT_SECRET };
+  const settings = { port, opsPort: await freePort(), mongodbUri: stores.mongodbUri, redisUrl: stores.redisUrl, jwtSecret: JWT_SECRET };
   const launch = contestant.launch(settings, workers, env);
   started += 1;
   const program: Program = {

@@ -1,29 +1,75 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createBench, type Question } from './bench';
 import { planCpus } from './cpus';
 import { seedUsers } from './dataset';
-import { createFigures, showSpread } from './figures';
-import { parseOptions } from './options';
-import { profile } from './questions/profile';
+import { createFigures, type Figures, show } from './figures';
+import { goalRows } from './goals';
+import { describeMachine } from './machine';
+import { type Options, parseOptions, USAGE } from './options';
+import { questions } from './questions';
+import { markdown } from './report/markdown';
+import { picture } from './report/svg';
 import { resolveRuntimes } from './runtimes';
 import { startStores } from './stores';
 
-const QUESTIONS: readonly Question[] = [profile];
+/** Users that every question may count on. */
+const USERS = 1000;
 
-async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
-  const stores = await startStores(planCpus(1).stores, options.mongodbUri ?? '');
+function chosen({ quick, only }: Options): readonly Question[] {
+  const unknown = only.filter((id) => !questions.some((question) => question.id === id));
+  if (unknown.length > 0) throw new Error(`no such question: ${unknown.join(', ')}; there are ${questions.map(({ id }) => id).join(', ')}`);
+  return questions.filter(({ id, quick: fast }) => (only.length > 0 ? only.includes(id) : !quick || fast));
+}
+
+async function main(options: Options): Promise<void> {
+  const machine = describeMachine();
+  const runtimes = resolveRuntimes(options.nodes);
+  const figures = createFigures();
+  const say = (line: string) => console.log(line);
+  say(`${machine.cpu}, ${machine.cores} cores; Node ${runtimes.map(({ version }) => version).join(', ')}; commit ${machine.commit}`);
+  if (planCpus(1).shared) say('Too few cores: the load shares them with the stores, and the figures are rough.');
+  const stores = await startStores(planCpus(1).stores, options.mongodbUri);
   try {
-    await seedUsers(stores.mongodbUri, 1000);
-    const figures = createFigures();
-    const bench = createBench({ options, runtimes: resolveRuntimes(options.nodes), stores, figures, say: (line) => console.log(line) });
-    for (const question of QUESTIONS) await question.ask(bench);
-    for (const figure of figures.all) console.log(figure.question, figure.name, figure.node, figure.contestant, showSpread(figure.samples));
+    await seedUsers(stores.mongodbUri, USERS);
+    const bench = createBench({ options, runtimes, stores, figures, say });
+    for (const question of chosen(options)) {
+      say(question.title);
+      await question.ask(bench);
+    }
   } finally {
     await stores.close();
   }
+  const goals = goalRows(
+    figures,
+    runtimes.map(({ major }) => major),
+  );
+  for (const { text, node, goal, value, met } of goals) {
+    say(`${met ? '✓' : '✗'} ${text}, Node ${node}: ${show(value.median)} (${show(value.min)} to ${show(value.max)}), goal ${goal}`);
+  }
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ machine, runtimes, figures: figures.all, goals }, undefined, 1)}\n`);
+  if (options.write) writeResults(figures);
+
+  function writeResults(all: Figures): void {
+    // The compiled program stands in dist/bench; the results belong beside its source.
+    const folder = join(__dirname, '..', '..', 'bench');
+    writeFileSync(join(folder, 'RESULTS.md'), markdown({ machine, options, runtimes, figures: all, goals, questions }));
+    writeFileSync(join(folder, 'results.svg'), picture(all, runtimes, machine));
+    say('Written: bench/RESULTS.md and bench/results.svg');
+  }
 }
 
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+let options: Options | undefined;
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+  process.exitCode = 64;
+}
+if (options !== undefined) {
+  main(options).catch((error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  });
+}

@@ -12,7 +12,7 @@ export interface Stores extends Closable {
   readonly redisUrl: string;
 }
 
-export async function startStores(cpus: readonly number[], mongodbUri: string): Promise<Stores> {
+export async function startStores(cpus: readonly number[], mongodbUri: string | undefined): Promise<Stores> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
   const port = await freePort();
   const program = {
@@ -26,7 +26,7 @@ export async function startStores(cpus: readonly number[], mongodbUri: string): 
   await untilReady(program, redis, () => accepts(port), 10_000);
   return {
     folder,
-    mongodbUri,
+    mongodbUri: mongodbUri ?? '',
     redisUrl: `redis://127.0.0.1:${port}`,
     async close() {
       await redis.stop();

@@ -41,6 +41,16 @@ async function main(): Promise<void> {
 
   app.get<ById>('/api/users/:id', { onRequest: [authenticate, mayRead] }, (request, reply) => sendUser(request.params.id, reply));
 
+  app.get<{ Querystring: { page?: string; limit?: string } }>('/api/users', { onRequest: authenticate }, async (request) => {
+    const { page = '1', limit = '20' } = request.query;
+    const found = users
+      .find()
+      .sort({ createdAt: -1 })
+      .skip((Number(page) - 1) * Number(limit))
+      .limit(Number(limit));
+    return { data: (await found.toArray()).map((user) => view(String(user._id), user)) };
+  });
+
   app.patch<ById & { Body: { name: string } }>('/api/users/:id', { onRequest: [authenticate, mayRead] }, async (request, reply) => {
     const { id } = request.params;
     const user = await users.findOneAndUpdate(

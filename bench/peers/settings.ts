@@ -1,6 +1,8 @@
 /** What every contestant is told. Given as the first argument, so that no peer reads the environment. */
 export interface PeerSettings {
   readonly port: number;
+  /** For a contestant with a second, private port. */
+  readonly opsPort: number;
   readonly mongodbUri: string;
   readonly redisUrl: string;
   readonly jwtSecret: string;

@@ -1,5 +1,5 @@
 import type { Question } from '../bench';
-import { bare, fastify, seed } from '../contestants';
+import { everyone } from '../contestants';
 import { subject } from '../dataset';
 import { bearer, one } from '../load/traffic';
 
@@ -9,13 +9,17 @@ export const profile: Question = {
   title: 'GET /api/auth/profile, one token',
   quick: true,
   ask: (bench) =>
-    bench.withField([bare, seed, fastify], {}, (field) =>
-      bench.compare(
+    bench.withField(everyone, {}, async (field) => {
+      await bench.compare(
         { question: 'profile', name: 'requests' },
         field.map((standing) => ({
           standing,
           traffic: one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) }),
         })),
-      ),
-    ),
+      );
+      for (const standing of field) {
+        bench.record({ question: 'profile', name: 'memory per worker', unit: 'MB' }, standing, standing.workerMegabytes());
+        bench.record({ question: 'profile', name: 'start to first answer', unit: 'ms' }, standing, standing.startMs);
+      }
+    }),
 };

@@ -1,0 +1,110 @@
+import type { Figure, Figures } from './figures';
+import { ratio, type Spread, spread } from './stats';
+
+export interface GoalRow {
+  readonly text: string;
+  readonly node: string;
+  /** As shown, e.g. `≥ 1.0`. */
+  readonly goal: string;
+  readonly value: Spread;
+  readonly met: boolean;
+}
+
+interface Goal {
+  readonly text: string;
+  readonly atLeast?: number | ((node: string) => number);
+  readonly atMost?: number;
+  value(figure: (question: string, name: string, contestant?: string) => Figure): Spread;
+}
+
+const byNode = (to20: number, from24: number) => (node: string) => (Number(node) >= 24 ? from24 : to20);
+
+const over = (over: Figure, under: Figure) => ratio(over.samples, under.samples);
+
+const goals: readonly Goal[] = [
+  ...[
+    { question: 'profile', text: 'profile' },
+    { question: 'user-by-id', text: 'user by id' },
+  ].flatMap(({ question, text }): Goal[] => [
+    {
+      text: `${text}: ours ÷ Fastify (c)`,
+      atLeast: 1,
+      value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'fastify')),
+    },
+    {
+      text: `${text}: ours ÷ bare node:http (a)`,
+      atLeast: byNode(0.45, 0.55),
+      value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'bare')),
+    },
+    {
+      text: `${text}: ours ÷ tutorial Express (b)`,
+      atLeast: byNode(15, 4),
+      value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'seed')),
+    },
+  ]),
+  {
+    text: '1,000 tokens and ids ÷ one',
+    atLeast: 0.85,
+    value: (figure) => over(figure('many-tokens', '1,000 ids'), figure('many-tokens', '1 id')),
+  },
+  {
+    text: '100,000 tokens and ids ÷ one',
+    atLeast: 0.65,
+    value: (figure) => over(figure('many-tokens', '100,000 ids'), figure('many-tokens', '1 id')),
+  },
+  { text: '2 workers ÷ 1', atLeast: 1.9, value: (figure) => over(figure('workers', '2 workers'), figure('workers', '1 worker')) },
+  ...['at 60 % of the slowest', 'at 60 % of (c) or (e)'].map((load) => ({
+    text: `p99 ${load}: ours ÷ Fastify (c)`,
+    atMost: 1,
+    value: (figure: (question: string, name: string, contestant?: string) => Figure) =>
+      over(figure('latency', `p99 ${load}`), figure('latency', `p99 ${load}`, 'fastify')),
+  })),
+  {
+    text: 'logins ÷ what the cores can hash',
+    atLeast: 0.95,
+    value: (figure) => spread(figure('login', 'share of what the cores can hash').samples),
+  },
+  {
+    text: "profile reads' p99 during logins ÷ idle",
+    atMost: 2,
+    value: (figure) => over(figure('login', 'read p99, during logins'), figure('login', 'read p99, idle')),
+  },
+  {
+    text: 'list page 10,000 ÷ page 1, first reads, 1 M users',
+    atMost: 1.2,
+    value: (figure) => over(figure('deep-page', 'first read, last 100 pages'), figure('deep-page', 'first read, pages 101 to 200')),
+  },
+  {
+    text: 'list page 10,000 ÷ page 1, repeated reads',
+    atMost: 1.2,
+    value: (figure) => over(figure('deep-page', 'page 1'), figure('deep-page', 'page 10,000')),
+  },
+  { text: 'memory per worker after the run, MB', atMost: 90, value: (figure) => spread(figure('profile', 'memory per worker').samples) },
+];
+
+class Missing extends Error {}
+
+/** A row per goal and Node version whose figures were measured. The median decides. */
+export function goalRows(figures: Figures, nodes: readonly string[]): readonly GoalRow[] {
+  return goals.flatMap((goal) =>
+    nodes.flatMap((node) => {
+      const figure = (question: string, name: string, contestant = 'ours'): Figure => {
+        const found = figures.find(question, name, contestant, node);
+        if (found === undefined) throw new Missing(name);
+        return found;
+      };
+      try {
+        return [row(goal, node, goal.value(figure))];
+      } catch (error) {
+        if (error instanceof Missing) return [];
+        throw error;
+      }
+    }),
+  );
+}
+
+function row({ text, atLeast, atMost }: Goal, node: string, value: Spread): GoalRow {
+  if (atMost !== undefined) return { text, node, goal: `≤ ${atMost}`, value, met: value.median <= atMost };
+  const least = typeof atLeast === 'function' ? atLeast(node) : (atLeast ?? 0);
+  return { text, node, goal: `≥ ${least}`, value, met: value.median >= least };
+}

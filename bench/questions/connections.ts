@@ -1,0 +1,25 @@
+import type { Question } from '../bench';
+import { bare, ours } from '../contestants';
+import { subject } from '../dataset';
+import { bearer, one } from '../load/traffic';
+
+/** Keep-alive off: each request comes on a connection of its own, which the primary accepts and hands to a worker. */
+export const connections: Question = {
+  id: 'connections',
+  title: 'One request per connection',
+  quick: false,
+  async ask(bench) {
+    for (const workers of [1, 2]) {
+      await bench.withField(workers === 1 ? [bare, ours] : [ours], { workers }, (field) =>
+        bench.compare(
+          { question: 'connections', name: `${workers} ${workers === 1 ? 'worker' : 'workers'}` },
+          field.map((standing) => ({
+            standing,
+            traffic: one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) }),
+            options: { requestsPerConnection: 1 },
+          })),
+        ),
+      );
+    }
+  },
+};

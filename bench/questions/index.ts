@@ -1,0 +1,33 @@
+import type { Question } from '../bench';
+import { connections } from './connections';
+import { deepPage } from './deep-page';
+import { floods } from './floods';
+import { latency } from './latency';
+import { listPage } from './list-page';
+import { login } from './login';
+import { manyTokens } from './many-tokens';
+import { mixed } from './mixed';
+import { notModified } from './not-modified';
+import { profile } from './profile';
+import { register } from './register';
+import { update } from './update';
+import { userById } from './user-by-id';
+import { workers } from './workers';
+
+/** In the order in which they are asked. The million users come last: every query before runs on the smaller set. */
+export const questions: readonly Question[] = [
+  profile,
+  userById,
+  notModified,
+  latency,
+  manyTokens,
+  listPage,
+  mixed,
+  update,
+  login,
+  register,
+  floods,
+  workers,
+  connections,
+  deepPage,
+];
