@@ -87,16 +87,10 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     return result;
   };
 
-  async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions): Promise<Standing[]> {
-    const field: Standing[] = [];
-    try {
-      for (const runtime of runtimes) {
-        for (const contestant of contestants) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
-      }
-      return field;
-    } catch (error) {
-      await Promise.all(field.map((standing) => standing.stop()));
-      throw error;
+  /** One after the other, so that start-up times are not those of a crowd. */
+  async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions, field: Standing[]): Promise<void> {
+    for (const runtime of runtimes) {
+      for (const contestant of contestants) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
     }
   }
 
@@ -105,8 +99,9 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     async withField(contestants, fieldOptions, work) {
       plan = planFor(fieldOptions);
       generator = await startGenerator(plan.load);
-      const field = await standAll(contestants, fieldOptions);
+      const field: Standing[] = [];
       try {
+        await standAll(contestants, fieldOptions, field);
         await work(field);
       } finally {
         await Promise.all(field.map((standing) => standing.stop()));

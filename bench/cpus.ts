@@ -41,3 +41,8 @@ export const canPin = process.platform === 'linux' && spawnSync('taskset', ['--v
 export function onCpus(cpus: readonly number[], command: string, args: readonly string[]): { command: string; args: readonly string[] } {
   return canPin ? { command: 'taskset', args: ['-c', cpus.join(','), command, ...args] } : { command, args };
 }
+
+/** Moves a running program, with all its threads, to the given cores. */
+export function moveToCpus(cpus: readonly number[], pid: number): void {
+  if (canPin) spawnSync('taskset', ['-a', '-c', '-p', cpus.join(','), String(pid)]);
+}

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startEmbeddedDatabase } from '../src/embedded';
 import type { Closable } from '../src/lifecycle';
+import { createLogger } from '../src/observability/logger';
+import { moveToCpus } from './cpus';
 import { freePort, start, untilReady } from './processes';
 
 /** The database and the Redis that every contestant of a run uses, and a folder for logs, all gone afterwards. */
@@ -24,15 +27,24 @@ export async function startStores(cpus: readonly number[], mongodbUri: string | 
   };
   const redis = start(program);
   await untilReady(program, redis, () => accepts(port), 10_000);
+  const database = mongodbUri === undefined ? await startDatabase(folder, cpus) : undefined;
   return {
     folder,
-    mongodbUri: mongodbUri ?? '',
+    mongodbUri: mongodbUri ?? database?.uri ?? '',
     redisUrl: `redis://127.0.0.1:${port}`,
     async close() {
-      await redis.stop();
+      await Promise.all([redis.stop(), database?.close()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function startDatabase(folder: string, cpus: readonly number[]) {
+  const log = createLogger({ level: 'warn' });
+  const database = await startEmbeddedDatabase({ mode: 'auto', dataDir: join(folder, 'db'), log });
+  const pid = database.pid();
+  if (pid !== undefined) moveToCpus(cpus, pid);
+  return database;
 }
 
 function accepts(port: number): Promise<boolean> {
