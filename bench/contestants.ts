@@ -95,7 +95,7 @@ export const ours: Contestant = {
   token: accessToken,
 };
 
-export const everyone: readonly Contestant[] = [bare, seed, fastify, tuned, ours];
+export const everyone: readonly Contestant[] = [bare, seed, fastify, ours];
 
 /** A contestant and the Node that it runs under. */
 export interface Target {

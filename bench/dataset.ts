@@ -1,7 +1,7 @@
 import bcrypt from 'bcrypt';
 import mongoose from 'mongoose';
 import type { Subject } from './contestants';
-import { BCRYPT_COST, type UserDocument } from './peers/settings';
+import { BCRYPT_COST, newUser, type UserDocument } from './peers/settings';
 
 export const PASSWORD = 'correct horse battery staple';
 
@@ -15,16 +15,17 @@ const BATCH = 5000;
 export async function seedUsers(uri: string, count: number): Promise<void> {
   const connection = await mongoose.createConnection(uri, { dbName: databaseName(uri), autoIndex: false }).asPromise();
   try {
-    const users = connection.collection<UserDocument & { sessionVersion: number }>('users');
+    const users = connection.collection<UserDocument>('users');
     const passwordHash = await bcrypt.hash(PASSWORD, BCRYPT_COST);
+    await users.createIndex({ emailKey: 1 }, { unique: true, name: 'email_unique' });
+    await users.createIndex({ createdAt: 1, _id: 1 }, { name: 'by_created' });
     const first = await users.countDocuments({ email: /@bench\.example$/ });
     for (let from = first; from < count; from += BATCH) {
       const batch = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => {
         const n = from + i;
         const at = new Date(Date.UTC(2026, 0, 1) + n * 1000);
         const { id, role } = subject(n);
-        const base = { name: `User ${n}`, email: email(n), role, passwordHash, sessionVersion: 0, createdAt: at, updatedAt: at };
-        return { _id: new mongoose.Types.ObjectId(id), ...base };
+        return { _id: new mongoose.Types.ObjectId(id), ...newUser({ name: `User ${n}`, email: email(n), role, passwordHash, at }) };
       });
       await users.insertMany(batch, { ordered: false });
     }

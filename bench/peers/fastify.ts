@@ -3,7 +3,7 @@ import bcrypt from 'bcrypt';
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import mongoose from 'mongoose';
 import { createClient } from 'redis';
-import { BCRYPT_COST, CACHE_SECONDS, peerSettings, type UserDocument, view } from './settings';
+import { BCRYPT_COST, CACHE_SECONDS, newUser, peerSettings, type UserDocument, view } from './settings';
 
 // (c) Fastify as its users write it: @fastify/jwt with its cache of verified tokens, a Redis GET on each request, and the
 // cached JSON sent as it is. No rate limit, no log, no metrics, no ETag, no security headers, no revocation.
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
 
   app.post<{ Body: { email: string; password: string } }>('/api/auth/login', async (request, reply) => {
     const { email, password } = request.body;
-    const user = await users.findOne({ email: String(email) });
+    const user = await users.findOne({ emailKey: String(email).toLowerCase() });
     if (user === null || !(await bcrypt.compare(String(password), user.passwordHash))) {
       return reply.code(401).send({ error: 'Invalid credentials' });
     }
@@ -74,9 +74,8 @@ async function main(): Promise<void> {
 
   app.post<{ Body: { name: string; email: string; password: string } }>('/api/auth/register', async (request, reply) => {
     const { name, email, password } = request.body;
-    const now = new Date();
     const passwordHash = await bcrypt.hash(String(password), BCRYPT_COST);
-    const user = { name: String(name), email: String(email), role: 'user', passwordHash, createdAt: now, updatedAt: now };
+    const user = newUser({ name: String(name), email: String(email), role: 'user', passwordHash, at: new Date() });
     const { insertedId } = await users.insertOne(user);
     return reply.code(201).send(view(String(insertedId), user));
   });

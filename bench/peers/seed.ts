@@ -5,7 +5,7 @@ import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import mongoose from 'mongoose';
 import { createClient } from 'redis';
-import { BCRYPT_COST, CACHE_SECONDS, peerSettings, type UserDocument, view } from './settings';
+import { BCRYPT_COST, CACHE_SECONDS, newUser, peerSettings, type UserDocument, view } from './settings';
 
 // (b) The usual tutorial's design: library middleware on every route, the secret as a string, and on each request a
 // Redis GET, JSON.parse and res.json.
@@ -14,8 +14,19 @@ const redis = createClient({ url: settings.redisUrl });
 const User = mongoose.model<UserDocument>(
   'User',
   new mongoose.Schema<UserDocument>(
-    { name: String, email: { type: String, unique: true }, role: String, passwordHash: String },
-    { timestamps: true, autoIndex: false },
+    {
+      name: String,
+      nameKey: String,
+      email: String,
+      emailKey: { type: String, unique: true },
+      role: String,
+      status: String,
+      passwordHash: String,
+      rev: Number,
+      sessionVersion: Number,
+      revokedSessions: [],
+    },
+    { timestamps: true, autoIndex: false, versionKey: false },
   ),
 );
 
@@ -79,7 +90,7 @@ app.patch('/api/users/:id', authenticate, async (req, res) => {
 });
 
 app.post('/api/auth/login', async (req, res) => {
-  const user = await User.findOne({ email: String(req.body.email) }).lean();
+  const user = await User.findOne({ emailKey: String(req.body.email).toLowerCase() }).lean();
   if (user === null || !(await bcrypt.compare(String(req.body.password), user.passwordHash))) {
     res.status(401).json({ error: 'Invalid credentials' });
     return;
@@ -91,7 +102,7 @@ app.post('/api/auth/login', async (req, res) => {
 app.post('/api/auth/register', async (req, res) => {
   const { name, email, password } = req.body;
   const passwordHash = await bcrypt.hash(String(password), BCRYPT_COST);
-  const user = await User.create({ name: String(name), email: String(email), role: 'user', passwordHash } as UserDocument);
+  const user = await User.create(newUser({ name: String(name), email: String(email), role: 'user', passwordHash, at: new Date() }));
   res.status(201).json(view(user.id, user));
 });
 

@@ -10,14 +10,27 @@ export interface PeerSettings {
 
 export const peerSettings = (): PeerSettings => JSON.parse(process.argv[2] ?? '{}') as PeerSettings;
 
-/** A user as stored (the fields that every contestant knows) and as answered. */
+/** A user as this service stores it; the peers keep to that form, so that all work on the same collection and indexes. */
 export interface UserDocument {
   readonly name: string;
+  readonly nameKey: string;
   readonly email: string;
+  readonly emailKey: string;
   readonly role: string;
+  readonly status: string;
   readonly passwordHash: string;
+  readonly rev: number;
+  readonly sessionVersion: number;
+  readonly revokedSessions: readonly never[];
   readonly createdAt: Date;
   readonly updatedAt: Date;
+}
+
+export function newUser(given: { name: string; email: string; role: string; passwordHash: string; at: Date }): UserDocument {
+  const { name, email, role, passwordHash, at } = given;
+  const keys = { nameKey: name.toLowerCase(), emailKey: email.toLowerCase() };
+  const state = { status: 'active', rev: 1, sessionVersion: 0, revokedSessions: [], createdAt: at, updatedAt: at };
+  return { name, email, role, passwordHash, ...keys, ...state };
 }
 
 export function view(id: string, user: UserDocument) {
