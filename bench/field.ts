@@ -9,6 +9,7 @@ import type { Stores } from './stores';
 /** A contestant that serves. */
 export interface Standing extends Target {
   readonly url: string;
+  readonly pid: number;
   readonly startMs: number;
   readonly logFile: string;
   /** Resident memory of the fullest process that serves requests. */
@@ -50,6 +51,7 @@ export async function startStanding(
     contestant,
     runtime,
     url,
+    pid: running.pid,
     startMs,
     logFile: program.logFile,
     workerMegabytes: () =>

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { Express } from 'express';
 import { createAuth } from './auth/create';
 import { connectKeys } from './auth/open-keyring';
 import { createPasswords, newPassword } from './auth/passwords';
@@ -9,7 +9,7 @@ import { connectDatabase, type Database } from './data/connection';
 import { createDatabaseCounters } from './data/counters';
 import { createLocks } from './data/locks';
 import { createApp } from './http/app';
-import { limitRate } from './http/rate-limit';
+import { limitClients, limitRate } from './http/rate-limit';
 import type { Closable, Lifecycle } from './lifecycle';
 import type { Logger } from './observability/logger';
 import type { Metrics } from './observability/metrics';
@@ -34,7 +34,7 @@ export interface ServiceOptions {
 }
 
 export interface Service {
-  readonly app: RequestListener;
+  readonly app: Express;
   readonly database: Database;
 }
 
@@ -62,10 +62,10 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 
   const passwords = createPasswords({ ...hashing(config), metrics });
   const { windowMs, perClient, authPerClient } = config.limits;
-  const limitBy = (name: string, limit: number) => limitRate({ name, windowMs, limit, counters, enabled: config.limits.enabled });
+  const limits = { windowMs, counters, enabled: config.limits.enabled };
   const auth = createAuth({
     ...{ config, log, metrics, connection, keys, counters, users, userService, repository, passwords, own },
-    limiter: limitBy('credentials', authPerClient),
+    limiter: limitRate({ ...limits, name: 'credentials', limit: authPerClient }),
   });
   const app = createApp({
     settings: config.server,
@@ -79,7 +79,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       worker: options.worker,
       databaseEngine: options.databaseEngine,
     },
-    limiter: limitBy('client', perClient),
+    limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers: options.workers }),
     authenticate: auth.authenticate,
     routes: [...auth.routes, ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash })],
   });

@@ -1,6 +1,7 @@
 import type { Member } from './cluster/member';
 import type { Config } from './config';
 import { createAdmission } from './http/admission';
+import { messageConstructors } from './http/fast-prototypes';
 import { HEALTH_PATHS } from './http/health';
 import { createServer } from './http/server';
 import { createLifecycle } from './lifecycle';
@@ -34,7 +35,7 @@ export async function runWorker({ config, log, member, databaseUri }: WorkerOpti
     draining: () => leaving(),
   });
   const admission = createAdmission({ limits: config.limits, exempt: HEALTH_PATHS, metrics });
-  const server = createServer(admission.wrap(app), config.server);
+  const server = createServer(admission.wrap(app), config.server, messageConstructors(app));
   leaving = () => server.leaving;
   lifecycle.own('metrics', await member.exposeMetrics(metrics));
   lifecycle.own('server', server);

@@ -30,7 +30,7 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
   const app = express();
   app.disable('x-powered-by').disable('etag').set('trust proxy', settings.trustProxy).set('query parser', 'simple');
 
-  app.use(requestContext());
+  app.use(requestContext(settings));
   app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
   app.use(securityHeaders());
   mountHealth(app, health);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
+import type { Config } from '../config';
 
 /** Who sends the request, as authentication found it. `subject` is what the feature that authenticates keeps with it. */
 export interface Principal {
@@ -21,6 +22,8 @@ declare global {
       startedAt: number;
       /** W3C trace id, when the caller sent a valid traceparent. */
       traceId?: string;
+      /** Who asks: the peer's address, or what the trusted proxies say it is. */
+      clientAddress: string;
       principal?: Principal;
       /** The pattern of the route, e.g. `/api/users/:id`; set when one matched. Low cardinality for logs and metrics. */
       routePattern?: string;
@@ -32,11 +35,14 @@ const SAFE_ID = /^[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}$/;
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Takes a caller's X-Request-Id when it is harmless, else makes one. */
-export function requestContext(): RequestHandler {
+export function requestContext({ trustProxy }: Pick<Config['server'], 'trustProxy'>): RequestHandler {
+  // Express reads X-Forwarded-For anew at each use of req.ip: once is enough, and without a proxy none.
+  const addressOf = trustProxy === false ? (req: Request) => req.socket.remoteAddress : (req: Request) => req.ip;
   return (req, res, next) => {
     const given = req.headers['x-request-id'];
     req.id = typeof given === 'string' && SAFE_ID.test(given) ? given : randomUUID();
     req.startedAt = performance.now();
+    req.clientAddress = addressOf(req) ?? 'unknown';
     const trace = req.headers['traceparent'];
     const traceId = typeof trace === 'string' ? TRACEPARENT.exec(trace)?.[1] : undefined;
     if (traceId !== undefined) req.traceId = traceId;

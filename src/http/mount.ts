@@ -11,16 +11,23 @@ export interface MountOptions {
 
 /** Puts the routes into Express: pattern → 406 → authentication → role → limits → body → validation → handler. */
 export function mountRoutes(app: Express, routes: readonly Route[], options: MountOptions): void {
-  const methods = new Map<string, Set<string>>();
-  for (const one of routes) {
-    const { endpoint } = one;
-    const allowed = methods.get(endpoint.path) ?? new Set<string>();
-    allowed.add(endpoint.method.toUpperCase());
-    if (endpoint.method === 'get') allowed.add('HEAD');
-    methods.set(endpoint.path, allowed);
-    app[endpoint.method](endpoint.path, ...chainOf(one, options));
+  // One layer for each path, whatever its methods: the router tries its layers one after the other.
+  for (const [path, group] of groupByPath(routes)) {
+    const here = app.route(path);
+    for (const one of group) here[one.endpoint.method](...chainOf(one, options));
+    here.all(otherMethods(path, allowOf(group)));
   }
-  for (const [path, allowed] of methods) app.all(path, otherMethods(path, [...allowed, 'OPTIONS'].join(', ')));
+}
+
+function groupByPath(routes: readonly Route[]): Map<string, Route[]> {
+  const groups = new Map<string, Route[]>();
+  for (const one of routes) groups.set(one.endpoint.path, [...(groups.get(one.endpoint.path) ?? []), one]);
+  return groups;
+}
+
+function allowOf(group: readonly Route[]): string {
+  const methods = group.flatMap(({ endpoint: { method } }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+  return [...methods, 'OPTIONS'].join(', ');
 }
 
 function chainOf({ endpoint, before, handle }: Route, { authenticate, bodyLimitBytes }: MountOptions): RequestHandler[] {
@@ -31,8 +38,11 @@ function chainOf({ endpoint, before, handle }: Route, { authenticate, bodyLimitB
     ...(endpoint.access === 'admin' ? [adminOnly] : []),
     ...before,
     ...(endpoint.body === undefined ? [] : jsonBody(bodyLimitBytes, endpoint.consumes)),
-    async (req, res) => {
-      sendReply(req, res, await handle(inputOf(endpoint, req), req, res));
+    (req, res, next) => {
+      const reply = handle(inputOf(endpoint, req), req, res);
+      // What is at hand is sent in the same turn: a promise would cost a read from the near copies 2 of its 30 µs.
+      if (reply instanceof Promise) reply.then((late) => sendReply(req, res, late)).catch(next);
+      else sendReply(req, res, reply);
     },
   ];
 }
@@ -59,8 +69,9 @@ const adminOnly: RequestHandler = (req, _res, next) => {
 const NO_QUERY: Readonly<Record<string, never>> = {};
 
 function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unknown> {
-  const query: Record<string, unknown> = req.query;
-  if (endpoint.query === undefined && Object.keys(query).length > 0) {
+  // Express parses the query anew at each look.
+  const query: Record<string, unknown> = req.url.includes('?') ? req.query : NO_QUERY;
+  if (endpoint.query === undefined && query !== NO_QUERY && Object.keys(query).length > 0) {
     const errors = Object.keys(query).map((pointer) => ({ pointer, code: 'unknown_parameter', message: 'is not a known parameter' }));
     throw problems.malformed('invalid_query', 'A query parameter is not valid.', { errors });
   }

@@ -13,6 +13,8 @@ export interface Actor {
 export interface UserService {
   /** Cached. Throws 404. */
   get(id: string): Promise<CachedUser>;
+  /** This worker's copy, if it is young enough: no promise, no I/O. */
+  near(id: string): CachedUser | undefined;
   create(user: Omit<NewUser, 'id'>): Promise<CachedUser>;
   /** `revs`: what If-Match allows; undefined: any. */
   change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<CachedUser>;
@@ -88,6 +90,7 @@ export function createUserService({ repository, users, cache, locks, now }: User
 
   return {
     get,
+    near: (id) => users.peek(id) ?? undefined,
     async create(user) {
       const id = repository.newId();
       return write(id, () => repository.insert({ ...user, id }, now()));
