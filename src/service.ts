@@ -64,7 +64,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { windowMs, perClient, authPerClient } = config.limits;
   const limits = { windowMs, counters, enabled: config.limits.enabled };
   const auth = createAuth({
-    ...{ config, log, metrics, connection, keys, counters, users, userService, repository, passwords, own },
+    ...{ config, log, metrics, connection, keys, counters, cache, users, userService, repository, passwords, own },
     limiter: limitRate({ ...limits, name: 'credentials', limit: authPerClient }),
   });
   const app = createApp({

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express';
-import type { Region } from '../cache/port';
-import { problems } from '../errors';
-import { type CachedUser, sessionStands } from '../users/cached';
+import { Problem, problems } from '../errors';
+import type { CachedUser } from '../users/cached';
+import type { Subject, Subjects } from './subjects';
 import { type AccessClaims, invalidToken, type Tokens } from './tokens';
 
 declare global {
@@ -14,6 +14,15 @@ declare global {
 }
 
 const missing = () => problems.unauthorized('missing_token', 'Send an access token: Authorization: Bearer …');
+
+/** RFC 6750 §3.1. */
+const insufficientScope = (scope: string | undefined) =>
+  new Problem(403, 'insufficient_scope', 'Forbidden', {
+    detail: scope === undefined ? 'This is for signed-in users alone.' : `A service account needs the scope ${scope} for this.`,
+    headers: {
+      'WWW-Authenticate': `Bearer realm="api", error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`,
+    },
+  });
 
 /** RFC 6750 §2.1; the scheme's name is case-insensitive (RFC 9110 §11.1). */
 function bearerOf(req: Request): string {
@@ -28,26 +37,33 @@ function bearerOf(req: Request): string {
  * Signature first, then the user as the cache has it: deleted, banned, role changed, sessions ended are seen here with the
  * cache's claim, so that revocation has the same bound as any other read.
  */
-export function authenticate(options: { tokens: Tokens; users: Region<CachedUser> }): RequestHandler {
-  const { tokens, users } = options;
-
-  function accept(req: Request, claims: AccessClaims, user: CachedUser | null): void {
-    if (user === null || !sessionStands(user, claims.sid, claims.ver)) throw invalidToken();
-    req.account = user;
-    req.principal = { userId: user.id, sessionId: claims.sid, sessionVersion: claims.ver, role: user.role };
+export function authenticate({ tokens, subjects }: { tokens: Tokens; subjects: Subjects }): RequestHandler {
+  function accept(req: Request, claims: AccessClaims, subject: Subject | null): void {
+    if (subject === null) throw invalidToken();
+    if (subject.kind === 'user') {
+      const { user } = subject;
+      req.account = user;
+      req.principal = { userId: user.id, sessionId: claims.sid, sessionVersion: claims.ver, role: user.role };
+      return;
+    }
+    const { id, scopes } = subject;
+    const wanted = req.requiredScope;
+    if (wanted === undefined || !scopes.includes(wanted)) throw insufficientScope(wanted);
+    // Within its scopes a service account acts for the administrator who made it.
+    req.principal = { userId: id, sessionId: claims.sid, sessionVersion: claims.ver, role: 'admin', scopes };
   }
 
   return (req, _res, next) => {
     const claims = tokens.verify(bearerOf(req));
-    const near = users.peek(claims.sub);
+    const near = subjects.peek(claims);
     if (near !== undefined) {
       accept(req, claims, near);
       next();
       return;
     }
-    users
-      .get(claims.sub)
-      .then((user) => accept(req, claims, user))
+    subjects
+      .get(claims)
+      .then((subject) => accept(req, claims, subject))
       .then(() => next(), next);
   };
 }

@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { Connection } from 'mongoose';
-import type { Region } from '../cache/port';
+import type { Cache, Region } from '../cache/port';
 import type { Config } from '../config';
 import type { Counters } from '../data/counters';
 import type { Route } from '../http/endpoint';
@@ -10,21 +10,28 @@ import type { Metrics } from '../observability/metrics';
 import type { CachedUser } from '../users/cached';
 import type { UserRepository } from '../users/repository';
 import type { UserService } from '../users/service';
+import { createAdminRoutes } from './admin-routes';
 import { createAudit } from './audit';
+import { createAuditReader } from './audit-reader';
 import { authenticate } from './authenticate';
+import { createDiscoveryRoutes } from './discovery-routes';
 import type { KeyRing } from './keys';
 import { createKnownDevices } from './known-devices';
 import { createMailFlows } from './mail-flows';
 import { createMailRoutes } from './mail-routes';
 import { createMailer } from './mailer';
+import { createOAuth } from './oauth';
+import { createOAuthRoutes } from './oauth-routes';
 import { createOneTimeTokens } from './one-time-tokens';
 import { createOutbox } from './outbox';
 import { newPassword, type Passwords } from './passwords';
 import { createAuthRoutes } from './routes';
 import { createAuthService } from './service';
+import { createServiceAccounts } from './service-accounts';
 import { createSessionRoutes } from './session-routes';
 import { createSessionStore } from './session-store';
 import { createSessions } from './sessions';
+import { createSubjects } from './subjects';
 import { createThrottle } from './throttle';
 import { createTokens } from './tokens';
 
@@ -35,6 +42,7 @@ export interface AuthDependencies {
   readonly connection: Connection;
   readonly keys: KeyRing;
   readonly counters: Counters;
+  readonly cache: Cache;
   readonly users: Region<CachedUser>;
   readonly userService: UserService;
   readonly repository: UserRepository;
@@ -60,6 +68,7 @@ export function createAuth(deps: AuthDependencies): Auth {
     connection,
     keys,
     counters,
+    cache,
     users,
     userService,
     repository,
@@ -103,18 +112,26 @@ export function createAuth(deps: AuthDependencies): Auth {
   });
   const service = createAuthService({ users: userService, repository, passwords, sessions, throttle, devices, mails, audit });
 
+  const services = createServiceAccounts(connection, cache, { timeoutMs, now });
+  const subjects = createSubjects(users, services);
+  const { issuer, audience } = tokenSettings(config);
+  const oauth = createOAuth({ tokens, sessions, subjects, services, audit, issuer, audience });
+
   return {
-    authenticate: authenticate({ tokens, users }),
+    authenticate: authenticate({ tokens, subjects }),
     routes: [
+      ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
       ...createAuthRoutes({ service, newPassword, limiter }),
       ...createSessionRoutes({ service }),
       ...createMailRoutes({ mails, service, newPassword, limiter }),
+      ...createOAuthRoutes({ oauth, limiter }),
+      ...createAdminRoutes({ services, audit, reader: createAuditReader(connection, { timeoutMs }) }),
     ],
   };
 }
 
 /** The service as clients see it. */
-export const baseUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://localhost:${server.port}`;
+export const baseUrlOf = ({ server }: Config): string => (server.publicUrl ?? `http://localhost:${server.port}`).replace(/\/+$/, '');
 
 const tokenSettings = (config: Config) => ({
   issuer: config.auth.issuer ?? baseUrlOf(config),

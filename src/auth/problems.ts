@@ -20,3 +20,15 @@ export const tooManyAttempts = (retryAfterSeconds: number) =>
     detail: 'Too many attempts have failed; wait before the next.',
     headers: { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterSeconds))) },
   });
+
+/** RFC 6749 §5.2: these endpoints answer faults in the standard's own form. */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError';
+  readonly code: string;
+  readonly status: number;
+  constructor(code: string, description: string, status = 400) {
+    super(description);
+    this.code = code;
+    this.status = status;
+  }
+}

@@ -49,6 +49,8 @@ export interface Sessions {
   endAll(userId: string): Promise<void>;
   /** Housekeeping after the user document has ended sessions: their records. */
   forget(userId: string, except?: string): Promise<void>;
+  /** The session that a refresh token is or was of, used up or not. */
+  ofToken(text: string): Promise<SessionRow | undefined>;
   /** The session of a refresh token that is good now, else undefined. */
   peek(text: string): Promise<SessionRow | undefined>;
 }
@@ -97,10 +99,16 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     );
   }
 
+  async function ofToken(text: string): Promise<SessionRow | undefined> {
+    const token = parseRefreshToken(text);
+    const row = token === undefined ? null : await store.find(token.sid);
+    return row !== null && row.family === digest(token?.family ?? '') ? row : undefined;
+  }
+
   /** The row if the token is of its family, whether or not it is the present one. */
-  async function ownRow(token: RefreshToken): Promise<SessionRow> {
-    const row = await store.find(token.sid);
-    if (row === null || row.family !== digest(token.family)) throw invalidRefreshToken();
+  async function standingRow(text: string): Promise<SessionRow> {
+    const row = await ofToken(text);
+    if (row === undefined) throw invalidRefreshToken();
     if (row.endedAt !== undefined) {
       // An end that was interrupted: complete it.
       await end(row.userId, [row._id]);
@@ -145,7 +153,7 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     const hash = digest(text);
     // Twice at most: who loses the race finds the winner's answer.
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      const row = await ownRow(token);
+      const row = await standingRow(text);
       const user = await holderOf(row);
       if (row.tokenHash === hash) {
         const answer = await rotate(row, user, token, client);
@@ -197,10 +205,11 @@ export function createSessions(deps: SessionsDependencies): Sessions {
       await store.removeAll(userId);
     },
     forget: (userId, except) => store.removeAll(userId, except),
+    ofToken,
     async peek(text) {
-      const token = parseRefreshToken(text);
-      const row = token === undefined ? null : await store.find(token.sid);
-      if (row === null || row.tokenHash !== digest(text) || row.endedAt !== undefined || row.until.getTime() <= now()) return undefined;
+      const row = await ofToken(text);
+      if (row === undefined || row.tokenHash !== digest(text) || row.endedAt !== undefined || row.until.getTime() <= now())
+        return undefined;
       const user = await users.get(row.userId);
       return user !== null && sessionStands(user, row._id, row.version) ? row : undefined;
     },

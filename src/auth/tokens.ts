@@ -16,6 +16,8 @@ export interface AccessClaims {
   readonly jti: string;
   readonly iat: number;
   readonly exp: number;
+  /** Only of a service account (`sub`): what it may do, separated by spaces (RFC 9068 §2.2.3). */
+  readonly scope?: string;
 }
 
 export interface TokenSubject {
@@ -26,6 +28,8 @@ export interface TokenSubject {
 
 export interface Tokens {
   issue(user: TokenSubject, sid: string): { token: string; expiresInSeconds: number };
+  /** For a service account; it has no session. */
+  issueToService(id: string, scopes: readonly string[]): { token: string; expiresInSeconds: number };
   /**
    * Signature, form and times. Whether the session still stands is for the caller to ask (authenticate.ts): a verified
    * token is remembered, a revocation must not be. Throws the one uniform 401 Problem `invalid_token`.
@@ -64,22 +68,15 @@ export function createTokens(options: TokenOptions): Tokens {
     return { key, claims: readClaims(claims, nowSeconds(), leewaySeconds) };
   }
 
+  function sign(own: Readonly<Record<string, unknown>>) {
+    const iat = Math.floor(nowSeconds());
+    const claims = { iss: issuer, aud: audience, ...own, jti: randomUUID(), iat, exp: iat + ttlSeconds };
+    return { token: signJws(claims, TYP, keys.signing()), expiresInSeconds: ttlSeconds };
+  }
+
   return {
-    issue(user, sid) {
-      const iat = Math.floor(nowSeconds());
-      const claims = {
-        iss: issuer,
-        aud: audience,
-        sub: user.id,
-        sid,
-        jti: randomUUID(),
-        iat,
-        exp: iat + ttlSeconds,
-        ver: user.sessionVersion,
-        role: user.role,
-      };
-      return { token: signJws(claims, TYP, keys.signing()), expiresInSeconds: ttlSeconds };
-    },
+    issue: (user, sid) => sign({ sub: user.id, sid, ver: user.sessionVersion, role: user.role }),
+    issueToService: (id, scopes) => sign({ sub: id, sid: id, ver: 0, role: 'user', client_id: id, scope: scopes.join(' ') }),
 
     verify(token) {
       if (typeof token !== 'string' || token.length > MAX_TOKEN_CHARS) throw invalidToken();
@@ -117,7 +114,10 @@ function readClaims(claims: Record<string, unknown>, nowSeconds: number, leewayS
   if (iat > nowSeconds + leewaySeconds || nbf > nowSeconds + leewaySeconds || exp <= iat) throw new Error('not valid yet');
   const { role } = claims;
   if (!isRole(role)) throw new Error('role');
+  const scope = claims['scope'];
+  if (scope !== undefined && typeof scope !== 'string') throw new Error('scope');
   return Object.freeze({
+    ...(scope === undefined ? {} : { scope }),
     sub: id(claims, 'sub'),
     sid: id(claims, 'sid'),
     ver: integer(claims, 'ver'),

@@ -25,6 +25,8 @@ declare global {
       /** Who asks: the peer's address, or what the trusted proxies say it is. */
       clientAddress: string;
       principal?: Principal;
+      /** The scope with which a service account may use the matched endpoint; undefined: none may. */
+      requiredScope?: string;
       /** The pattern of the route, e.g. `/api/users/:id`; set when one matched. Low cardinality for logs and metrics. */
       routePattern?: string;
     }

@@ -24,6 +24,8 @@ export interface Endpoint<P extends z.ZodType = z.ZodType, Q extends z.ZodType =
   readonly tag: string;
   /** `user`: any signed-in user (the handler narrows it to oneself); `admin`: administrators only. */
   readonly access: 'public' | 'user' | 'admin';
+  /** The scope with which service accounts may use it; without one they may not. */
+  readonly scope?: string;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;

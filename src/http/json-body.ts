@@ -23,6 +23,27 @@ export function jsonBody(limitBytes: number, mediaTypes: readonly string[] = ['a
   ];
 }
 
+export const FORM = 'application/x-www-form-urlencoded';
+
+/** For the OAuth endpoints (RFC 6749 appendix B). A name that comes twice has an array: who reads it says what that means. */
+export function formBody(limitBytes: number): RequestHandler[] {
+  const [checkType, read] = jsonBody(limitBytes, [FORM]) as [RequestHandler, RequestHandler, RequestHandler];
+  return [
+    checkType,
+    read,
+    (req, _res, next) => {
+      const form: Record<string, string | string[]> = Object.create(null);
+      const parameters = new URLSearchParams(Buffer.isBuffer(req.body) ? req.body.toString('utf8') : '');
+      for (const name of new Set(parameters.keys())) {
+        const values = parameters.getAll(name);
+        form[name] = values.length === 1 ? (values[0] ?? '') : values;
+      }
+      req.body = form;
+      next();
+    },
+  ];
+}
+
 function mediaTypeFault(req: Request, mediaTypes: readonly string[]): Problem | undefined {
   const header = req.headers['content-type'];
   const [type = '', ...parameters] = (header ?? '').toLowerCase().split(';');

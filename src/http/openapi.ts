@@ -50,8 +50,18 @@ function operationOf(endpoint: Endpoint): Record<string, unknown> {
     security: endpoint.access === 'public' ? [] : [{ bearer: [] }],
     parameters: [...parametersOf(endpoint.params, 'path'), ...parametersOf(endpoint.query, 'query')],
     ...(endpoint.body === undefined ? {} : { requestBody: { required: true, content: contentOf(endpoint.body, endpoint.consumes) } }),
-    responses: { ...answersOf(endpoint), ...problemsOf(endpoint) },
+    responses: joined(problemsOf(endpoint), answersOf(endpoint)),
   };
+}
+
+/** A status that is both an answer of its own and a problem has the contents of both. */
+function joined(problems: Record<string, unknown>, answers: Record<string, unknown>): Record<string, unknown> {
+  const both = Object.entries(answers).map(([status, answer]) => {
+    const problem = problems[status] as { content?: object } | undefined;
+    const own = answer as { content?: object };
+    return [status, problem === undefined ? own : { ...problem, ...own, content: { ...problem.content, ...own.content } }];
+  });
+  return { ...problems, ...Object.fromEntries(both) };
 }
 
 function contentOf(schema: z.ZodType, mediaTypes: readonly string[] = ['application/json']): Record<string, unknown> {
