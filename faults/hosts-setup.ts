@@ -73,7 +73,10 @@ export function figuresOf(records: readonly RequestRecord[]) {
 
 function outcomes(records: readonly RequestRecord[]): string {
   const counts = new Map<string, number>();
-  for (const { tag, status, error } of records) counts.set(`${tag} ${status ?? error}`, (counts.get(`${tag} ${status ?? error}`) ?? 0) + 1);
+  for (const { tag, status, error, code } of records) {
+    const what = [tag, status ?? error, code].filter(Boolean).join(' ');
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
   return counts.size === 0 ? 'none' : [...counts].map(([what, count]) => `${count} × ${what}`).join('; ');
 }
 

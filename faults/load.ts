@@ -23,6 +23,8 @@ export interface RequestRecord {
   status?: number;
   /** Why there is no answer: a socket error's code, `TIMEOUT`, or `CUT` for a body that ended early. */
   error?: string;
+  /** The `code` of a problem+json answer, e.g. `overloaded`. */
+  code?: string;
   /** The base URL that gave the last word. */
   target?: string;
   /** How often the client itself sent it: more than 1 only with `failover`. */
@@ -43,7 +45,7 @@ export interface LoadOptions {
    * idempotent or could not connect at all. Later requests start at the target that worked.
    */
   readonly failover?: boolean;
-  /** Called for each answer; the body is read only when this is set. */
+  /** Called for each answer; bodies of good answers are read only when this is set. */
   readonly onAnswer?: (record: RequestRecord, body: string, headers: IncomingMessage['headers']) => void;
 }
 
@@ -182,15 +184,18 @@ function attempt(record: RequestRecord, planned: PlannedRequest, { target, agent
     const sending: ClientRequest = sendRequest(new URL(planned.path, target), { method: planned.method, agent, headers }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => {
-        if (watch.onAnswer !== undefined) chunks.push(chunk);
+        if (watch.onAnswer !== undefined || (answer.statusCode ?? 0) >= 400) chunks.push(chunk);
       });
       answer.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'CUT'));
       answer.on('end', () => {
         if (!answer.complete) return fail('CUT');
         clearTimeout(timer);
         record.answeredMs = watch.elapsedMs();
+        const text = Buffer.concat(chunks).toString('utf8');
+        const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
         if (answer.statusCode !== undefined) record.status = answer.statusCode;
-        watch.onAnswer?.(record, Buffer.concat(chunks).toString('utf8'), answer.headers);
+        if (code !== undefined && record.status !== 200) record.code = code;
+        watch.onAnswer?.(record, text, answer.headers);
         resolve();
       });
     });

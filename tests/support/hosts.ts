@@ -72,6 +72,8 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
       JWT_SECRET: 'kq3v9Zt1xR7mB5nC8wE2yU4iO6pA0sDfGhJ',
       BCRYPT_COST: '4',
       RATE_LIMIT: 'false',
+      // Everything here shares one machine's cores: that a start of one host takes them from another is not what is asked.
+      ADMISSION_LOOP_BUDGET_MS: '2000',
       TRUST_PROXY: '1',
       // One issuer for all hosts: its default has the port, which differs, and each would refuse the others' tokens.
       PUBLIC_URL: 'http://api.example.test',
