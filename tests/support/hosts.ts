@@ -74,6 +74,7 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
       RATE_LIMIT: 'false',
       // Everything here shares one machine's cores: that a start of one host takes them from another is not what is asked.
       ADMISSION_LOOP_BUDGET_MS: '2000',
+      ACCEPT_BUSY_WAIT_MS: '3000',
       TRUST_PROXY: '1',
       // One issuer for all hosts: its default has the port, which differs, and each would refuse the others' tokens.
       PUBLIC_URL: 'http://api.example.test',

@@ -38,7 +38,9 @@ export function raw(url: string, options: RawRequest = {}): Promise<RawAnswer> {
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, bytes, body: bytes.toString('utf8'), protocol });
       });
     });
-    sending.setTimeout(timeoutMs, () => sending.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    // Not sending.setTimeout: that one begins with the connection, which a host that was cut off never makes.
+    const timer = setTimeout(() => sending.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    sending.on('close', () => clearTimeout(timer));
     sending.on('error', reject);
     sending.end(body);
   });

@@ -1,0 +1,46 @@
+import { suite } from '../../faults/hosts';
+import { SkipScenario } from '../../faults/scenario';
+
+/** The quick forms; `npm run faults -- hosts` runs all of them at length, each with its planted fault. */
+const QUICK = [
+  'worker-killed',
+  'primary-killed',
+  'host-cut',
+  'balancer-killed',
+  'rolling-reload',
+  'write-once-nginx',
+  'write-once-haproxy',
+];
+const PLANTED = ['balancer-killed', 'write-once-nginx'];
+
+async function outcomeOf(name: string, planted: boolean) {
+  const scenario = suite.scenarios.find((one) => one.name === name);
+  if (scenario === undefined) throw new Error(`no scenario ${name}`);
+  try {
+    return { goal: scenario.goal, ...(await scenario.run({ quick: true, planted })) };
+  } catch (error) {
+    if (!(error instanceof SkipScenario)) throw error;
+    console.warn(`${name} skipped: ${error.message}`);
+    return undefined;
+  }
+}
+
+describe('several hosts behind balancers', () => {
+  test.each(QUICK)(
+    '%s',
+    async (name) => {
+      const outcome = await outcomeOf(name, false);
+      expect(outcome).toEqual(outcome && { ...outcome, met: true });
+    },
+    60_000,
+  );
+
+  test.each(PLANTED)(
+    '%s is missed without its safeguard',
+    async (name) => {
+      const outcome = await outcomeOf(name, true);
+      expect(outcome).toEqual(outcome && { ...outcome, met: false });
+    },
+    60_000,
+  );
+});
