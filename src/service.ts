@@ -81,7 +81,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     },
     limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers: options.workers }),
     authenticate: auth.authenticate,
-    routes: [...auth.routes, ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash })],
+    // The router tries them in this order: what is asked for most comes first.
+    routes: [...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash }), ...auth.routes],
   });
   return { app, database };
 }

@@ -120,11 +120,11 @@ export function createAuth(deps: AuthDependencies): Auth {
   return {
     authenticate: authenticate({ tokens, subjects }),
     routes: [
-      ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
       ...createAuthRoutes({ service, newPassword, limiter }),
       ...createSessionRoutes({ service }),
       ...createMailRoutes({ mails, service, newPassword, limiter }),
       ...createOAuthRoutes({ oauth, limiter }),
+      ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
       ...createAdminRoutes({ services, audit, reader: createAuditReader(connection, { timeoutMs }) }),
     ],
   };

@@ -18,6 +18,7 @@ export interface AuthRoutesDependencies {
 export function createAuthRoutes({ service, newPassword, limiter }: AuthRoutesDependencies): Route[] {
   const endpoints = authEndpoints(newPassword);
   return [
+    route(endpoints.profile, (_input, req) => conditionalReply(req, userOf(req))),
     route(
       endpoints.register,
       async ({ body }, req) => {
@@ -32,7 +33,6 @@ export function createAuthRoutes({ service, newPassword, limiter }: AuthRoutesDe
       async ({ body }, req) => ({ status: 200, headers: NO_STORE, body: await service.refresh(body.refresh_token, clientOf(req)) }),
       limiter,
     ),
-    route(endpoints.profile, (_input, req) => conditionalReply(req, userOf(req))),
     route(
       endpoints.changePassword,
       async ({ body }, req) => {

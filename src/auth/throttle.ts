@@ -64,9 +64,9 @@ export function createThrottle({ counters, settings, now }: ThrottleOptions): Th
     ];
   }
 
-  /** Counts one; undefined when it is within the limit, else the problem. */
-  async function count({ key, limit, windowMs }: Limit): Promise<Problem | undefined> {
-    const { total, resetsAtMs } = await counters.add(key, 1, windowMs);
+  /** Counts `amount`; undefined when it is within the limit, else the problem. */
+  async function count({ key, limit, windowMs }: Limit, amount = 1): Promise<Problem | undefined> {
+    const { total, resetsAtMs } = await counters.add(key, amount, windowMs);
     return total > limit ? tooManyAttempts((resetsAtMs - now()) / 1000) : undefined;
   }
 
@@ -79,9 +79,11 @@ export function createThrottle({ counters, settings, now }: ThrottleOptions): Th
       const counted: Limit[] = [networkLimit(client)];
       let refusal: Problem | undefined;
       for (const limit of limitsOf(emailKey, client, knownDevice)) {
-        // What the short limit refuses is no guess, and does not use up the day's.
-        refusal ??= await count(limit);
-        if (refusal === undefined) counted.push(limit);
+        // What the short limit refuses is no guess, and does not use up the day's; asked all the same, for equal work.
+        const amount = refusal === undefined ? 1 : 0;
+        if (amount > 0) counted.push(limit);
+        const beyond = await count(limit, amount);
+        refusal ??= beyond;
       }
       return {
         refusal,
