@@ -56,6 +56,8 @@ export function createDistributor(options: DistributorOptions): Distributor {
   const { host, port, waitMs, busyWaitMs, queueMax, log, now } = options;
   const seats = new Map<WorkerHandle, Seat>();
   const queue: Waiting[] = [];
+  /** Since when some worker takes connections; a wait for the first one is not the wait of an overload. */
+  let openSinceMs = Number.POSITIVE_INFINITY;
   let sequence = 0;
   let accepted = 0;
   let refused = 0;
@@ -106,8 +108,9 @@ export function createDistributor(options: DistributorOptions): Distributor {
   // Free seats are announced by answers; only time passing without one needs a clock.
   const sweep = setInterval(() => {
     const at = now();
-    const bound = [...seats.values()].some(({ open }) => open) ? Math.min(busyWaitMs, waitMs) : waitMs;
-    while (queue[0] !== undefined && at - queue[0].sinceMs > bound) refuse(queue.shift());
+    if (![...seats.values()].some(({ open }) => open)) openSinceMs = Number.POSITIVE_INFINITY;
+    const isOver = ({ sinceMs }: Waiting) => at - sinceMs > waitMs || at - Math.max(sinceMs, openSinceMs) > busyWaitMs;
+    while (queue[0] !== undefined && isOver(queue[0])) refuse(queue.shift());
     pump();
   }, SWEEP_MS);
 
@@ -130,6 +133,7 @@ export function createDistributor(options: DistributorOptions): Distributor {
         });
       }),
     add(worker) {
+      openSinceMs = Math.min(openSinceMs, now());
       seats.set(worker, { worker, open: true, connections: 0, untaken: new Map() });
       pump();
     },

@@ -3,7 +3,7 @@ import { backoffMs } from '../lifecycle';
 /**
  * When the next worker may be started. A worker that dies young (never ready, or ready for less than `stableMs`) is
  * taken for a fault of the build, the settings or the database rather than of that one worker: so the pause grows for
- * all of them together, and while it does one worker at a time is tried. Workers that had been started before the last
+ * all of them together, and from the second fault on one worker at a time is tried. Workers that had been started before the last
  * fault and die now are part of the same fault and do not lengthen the pause.
  */
 export interface Restarts {
@@ -57,8 +57,8 @@ export function createRestarts({ baseMs, maxMs, stableMs, crashBudget, now, rand
       if (faults === 0 || readyAtMs === undefined || startedAtMs <= lastFaultMs) return;
       if (now() - readyAtMs >= stableMs) faults = 0;
     },
-    // After a fault: one, and as soon as that is ready as many more as are ready, doubling up to the full number.
-    concurrency: () => (faults === 0 ? Number.POSITIVE_INFINITY : Math.max(1, readySinceFault)),
+    // A first fault may be a passing one. After a second: one, and then as many more as have become ready, doubling.
+    concurrency: () => (faults < 2 ? Number.POSITIVE_INFINITY : Math.max(1, readySinceFault)),
     pauseMs: () => (faults === 0 ? 0 : Math.max(0, notBeforeMs - now())),
     hopeless: () => !everReady && faults >= crashBudget,
     total: () => total,

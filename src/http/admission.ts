@@ -42,13 +42,13 @@ const HEADERS = {
   'Cache-Control': 'no-store',
 } as const;
 
-/** So many turns over the budget, one after the other, are overload. */
-const LONG_TURNS = 2;
+/** Turns over the budget, one after the other, for so long are overload; shorter is a cold start or a collection of garbage. */
+const OVERLOAD_AFTER_MS = 300;
 
 export function createAdmission({ limits, exempt, metrics, now = () => performance.now() }: AdmissionOptions): Admission {
   let inFlight = 0;
   let shed = 0;
-  let longTurns = 0;
+  let longSinceMs: number | undefined;
   let turnBeganMs: number | undefined;
 
   function isLate(): boolean {
@@ -57,10 +57,13 @@ export function createAdmission({ limits, exempt, metrics, now = () => performan
       setImmediate(endTurn);
       return false;
     }
-    return longTurns >= LONG_TURNS && now() - turnBeganMs > limits.loopBudgetMs;
+    if (longSinceMs === undefined || turnBeganMs - longSinceMs < OVERLOAD_AFTER_MS) return false;
+    return now() - turnBeganMs > limits.loopBudgetMs;
   }
   const endTurn = () => {
-    longTurns = now() - (turnBeganMs ?? 0) > limits.loopBudgetMs ? longTurns + 1 : 0;
+    const isLong = turnBeganMs !== undefined && now() - turnBeganMs > limits.loopBudgetMs;
+    // Counted from the second long turn on: however long the first was, what waited for it is served.
+    longSinceMs = isLong ? (longSinceMs ?? now()) : undefined;
     turnBeganMs = undefined;
   };
   const finished = () => {

@@ -187,8 +187,8 @@ test('workers that never become ready: the service gives up with an exit code', 
   const env = { FIXTURE_BREAK: fault, CRASH_BUDGET: '3', RESTART_BACKOFF_BASE_MS: '20' };
   const service = await start(env, { failing: true });
   expect((await service.exited).code).toBe(exitCodes.software);
-  // The first wave (two workers) and two attempts of one.
-  expect(service.logs('worker died')).toHaveLength(4);
+  // Two waves of two workers, and one attempt with one.
+  expect(service.logs('worker died')).toHaveLength(5);
   writeFileSync(fault, `exit ${exitCodes.config}`);
   const faulty = await start(env, { failing: true });
   expect((await faulty.exited).code).toBe(exitCodes.config);

@@ -76,8 +76,10 @@ describe('when the next worker may start', () => {
     expect(restarts.total()).toBe(64);
   });
 
-  test('one worker at a time is tried, then as many as have become ready', () => {
+  test('from the second fault on one worker at a time is tried, then as many as have become ready', () => {
     const restarts = create();
+    expect(restarts.concurrency()).toBe(Number.POSITIVE_INFINITY);
+    dieYoung(restarts);
     expect(restarts.concurrency()).toBe(Number.POSITIVE_INFINITY);
     dieYoung(restarts);
     expect(restarts.concurrency()).toBe(1);
@@ -99,6 +101,7 @@ describe('when the next worker may start', () => {
   test('a healthy worker that started after the last fault forgives it; one from before does not', () => {
     const restarts = create();
     const before = { startedAtMs: clock, readyAtMs: clock };
+    dieYoung(restarts);
     dieYoung(restarts);
     const after = { startedAtMs: ++clock, readyAtMs: clock };
     restarts.ready(after);

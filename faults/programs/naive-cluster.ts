@@ -1,0 +1,44 @@
+/**
+ * The cluster of a hundred tutorials, as the planted fault of scenarios that show what ours is for: it forks again when
+ * a worker exits, and does nothing else. No drain, no watchdog, no back-off; its log goes through console.log.
+ */
+import cluster from 'node:cluster';
+import { createServer } from 'node:http';
+
+const say = (line: Record<string, unknown>) => console.log(JSON.stringify({ level: 'info', pid: process.pid, ...line }));
+
+function runNaivePrimary(): void {
+  let ready = 0;
+  for (let i = 0; i < Number(process.env['WORKERS']); i++) cluster.fork();
+  cluster.on('listening', (worker, { port }) => {
+    ready++;
+    if (ready === 1) say({ msg: 'listening', port });
+    say({ msg: 'worker ready', workerPid: worker.process.pid, ready });
+  });
+  cluster.on('exit', (worker, code, signal) => {
+    ready--;
+    say({ msg: 'worker died', workerPid: worker.process.pid, code, signal });
+    cluster.fork();
+  });
+  process.on('SIGHUP', () => {
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM');
+    say({ msg: 'rolling reload done' });
+  });
+}
+
+function runNaiveWorker(): void {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const amount = Number(url.searchParams.get('amount') ?? 0);
+    const end = performance.now() + (url.pathname === '/block' ? amount : 0);
+    while (performance.now() < end);
+    console.log(JSON.stringify({ level: 'info', msg: 'request', url: request.url, padding: 'x'.repeat(200) }));
+    setTimeout(() => response.end('{}'), url.pathname === '/slow' ? amount : 0);
+  });
+  server.listen({ port: Number(process.env['PORT'] ?? 0), host: '127.0.0.1' });
+  // PM2's wait_ready.
+  server.once('listening', () => process.env['pm_id'] !== undefined && process.send?.('ready'));
+}
+
+if (cluster.isPrimary) runNaivePrimary();
+else runNaiveWorker();
