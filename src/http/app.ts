@@ -8,6 +8,7 @@ import { accessRecorder } from './access';
 import { requestContext } from './context';
 import { docsPage } from './docs-page';
 import type { Route } from './endpoint';
+import { installHeaderBlock } from './header-block';
 import { type HealthSources, mountHealth } from './health';
 import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
@@ -25,10 +26,15 @@ export interface AppDependencies {
   readonly routes: readonly Route[];
 }
 
+/** A smaller answer fits into one packet as it is. */
+const COMPRESS_FROM_BYTES = 1024;
+
 /** The way of a request, top to bottom. */
 export function createApp({ settings, log, metrics, health, limiter, authenticate, routes }: AppDependencies): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('trust proxy', settings.trustProxy).set('query parser', 'simple');
+
+  installHeaderBlock(app);
 
   app.use(requestContext(settings));
   app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
@@ -37,10 +43,11 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
   if (settings.corsOrigins.length > 0) app.use(corsFor(settings.corsOrigins));
   app.use(limiter);
 
+  const compress = compression({ threshold: COMPRESS_FROM_BYTES });
+  mountRoutes(app, routes, { authenticate, bodyLimitBytes: settings.bodyLimitBytes, compress, compressFromBytes: COMPRESS_FROM_BYTES });
   const openApi = createOpenApi(routes, { serverUrl: settings.publicUrl });
-  app.use(['/docs', '/openapi.json', '/api/users'], compression({ threshold: 1024 }));
+  app.use(['/docs', '/openapi.json'], compress);
   app.use(docsPage(openApi, { assetBaseUrl: settings.assetBaseUrl }));
-  mountRoutes(app, routes, { authenticate, bodyLimitBytes: settings.bodyLimitBytes });
 
   app.use(notFoundHandler());
   app.use(problemHandler(log));

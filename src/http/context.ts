@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import type { Config } from '../config';
+import { addPending } from './header-block';
 
 /** Who sends the request, as authentication found it. `subject` is what the feature that authenticates keeps with it. */
 export interface Principal {
@@ -48,7 +49,7 @@ export function requestContext({ trustProxy }: Pick<Config['server'], 'trustProx
     const trace = req.headers['traceparent'];
     const traceId = typeof trace === 'string' ? TRACEPARENT.exec(trace)?.[1] : undefined;
     if (traceId !== undefined) req.traceId = traceId;
-    res.setHeader('X-Request-Id', req.id);
+    addPending(res, ['X-Request-Id', req.id]);
     next();
   };
 }

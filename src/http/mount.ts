@@ -1,10 +1,11 @@
-import type { Express, Request, RequestHandler, Response } from 'express';
+import type { Express, Request, RequestHandler } from 'express';
 import { Problem, problems } from '../errors';
-import { type Endpoint, type Input, principalOf, type Reply, type Route } from './endpoint';
+import { type Endpoint, type Input, principalOf, type Route } from './endpoint';
 import { FORM, formBody, jsonBody } from './json-body';
+import { type CompressOptions, createSender } from './send-reply';
 import { parseBody, parseParameters } from './validation';
 
-export interface MountOptions {
+export interface MountOptions extends CompressOptions {
   readonly authenticate: RequestHandler;
   readonly bodyLimitBytes: number;
 }
@@ -30,7 +31,9 @@ function allowOf(group: readonly Route[]): string {
   return [...methods, 'OPTIONS'].join(', ');
 }
 
-function chainOf({ endpoint, before, handle }: Route, { authenticate, bodyLimitBytes }: MountOptions): RequestHandler[] {
+function chainOf({ endpoint, before, handle }: Route, options: MountOptions): RequestHandler[] {
+  const { authenticate, bodyLimitBytes } = options;
+  const sendReply = createSender(options);
   return [
     matched(endpoint),
     acceptable,
@@ -84,19 +87,6 @@ function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unkn
     query: endpoint.query === undefined ? NO_QUERY : parseParameters(endpoint.query, { ...query }, 'query'),
     body: endpoint.body === undefined ? undefined : parseBody(endpoint.body, req.body),
   };
-}
-
-export function sendReply(req: Request, res: Response, reply: Reply): void {
-  res.statusCode = reply.status;
-  for (const name in reply.headers) res.setHeader(name, reply.headers[name] ?? '');
-  if (reply.body === undefined) {
-    res.end();
-    return;
-  }
-  const bytes = Buffer.isBuffer(reply.body) ? reply.body : Buffer.from(JSON.stringify(reply.body));
-  if (!res.hasHeader('Content-Type')) res.setHeader('Content-Type', 'application/json');
-  res.setHeader('Content-Length', bytes.length);
-  res.end(req.method === 'HEAD' ? undefined : bytes);
 }
 
 function otherMethods(path: string, allow: string): RequestHandler {

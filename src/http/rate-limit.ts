@@ -4,6 +4,7 @@ import { type ClientRateLimitInfo, ipKeyGenerator, rateLimit, type Store } from 
 import type { Counters } from '../data/counters';
 import { Problem } from '../errors';
 import { createAllowance, type Decision } from './allowance';
+import { addPending } from './header-block';
 
 export interface LimitOptions {
   /** Names the policy in the RateLimit headers and the counters' keys. */
@@ -43,8 +44,7 @@ export function limitClients({
 
   function apply(res: Response, key: string, decision: Decision): Problem | undefined {
     const seconds = String(Math.max(0, Math.ceil((decision.resetsAtMs - Date.now()) / 1000)));
-    res.setHeader('RateLimit', `"${name}"; r=${decision.remaining}; t=${seconds}`);
-    res.setHeader('RateLimit-Policy', policyOf(key));
+    addPending(res, ['RateLimit', `"${name}"; r=${decision.remaining}; t=${seconds}`, 'RateLimit-Policy', policyOf(key)]);
     return decision.allowed ? undefined : tooMany({ 'Retry-After': seconds });
   }
 

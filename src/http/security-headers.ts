@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { addPending } from './header-block';
 
 /**
  * What helmet would send for an API that serves JSON and one static page, as constants: computing them per request cost
@@ -18,8 +19,9 @@ export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
 ];
 
 export function securityHeaders(): RequestHandler {
+  const block = SECURITY_HEADERS.flat();
   return (_req, res, next) => {
-    for (const [name, value] of SECURITY_HEADERS) res.setHeader(name, value);
+    addPending(res, block);
     next();
   };
 }
