@@ -81,8 +81,8 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
       ...common,
       writerTtlMs: settings.writerTtlMs,
       generation: () => permit?.confirmedGeneration(),
-      suspend: async () => permit?.suspend(),
-      fence: async () => permit?.fence(),
+      prepare: async () => permit?.prepare(),
+      fence: async (tell) => permit?.fence(tell),
       pause: deps.seams?.pause ?? pause,
     }),
     state: () =>

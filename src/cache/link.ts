@@ -1,3 +1,4 @@
+import { ErrorReply } from 'redis';
 import { type Closable, TimeoutError, withTimeout } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import { createDeadlines, type Wait } from './deadlines';
@@ -38,6 +39,7 @@ export interface LinkOptions {
 }
 
 const PROBE_MS = 250;
+const PROBE_KEY = 'cache:probe';
 const SLOW_MS = 10;
 const HARD_FACTOR = 20;
 const FAILURES_TO_OPEN = 3;
@@ -53,6 +55,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
   let refused = 0;
   let timeouts = 0;
   let probing = false;
+  let writable = true;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
   let lastFault = '';
@@ -84,7 +87,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
     if (probing || !topology.connected) return;
     probing = true;
     const asked = epoch;
-    const answer = topology.identify();
+    const answer = writable ? topology.identify() : topology.tryWrite(PROBE_KEY).then(() => topology.identify());
     answer.catch(() => undefined).finally(() => (probing = false));
     withTimeout(answer, commandTimeoutMs, 'asking Redis who it is').then(
       (found) => asked === epoch && confirmed(found),
@@ -97,6 +100,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
 
   function confirmed(found: string): void {
     failures = 0;
+    writable = true;
     lastFault = '';
     if (identity === found) return;
     log.info({ dataset: found }, 'Redis is in use');
@@ -162,9 +166,18 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
     try {
       return await send(keys[0], ['EVALSHA', script.sha, script.keys, ...keys, ...args]);
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return send(keys[0], ['EVAL', script.text, script.keys, ...keys, ...args]);
+      if (!(error instanceof ErrorReply)) throw error;
+      if (error.message.startsWith('NOSCRIPT')) return send(keys[0], ['EVAL', script.text, script.keys, ...keys, ...args]);
+      if (script.vital) refusesWrites(error);
+      throw error;
     }
+  }
+
+  /** It answers, yet takes no writes (read-only, too few replicas, disk full, …): of no use until the probe can write. */
+  function refusesWrites(error: Error): void {
+    if (identity !== undefined) log.warn({ err: error }, 'Redis refuses writes: reads go to the database');
+    identity = undefined;
+    writable = false;
   }
 
   return {

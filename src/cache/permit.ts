@@ -12,10 +12,16 @@ export interface Permit extends Closable {
   generation(): string | undefined;
   /** The same for a writer, who may rely on it only while the ledger itself says so. */
   confirmedGeneration(): string | undefined;
-  /** Before a commit that Redis cannot be told of: the shared copies go out of use first, so that even a crash leaves nothing stale. */
-  suspend(): Promise<void>;
-  /** After it: resolves once no worker can read a shared copy from before the commit. Rejects when that cannot be had in time. */
-  fence(): Promise<void>;
+  /**
+   * Before a commit, while there is no generation to tell Redis of it in: looks again; and where Redis cannot be reached, takes the
+   * shared copies out of use first, so that even a crash after the commit leaves nothing stale.
+   */
+  prepare(): Promise<void>;
+  /**
+   * After a commit that Redis was not told of: resolves once no worker can read a shared copy from before it. `tell` tries
+   * once more, and resolves with whether it succeeded. Rejects when nothing of that can be had in time.
+   */
+  fence(tell: () => Promise<boolean>): Promise<void>;
 }
 
 export interface PermitOptions {
@@ -37,6 +43,45 @@ const POLL_MS = 300;
 /** A look that ended later says nothing: the process was frozen meanwhile. */
 const TIMELY_MS = LEDGER_TIMEOUT_MS + 200;
 
+/** One run serves all who asked before it began; who asks while it runs shares the next one. */
+function startedAfterCall(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  return function ask(): Promise<void> {
+    if (running === undefined) {
+      running = run().finally(() => {
+        running = undefined;
+      });
+      return running;
+    }
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined;
+        return ask();
+      });
+    return next;
+  };
+}
+
+async function patiently(work: () => Promise<void>): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === 1) throw error;
+      await pause(50);
+    }
+  }
+}
+
+/** Looks may overtake each other; only a later state replaces an earlier one. */
+function isOlder(seen: LedgerState, known: LedgerState | undefined): boolean {
+  if (known === undefined) return false;
+  if (seen.epoch !== known.epoch) return seen.epoch < known.epoch;
+  return seen.beat < known.beat || (known.suspended && !seen.suspended);
+}
+
 export function createPermit(options: PermitOptions): Permit {
   const { ledger, log, now } = options;
   let state: LedgerState | undefined;
@@ -49,23 +94,24 @@ export function createPermit(options: PermitOptions): Permit {
   let mismatches = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
 
-  /** Looks may overtake each other; only a later state replaces an earlier one. */
-  function observe(seen: LedgerState, began: number): void {
-    const older = state !== undefined && (seen.epoch < state.epoch || (seen.epoch === state.epoch && seen.beat < state.beat));
-    const undone = state !== undefined && seen.epoch === state.epoch && state.suspended && !seen.suspended;
-    if (older || undone) return;
+  function note(seen: LedgerState): void {
+    const before = state;
     const at = now();
-    if (seen.suspended && (state === undefined || !state.suspended || state.epoch !== seen.epoch)) {
+    const sameEpoch = before?.epoch === seen.epoch;
+    if (seen.suspended && !(sameEpoch && before.suspended)) {
       suspendedSince = at;
       log.warn({ epoch: seen.epoch }, 'the shared copies are out of use: reads go to the database');
     }
-    if (state === undefined || state.beat !== seen.beat || state.epoch !== seen.epoch) beatSince = at;
-    if (state?.suspended === true && !seen.suspended) log.info({ epoch: seen.epoch }, 'the shared copies are in use again');
+    if (!sameEpoch || before.beat !== seen.beat) beatSince = at;
+    if (before?.suspended === true && !seen.suspended) log.info({ epoch: seen.epoch }, 'the shared copies are in use again');
     state = seen;
     generation = seen.suspended ? undefined : `${seen.epoch.toString(36)}.${seen.dataset}`;
+  }
+
+  function observe(seen: LedgerState, began: number): void {
+    if (isOlder(seen, state)) return;
+    note(seen);
     confirmedUntil = Math.max(confirmedUntil, began + VALID_MS);
     validUntil = Math.max(validUntil, confirmedUntil);
   }
@@ -81,17 +127,22 @@ export function createPermit(options: PermitOptions): Permit {
     }
     mismatches = seen.dataset === identity ? 0 : mismatches + 1;
     // Twice, since one look may fall between a failover and this worker's notice of it.
-    if (mismatches >= 2) await share();
+    if (mismatches >= 2) await suspend();
   }
 
   async function look(): Promise<void> {
     const began = now();
     const identity = options.identity();
-    if (state === undefined && identity === undefined) return;
+    const seen = await ledger.read(identity ?? '');
+    observe(seen, began);
+  }
+
+  async function poll(): Promise<void> {
+    const began = now();
+    if (state === undefined && options.identity() === undefined) return;
     try {
-      const seen = await ledger.read(identity ?? '');
-      observe(seen, began);
-      await act(seen, began);
+      await lookAgain();
+      if (state !== undefined) await act(state, began);
     } catch (error) {
       // Without the ledger its readers go on as they were: MongoDB is out of reach, and Redis is what is left.
       if (now() - began < TIMELY_MS && state !== undefined) validUntil = Math.max(validUntil, began + VALID_MS);
@@ -102,36 +153,22 @@ export function createPermit(options: PermitOptions): Permit {
   function schedule(delayMs: number): void {
     if (closed) return;
     timer = setTimeout(() => {
-      look().finally(() => schedule(state === undefined ? POLL_MS / 6 : POLL_MS * (0.8 + Math.random() * 0.4)));
+      poll().finally(() => schedule(state === undefined ? POLL_MS / 6 : POLL_MS * (0.8 + Math.random() * 0.4)));
     }, delayMs);
   }
 
-  async function once(): Promise<void> {
-    const began = now();
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        observe(await ledger.suspend(), began);
-        return;
-      } catch (error) {
-        if (attempt === 2) throw error;
-        await pause(50);
-      }
-    }
-  }
+  const lookAgain = startedAfterCall(() => patiently(look));
+  const suspend = startedAfterCall(() =>
+    patiently(async () => {
+      const began = now();
+      observe(await ledger.suspend(), began);
+    }),
+  );
 
-  /** One suspension serves all who asked before it began; who asks while it runs gets the next one. */
-  function share(): Promise<void> {
-    if (running === undefined) {
-      running = once().finally(() => (running = undefined));
-      return running;
-    }
-    next ??= running
-      .catch(() => undefined)
-      .then(() => {
-        next = undefined;
-        return share();
-      });
-    return next;
+  /** Until every worker has seen the suspension, or no longer trusts what it saw before. */
+  async function established(): Promise<void> {
+    const rest = suspendedSince + VALID_MS - now();
+    if (rest > 0) await pause(Math.ceil(rest) + 1);
   }
 
   const before = (limit: number): string | undefined =>
@@ -145,12 +182,19 @@ export function createPermit(options: PermitOptions): Permit {
     },
     generation: () => before(validUntil),
     confirmedGeneration: () => before(confirmedUntil),
-    suspend: share,
-    async fence() {
-      await share();
-      // Unsuspended again already? Then that was after the commit, under a new epoch, which knows the commit.
-      const rest = suspendedSince + VALID_MS - now();
-      if (rest > 0) await pause(Math.ceil(rest) + 1);
+    async prepare() {
+      if (options.identity() !== undefined) await lookAgain();
+      else if (state?.suspended !== true) await suspend();
+    },
+    async fence(tell) {
+      if (options.identity() !== undefined) {
+        await lookAgain();
+        // Still suspended after the commit: whatever is filled later, under the next epoch, knows the commit.
+        if (state?.suspended === true) return established();
+        if (await tell()) return;
+      }
+      await suspend();
+      await established();
     },
     async close() {
       closed = true;

@@ -16,6 +16,8 @@ export interface Topology extends Closable {
    * name means that what was stored may be lost or rolled back. Rejects while one of them is not a master.
    */
   identify(): Promise<string>;
+  /** Writes under `key` on every master; rejects when one refuses. */
+  tryWrite(key: string): Promise<void>;
 }
 
 export interface TopologyEvents {
@@ -80,6 +82,9 @@ export function createSingle(options: TopologyOptions, events: TopologyEvents): 
         client.sendCommand(['INFO', 'replication']),
       ]);
       return identityOf(String(server), String(replication));
+    },
+    async tryWrite(key) {
+      await client.sendCommand(['SET', key, '1', 'PX', '1000']);
     },
     async close() {
       client.destroy();

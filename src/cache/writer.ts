@@ -10,8 +10,8 @@ export interface WriterDeps {
   /** The generation of keys that every reader uses now; undefined: Redis cannot be told. */
   generation(): string | undefined;
   /** See Permit. Both reject when MongoDB cannot be reached. */
-  suspend(): Promise<void>;
-  fence(): Promise<void>;
+  prepare(): Promise<void>;
+  fence(tell: () => Promise<boolean>): Promise<void>;
   /** The wait for near copies to expire. */
   pause(ms: number): Promise<unknown>;
 }
@@ -65,8 +65,7 @@ export function createWriter(deps: WriterDeps): Write {
   }
 
   async function committed<R>(copies: SharedCopies, groups: readonly string[], commit: () => Promise<R>, isHarmless: Harmless): Promise<R> {
-    // Known beforehand that Redis cannot be told? Then it goes out of use first, so that even a crash leaves nothing stale.
-    if (deps.generation() === undefined) await deps.suspend();
+    if (deps.generation() === undefined) await deps.prepare();
     const entry = await enter(copies, groups);
     let result: R;
     try {
@@ -78,7 +77,7 @@ export function createWriter(deps: WriterDeps): Write {
     }
     if (!(await leave(copies, groups, entry))) {
       counts.fences += 1;
-      await deps.fence();
+      await deps.fence(() => leave(copies, groups, entry));
     }
     return result;
   }
@@ -88,7 +87,7 @@ export function createWriter(deps: WriterDeps): Write {
     const result = shared === undefined ? await commit() : await committed(shared, groups, commit, isHarmless);
     if (nearTtlMs > 0) {
       counts.guardWaits += 1;
-      // Timers may fire up to a millisecond early by the monotonic clock.
+      // One more than τ: timers may fire up to a millisecond early by the monotonic clock.
       await deps.pause(Math.ceil(nearTtlMs) + 1);
     }
     return result;

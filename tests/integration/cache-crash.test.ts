@@ -98,14 +98,14 @@ whenRedis('crashes and floods on real workers', () => {
     expect(loads).toBeLessThanOrEqual(4);
   });
 
-  it('50,000 absent ids take bounded memory and are forgotten', async () => {
+  it('10,000 absent ids take bounded memory and are forgotten', async () => {
     const one = await worker({ NEAR_CACHE_MAX_ENTRIES: '1000', CACHE_NEGATIVE_TTL_SECONDS: '1' });
     const rss = async () => (await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb;
-    await one.ask({ op: 'flood', prefix: 'warm', times: 5000 });
+    await one.ask({ op: 'flood', prefix: 'warm', times: 2000 });
     const before = await rss();
-    await one.ask({ op: 'flood', prefix: 'absent', times: 50_000 });
-    expect((await rss()) - before).toBeLessThan(80);
+    await one.ask({ op: 'flood', prefix: 'absent', times: 10_000 });
+    expect((await rss()) - before).toBeLessThan(60);
     expect(await one.ask({ op: 'near' })).toBeLessThanOrEqual(1000);
     await until(async () => Number(await redis.command('DBSIZE')) === 0, 8000, 'Redis to forget them');
-  });
+  }, 60_000);
 });

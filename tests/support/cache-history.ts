@@ -44,7 +44,7 @@ export function createRecorder(read: (key: string) => Promise<{ version: number 
     let failedWrites = 0;
     const until = hostClock() + options.durationMs;
     const pick = (): number => Math.floor(Math.random() * keys.length);
-    const yielded = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const yielded = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
     async function reader(): Promise<void> {
       while (hostClock() < until) {
@@ -90,17 +90,15 @@ export interface Checked {
   readonly failedWrites: number;
 }
 
-/** A read is stale when it is older than the newest write that had been acknowledged before it began. */
-export function check(histories: readonly RecordedHistory[], keys: number): Checked {
-  const acknowledged: { at: number; version: number }[][] = Array.from({ length: keys }, () => []);
-  let writes = 0;
+type Timeline = readonly { readonly at: number; readonly version: number }[];
+
+/** Per key, at which times which version was the newest acknowledged. */
+function timelines(histories: readonly RecordedHistory[], keys: number): Timeline[] {
+  const lists: { at: number; version: number }[][] = Array.from({ length: keys }, () => []);
   for (const { writes: flat } of histories) {
-    for (let i = 0; i < flat.length; i += 4) {
-      acknowledged[flat[i] ?? 0]?.push({ at: flat[i + 1] ?? 0, version: flat[i + 3] ?? 0 });
-      writes += 1;
-    }
+    for (let i = 0; i < flat.length; i += 4) lists[flat[i] ?? 0]?.push({ at: flat[i + 1] ?? 0, version: flat[i + 3] ?? 0 });
   }
-  for (const list of acknowledged) {
+  for (const list of lists) {
     list.sort((a, b) => a.at - b.at);
     let newest = 0;
     for (const one of list) {
@@ -108,26 +106,39 @@ export function check(histories: readonly RecordedHistory[], keys: number): Chec
       one.version = newest;
     }
   }
-  let reads = 0;
+  return lists;
+}
+
+/** How long a read's answer had been replaced when the read began; 0: it had not. */
+function staleFor(timeline: Timeline, start: number, version: number): number {
+  if (version >= floorAt(timeline, start)) return 0;
+  return start - (timeline.find((one) => one.version > version)?.at ?? start);
+}
+
+/** A read is stale when it is older than the newest write that had been acknowledged before it began. */
+export function check(histories: readonly RecordedHistory[], keys: number): Checked {
+  const acknowledged = timelines(histories, keys);
   let stale = 0;
   let staleForMs = 0;
   for (const { reads: flat } of histories) {
     for (let i = 0; i < flat.length; i += 4) {
-      reads += 1;
-      const start = flat[i + 1] ?? 0;
-      const version = flat[i + 3] ?? 0;
-      const list = acknowledged[flat[i] ?? 0] ?? [];
-      if (version >= floorAt(list, start)) continue;
-      stale += 1;
-      const broke = list.find((one) => one.version > version);
-      staleForMs = Math.max(staleForMs, start - (broke?.at ?? start));
+      const forMs = staleFor(acknowledged[flat[i] ?? 0] ?? [], flat[i + 1] ?? 0, flat[i + 3] ?? 0);
+      if (forMs > 0) stale += 1;
+      staleForMs = Math.max(staleForMs, forMs);
     }
   }
   const sum = (pick: (one: RecordedHistory) => number): number => histories.reduce((total, one) => total + pick(one), 0);
-  return { reads, writes, stale, staleForMs, failedReads: sum((one) => one.failedReads), failedWrites: sum((one) => one.failedWrites) };
+  return {
+    reads: sum((one) => one.reads.length / 4),
+    writes: sum((one) => one.writes.length / 4),
+    stale,
+    staleForMs,
+    failedReads: sum((one) => one.failedReads),
+    failedWrites: sum((one) => one.failedWrites),
+  };
 }
 
-function floorAt(list: readonly { at: number; version: number }[], start: number): number {
+function floorAt(list: Timeline, start: number): number {
   let low = 0;
   let high = list.length;
   while (low < high) {

@@ -33,7 +33,7 @@ interface State {
   read: { floor: number; epoch: number } | null;
   reads: number;
   cut: { at: number; writes: number; version: number; knows: number; since: number };
-  told: { at: number; writes: number; version: number; epoch: number };
+  told: { at: number; writes: number; version: number; epoch: number; knows: number; since: number };
 }
 
 const A = 0;
@@ -57,14 +57,14 @@ function first(reads: number, cutWrites: number, toldWrites: number): State {
     read: null,
     reads,
     cut: { at: 0, writes: cutWrites, version: 0, knows: -1, since: 0 },
-    told: { at: 0, writes: toldWrites, version: 0, epoch: -1 },
+    told: { at: 0, writes: toldWrites, version: 0, epoch: -1, knows: -1, since: 0 },
   };
 }
 
 const keyOf = ({ read, cut, told, ...s }: State): string =>
   `${s.epoch}${+s.suspended}${s.silence},${s.truth},${s.acknowledged},${s.copies},${s.fills},${s.permits},${s.looks.join('|')},${
     read === null ? '' : `${read.floor}.${read.epoch}`
-  },${s.reads},${cut.at}.${cut.writes}.${cut.version}.${cut.knows}.${cut.since},${told.at}.${told.writes}.${told.version}.${told.epoch}`;
+  },${s.reads},${cut.at}.${cut.writes}.${cut.version}.${cut.knows}.${cut.since},${told.at}.${told.writes}.${told.version}.${told.epoch}.${told.knows}.${told.since}`;
 
 function steps(from: State, rules: LedgerRules): Step<State>[] {
   const found: Step<State>[] = [];
@@ -86,7 +86,12 @@ function steps(from: State, rules: LedgerRules): Step<State>[] {
   for (const worker of [A, D]) {
     // D looks only while it has something to write: what it knows matters to nobody else.
     if (worker === D && from.told.writes === 0) continue;
-    if (from.looks[worker] === null) {
+    if (worker === D) {
+      take('D looks at the ledger', (s) => {
+        s.permits[D] = [s.suspended ? -1 : s.epoch, 0];
+        return undefined;
+      });
+    } else if (from.looks[worker] === null) {
       take(`worker ${worker} looks at the ledger`, (s) => {
         s.looks[worker] = [s.suspended ? -1 : s.epoch, 0];
         return undefined;
@@ -110,13 +115,20 @@ function steps(from: State, rules: LedgerRules): Step<State>[] {
   readSteps();
   cutSteps();
   toldSteps();
-  if (from.silence < rules.lapse || from.permits.some(([, age]) => age < rules.valid) || from.cut.since < rules.valid) {
+  suspendedSteps();
+  if (
+    from.silence < rules.lapse ||
+    from.permits.some(([, age]) => age < rules.valid) ||
+    from.cut.since < rules.valid ||
+    from.told.since < rules.valid
+  ) {
     take('time passes', (s) => {
       const older = (age: number, cap: number): number => Math.min(cap, age + 1);
       s.silence = older(s.silence, rules.lapse);
       s.permits = s.permits.map(([epoch, age]) => (age + 1 >= rules.valid ? [-1, rules.valid] : [epoch, age + 1]));
       s.looks = s.looks.map((look) => look && [look[0], older(look[1], rules.valid)]);
       s.cut.since = older(s.cut.since, rules.valid);
+      s.told.since = older(s.told.since, rules.valid);
       return undefined;
     });
   }
@@ -181,9 +193,27 @@ function steps(from: State, rules: LedgerRules): Step<State>[] {
     }
   }
 
+  function suspendedSteps(): void {
+    const { at, writes } = from.told;
+    if (at === 1 && from.suspended) {
+      // A look that began after the commit: no beat, so that it does not keep the suspension alive.
+      take('D sees the suspension', (s) => {
+        if (s.told.knows !== s.epoch) Object.assign(s.told, { knows: s.epoch, since: 0 });
+        s.told.at = 3;
+        return undefined;
+      });
+    } else if (at === 3 && (!rules.wait || from.told.since >= rules.valid)) {
+      take('D acknowledges under suspension', (s) => {
+        s.acknowledged = Math.max(s.acknowledged, s.told.version);
+        Object.assign(s.told, { at: 0, version: 0, epoch: -1, writes: writes - 1 });
+        return undefined;
+      });
+    }
+  }
+
   function toldSteps(): void {
     const { at, writes, epoch } = from.told;
-    if (at === 0 && writes > 0 && valid(D) !== -1) {
+    if (at === 0 && writes > 0) {
       take('D commits', (s) => {
         s.truth += 1;
         Object.assign(s.told, { at: 1, version: s.truth });

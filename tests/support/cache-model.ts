@@ -260,16 +260,47 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
         s.inside &= ~bit;
       });
     }
+  }
+
+  function killSteps(writer: Writer, index: number): void {
     if ((writer.at === INSIDE || writer.at === COMMITTED) && from.left[2] > 0) {
-      move('is killed', CRASHED, (s, me) => {
+      take(`writer ${index} is killed`, (s) => {
         s.left[2] -= 1;
-        me.version = 0;
+        Object.assign(s.writers[index] as Writer, { at: CRASHED, version: 0 });
+        return undefined;
+      });
+    }
+  }
+
+  function lossSteps(): void {
+    if (from.left[0] > 0 && from.stored !== null) {
+      take('the value is evicted', (s) => {
+        s.left[0] -= 1;
+        s.stored = null;
+        return undefined;
+      });
+    }
+    if (from.left[0] > 0 && from.nonce !== 0) {
+      take('the nonce is evicted', (s) => {
+        s.left[0] -= 1;
+        s.nonce = 0;
+        return undefined;
+      });
+    }
+    if (from.left[1] > 0 && (from.nonce !== 0 || from.inside !== 0)) {
+      take('Redis is flushed', (s) => {
+        Object.assign(s, { nonce: 0, stored: null, inside: 0 });
+        s.left[1] -= 1;
+        return undefined;
       });
     }
   }
 
   for (const [index, reader] of from.readers.entries()) readerSteps(reader, index);
-  for (const [index, writer] of from.writers.entries()) writerSteps(writer, index);
+  for (const [index, writer] of from.writers.entries()) {
+    writerSteps(writer, index);
+    killSteps(writer, index);
+  }
   for (const [index, [nonce, holder, version]] of from.fills.entries()) {
     take(`the fill of reader ${holder} arrives`, (s) => {
       s.fills.splice(index, 1);
@@ -288,27 +319,7 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
       return undefined;
     });
   }
-  if (from.left[0] > 0 && from.stored !== null) {
-    take('the value is evicted', (s) => {
-      s.left[0] -= 1;
-      s.stored = null;
-      return undefined;
-    });
-  }
-  if (from.left[0] > 0 && from.nonce !== 0) {
-    take('the nonce is evicted', (s) => {
-      s.left[0] -= 1;
-      s.nonce = 0;
-      return undefined;
-    });
-  }
-  if (from.left[1] > 0 && (from.nonce !== 0 || from.inside !== 0)) {
-    take('Redis is flushed', (s) => {
-      Object.assign(s, { nonce: 0, stored: null, inside: 0 });
-      s.left[1] -= 1;
-      return undefined;
-    });
-  }
+  lossSteps();
   const aging =
     from.near.some((one) => one !== null && one[1] < protocol.tau) ||
     from.readers.some((one) => one.at >= ASKING && one.at <= LOADED && one.age < protocol.tau) ||

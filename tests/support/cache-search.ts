@@ -18,7 +18,7 @@ function path<S>(node: Node<S>, last: string): string[] {
   return names;
 }
 
-/** Depth-first over all states that can be reached. Stops at the first stale answer. */
+/** Breadth-first over all states that can be reached, so that the first stale answer found has the shortest way to it. */
 export function search<S>(
   start: S,
   keyOf: (state: S) => string,
@@ -27,8 +27,7 @@ export function search<S>(
 ): Found {
   const seen = new Set([keyOf(start)]);
   const open: Node<S>[] = [{ state: start, by: '', from: undefined }];
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    const here = node;
+  for (const here of open) {
     const next = steps(here.state);
     visit(here.state, next, () => path(here, '(end)'));
     for (const [name, to, stale] of next) {

@@ -62,7 +62,7 @@ const NAMES = new Map<Script, Point>([
 ]);
 
 /** The same scripts with one safeguard left out. */
-const BROKEN: Partial<Record<Planted, ReadonlyMap<Script, Omit<Script, 'sha'>>>> = {
+const BROKEN: Partial<Record<Planted, ReadonlyMap<Script, Pick<Script, 'keys' | 'text'>>>> = {
   'no-lease': new Map([
     [
       FILL,
