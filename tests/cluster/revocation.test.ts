@@ -1,0 +1,113 @@
+import { type Fleet, startFleet } from '../support/fleet';
+import { createClient, login, PASSWORD, uniqueEmail } from '../support/http';
+import { type KeptAlive, keptAliveOnAll } from '../support/kept-alive';
+import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis';
+
+const WORKERS = 4;
+const CONNECTIONS = 32;
+const ROUNDS = 500;
+const LANES = 4;
+
+interface Pair {
+  readonly access_token: string;
+  readonly refresh_token: string;
+}
+interface Account {
+  readonly id: string;
+  readonly email: string;
+  /** The session whose token must no longer be accepted. */
+  readonly victim: Pair;
+  readonly other: Pair;
+}
+
+/** Each ends the victim's session, and answers the status of the request that did. */
+type Action = (connection: KeptAlive, account: Account, admin: string) => Promise<number>;
+const status = async (answer: Promise<{ status: number }>) => (await answer).status;
+const sidOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[1] as string, 'base64url').toString()) as { sid: string }).sid;
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  'logout local': (c, { victim }) => status(c.send('POST', '/api/auth/logout', { token: victim.access_token })),
+  'logout global': (c, { other }) => status(c.send('POST', '/api/auth/logout?scope=global', { token: other.access_token })),
+  'logout others': (c, { other }) => status(c.send('POST', '/api/auth/logout?scope=others', { token: other.access_token })),
+  'end of one session': (c, { victim, other }) =>
+    status(c.send('DELETE', `/api/auth/sessions/${sidOf(victim.access_token)}`, { token: other.access_token })),
+  'change of password': (c, { other }) =>
+    status(
+      c.send('PATCH', '/api/auth/password', {
+        token: other.access_token,
+        body: { current_password: PASSWORD, new_password: 'another password' },
+      }),
+    ),
+  'change of role': (c, { id }, admin) => status(c.send('PATCH', `/api/users/${id}`, { token: admin, body: { role: 'admin' } })),
+  deletion: (c, { id }, admin) => status(c.send('DELETE', `/api/users/${id}`, { token: admin })),
+};
+const NAMES = Object.keys(ACTIONS);
+
+const variants: [string, boolean][] = [
+  ['near copies alone', false],
+  ...(redisAvailable ? ([['Redis', true]] as [string, boolean][]) : []),
+];
+
+describe.each(variants)('with %s', (_name, withRedis) => {
+  let redis: TestRedis | undefined;
+  let fleet: Fleet;
+  let lanes: KeptAlive[][];
+  let admin: string;
+
+  beforeAll(async () => {
+    if (withRedis) redis = await startTestRedis();
+    fleet = await startFleet(WORKERS, redis === undefined ? {} : { REDIS_URL: redis.url });
+    lanes = await Promise.all(Array.from({ length: LANES }, () => keptAliveOnAll(fleet.url, CONNECTIONS, WORKERS)));
+    admin = await login(createClient(fleet.url), fleet.admin.email, fleet.admin.password);
+  }, 60_000);
+  afterAll(async () => {
+    for (const connection of (lanes ?? []).flat()) connection.close();
+    await fleet?.close();
+    await redis?.close();
+  }, 60_000);
+
+  async function account(connection: KeptAlive): Promise<Account> {
+    const email = uniqueEmail('revoked');
+    const registered = await connection.send('POST', '/api/auth/register', { body: { name: 'Ada', email, password: PASSWORD } });
+    const again = await connection.send('POST', '/api/auth/login', { body: { email, password: PASSWORD } });
+    if (registered.status !== 201 || again.status !== 200) throw new Error(`no account: ${registered.text} ${again.text}`);
+    const victim = JSON.parse(registered.text) as Pair & { user: { id: string } };
+    return { id: victim.user.id, email, victim, other: JSON.parse(again.text) as Pair };
+  }
+
+  const onAll = (connections: readonly KeptAlive[], token: string) =>
+    Promise.all(connections.map((connection) => status(connection.send('GET', '/api/auth/profile', { token }))));
+
+  test(`${ROUNDS} rounds over ${CONNECTIONS} connections on ${WORKERS} workers: after the 2xx nobody accepts the token`, async () => {
+    const faults: string[] = [];
+    let rounds = 0;
+    let probes = 0;
+    async function round(index: number, connections: readonly KeptAlive[]): Promise<void> {
+      const name = NAMES[index % NAMES.length] as string;
+      const actor = connections[index % CONNECTIONS] as KeptAlive;
+      const one = await account(actor);
+      const before = await onAll(connections, one.victim.access_token);
+      if (before.some((code) => code !== 200)) faults.push(`${name}: ${before.filter((code) => code !== 200).length} refused before`);
+      const answer = await (ACTIONS[name] as Action)(actor, one, admin);
+      if (answer < 200 || answer > 299) faults.push(`${name}: answered ${answer}`);
+      const after = await onAll(connections, one.victim.access_token);
+      probes += after.length;
+      const accepted = after.filter((code) => code !== 401).length;
+      if (accepted > 0) faults.push(`${name}: accepted on ${accepted} connections afterwards`);
+      rounds += 1;
+    }
+    let next = 0;
+    await Promise.all(
+      lanes.map(async (connections) => {
+        while (next < ROUNDS) await round(next++, connections);
+      }),
+    );
+    if (process.env['SHOW_FIGURES'] !== undefined)
+      process.stderr.write(`${rounds} rounds, ${probes} requests afterwards, ${faults.length} faults\n`);
+    expect(faults).toEqual([]);
+    expect(rounds).toBe(ROUNDS);
+    expect(lanes.flat().map((connection) => connection.opened())).toEqual(Array.from({ length: LANES * CONNECTIONS }, () => 1));
+  }, 240_000);
+});
+
+if (!redisAvailable) test.skip('with Redis: there is no redis-server here', () => {});

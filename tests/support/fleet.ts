@@ -1,0 +1,61 @@
+import path from 'node:path';
+import { parseConfig } from '../../src/config';
+import { connectDatabase } from '../../src/data/connection';
+import { createLogger } from '../../src/observability/logger';
+import { createAdmin, prepareDatabase } from '../../src/prepare';
+import { createUserModel } from '../../src/users/model';
+import { createUserRepository } from '../../src/users/repository';
+import { startTestMongo } from './mongo';
+import { root, type ServiceProcess, startService } from './service';
+
+export interface Fleet {
+  readonly url: string;
+  readonly mongoUri: string;
+  readonly service: ServiceProcess;
+  readonly admin: { readonly email: string; readonly password: string };
+  /** What a program of the same deployment needs. */
+  readonly environment: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+export const entry = path.join(root, 'dist', 'src', 'index.js');
+
+/** The whole service as it is started in earnest: primary and workers, on a database of its own, with an administrator. */
+export async function startFleet(workers: number, overrides: Record<string, string> = {}): Promise<Fleet> {
+  const mongo = await startTestMongo();
+  const admin = { name: 'Test Admin', email: 'admin@example.org', password: 'admin of the tests' };
+  const environment = {
+    NODE_ENV: 'test',
+    MONGODB_URI: mongo.uri,
+    WORKERS: String(workers),
+    BCRYPT_COST: '4',
+    RATE_LIMIT: 'false',
+    ACCESS_LOG: 'false',
+    LOGIN_ATTEMPTS_PER_NETWORK: '100000',
+    KEY_ENCRYPTION_SECRET: 'Wq4Lx8Rn2Tc6'.repeat(4),
+    ...overrides,
+  };
+  try {
+    const config = parseConfig(environment);
+    const log = createLogger({ level: 'silent' });
+    await prepareDatabase(mongo.uri, config, log, { embedded: false });
+    const database = await connectDatabase(mongo.uri, config.database, log);
+    await createAdmin(createUserRepository(createUserModel(database.connection), { timeoutMs: 2000 }), config, admin);
+    await database.close();
+    const service = await startService({ entry, env: environment, timeoutMs: 60_000 });
+    return {
+      url: service.url,
+      mongoUri: mongo.uri,
+      service,
+      admin,
+      environment,
+      async close() {
+        await service.close();
+        await mongo.close();
+      },
+    };
+  } catch (error) {
+    await mongo.close();
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { Agent, request } from 'node:http';
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One connection that is kept, so that every request on it reaches the same worker. */
+export interface KeptAlive {
+  send(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<Reply>;
+  /** Connections opened so far: stays 1 while the connection is kept. */
+  opened(): number;
+  close(): void;
+}
+
+export function keptAlive(baseUrl: string): KeptAlive {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const sockets = new Set<unknown>();
+  return {
+    send: (method, path, { token, body } = {}) =>
+      new Promise((resolve, reject) => {
+        const payload = body === undefined ? undefined : JSON.stringify(body);
+        const outgoing = request(
+          `${baseUrl}${path}`,
+          {
+            method,
+            agent,
+            timeout: 20_000,
+            headers: {
+              ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+              ...(payload === undefined
+                ? {}
+                : {
+                    'content-type':
+                      method === 'PATCH' && path.startsWith('/api/users') ? 'application/merge-patch+json' : 'application/json',
+                    'content-length': Buffer.byteLength(payload),
+                  }),
+            },
+          },
+          (response) => {
+            const chunks: Buffer[] = [];
+            response.on('data', (chunk: Buffer) => chunks.push(chunk));
+            response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+            response.on('error', reject);
+          },
+        );
+        outgoing.on('socket', (socket) => sockets.add(socket));
+        outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path} took too long`)));
+        outgoing.on('error', reject);
+        outgoing.end(payload);
+      }),
+    opened: () => sockets.size,
+    close: () => agent.destroy(),
+  };
+}
+
+/** Kept connections that reach all of `workers` workers, each as often as the service spreads them. */
+export async function keptAliveOnAll(baseUrl: string, count: number, workers: number): Promise<KeptAlive[]> {
+  const connections = Array.from({ length: count }, () => keptAlive(baseUrl));
+  const reached = await Promise.all(
+    connections.map(async (connection) => (JSON.parse((await connection.send('GET', '/health')).text) as { worker: number }).worker),
+  );
+  if (new Set(reached).size !== workers) throw new Error(`${count} connections reached ${new Set(reached).size} of ${workers} workers`);
+  return connections;
+}
