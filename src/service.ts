@@ -4,6 +4,7 @@ import { connectKeys } from './auth/open-keyring';
 import { createPasswords, newPassword } from './auth/passwords';
 import { connectCache } from './cache/create';
 import { createMongoLedger, LEDGER_COLLECTION } from './cache/ledger';
+import { startCounters } from './cache/redis-counters';
 import type { Config } from './config';
 import { connectDatabase, type Database } from './data/connection';
 import { createDatabaseCounters } from './data/counters';
@@ -51,7 +52,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const ledger = createMongoLedger(() => connection.collection(LEDGER_COLLECTION), config.cache.keyPrefix);
   const cache = own('cache', await connectCache({ settings: config.cache, log, metrics, ledger }));
   const keys = own('signing keys', await connectKeys(config, connection, log));
-  const counters = createDatabaseCounters(connection, { timeoutMs });
+  const { counters } = own('counters', startCounters(config.cache, createDatabaseCounters(connection, { timeoutMs }), log));
   const locks = createLocks(connection, { ttlMs: config.cache.writerTtlMs, waitMs: timeoutMs, timeoutMs });
 
   const userModel = createUserModel(connection);

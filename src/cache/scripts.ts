@@ -9,7 +9,7 @@ export interface Script {
   readonly vital: boolean;
 }
 
-function script(keys: number, vital: boolean, text: string): Script {
+export function script(keys: number, vital: boolean, text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex'), keys: String(keys), vital };
 }
 
