@@ -2,14 +2,17 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config';
 import type { Logger } from '../observability/logger';
+import { createClusterTopology } from './cluster';
 import { createCounts } from './counts';
 import type { Ledger } from './ledger';
 import { createLink, type Link } from './link';
 import { createPermit, type Permit } from './permit';
 import type { Cache } from './port';
 import { createRegion } from './region';
+import { createSentinelTopology } from './sentinel';
 import { createSharedCopies } from './shared';
-import { createSingle } from './topology';
+import { createSingle } from './single';
+import { parseAddresses, type Topology, type TopologyEvents } from './topology';
 import { createWriter } from './writer';
 
 export interface CacheDeps {
@@ -96,25 +99,30 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
   };
 }
 
+function topologyOf(settings: Config['cache'], url: string, events: TopologyEvents): Topology {
+  const options = { addresses: parseAddresses(url), connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: SILENCE_MS };
+  if (settings.redisMode === 'cluster') return createClusterTopology(options, events);
+  if (settings.redisMode === 'single') return createSingle(options, events);
+  return createSentinelTopology({ ...options, name: settings.sentinelName, sentinelPassword: settings.sentinelPassword }, events);
+}
+
 /**
  * Connects to Redis when REDIS_URL is set; `ledger` is then required. Resolves in any case: without Redis the service
  * is degraded, and heals.
  */
 export async function connectCache(deps: CacheDeps & { readonly ledger?: Ledger }): Promise<Cache> {
   const { settings, log, ledger, seams, now = () => performance.now() } = deps;
-  if (settings.redisUrl === undefined) return createCache(deps);
+  const url = settings.redisUrl;
+  if (url === undefined) return createCache(deps);
   if (ledger === undefined) throw new Error('a cache with Redis needs a ledger');
-  const hosts = settings.redisUrl.split(',');
-  const plain = createLink(
-    (events) => createSingle({ hosts, connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: SILENCE_MS }, events),
-    {
-      commandTimeoutMs: settings.redisCommandTimeoutMs,
-      queueMax: settings.redisQueueMax,
-      log,
-      now,
-      withoutBreaker: seams?.withoutBreaker ?? false,
-    },
-  );
+  const plain = createLink((events) => topologyOf(settings, url, events), {
+    probeKey: `${settings.keyPrefix}:probe`,
+    commandTimeoutMs: settings.redisCommandTimeoutMs,
+    queueMax: settings.redisQueueMax,
+    log,
+    now,
+    withoutBreaker: seams?.withoutBreaker ?? false,
+  });
   const link = seams?.link?.(plain) ?? plain;
   const permit = createPermit({ ledger, identity: () => link.identity, log, now });
   link.start();

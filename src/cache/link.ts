@@ -30,6 +30,8 @@ export interface Link extends Closable {
 }
 
 export interface LinkOptions {
+  /** Written, with a short life, to find out whether a server that refused writes takes them again. */
+  readonly probeKey: string;
   readonly commandTimeoutMs: number;
   readonly queueMax: number;
   readonly log: Logger;
@@ -39,13 +41,12 @@ export interface LinkOptions {
 }
 
 const PROBE_MS = 250;
-const PROBE_KEY = 'cache:probe';
 const SLOW_MS = 10;
 const HARD_FACTOR = 20;
 const FAILURES_TO_OPEN = 3;
 
 export function createLink(connect: (events: TopologyEvents) => Topology, options: LinkOptions): Link {
-  const { commandTimeoutMs, queueMax, log, now } = options;
+  const { probeKey, commandTimeoutMs, queueMax, log, now } = options;
   const deadlines = createDeadlines(now);
   let identity: string | undefined;
   /** Counts connections made and lost; an answer counts only when this has not moved since its command was sent. */
@@ -87,7 +88,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
     if (probing || !topology.connected) return;
     probing = true;
     const asked = epoch;
-    const answer = writable ? topology.identify() : topology.tryWrite(PROBE_KEY).then(() => topology.identify());
+    const answer = writable ? topology.identify() : topology.tryWrite(probeKey).then(() => topology.identify());
     answer.catch(() => undefined).finally(() => (probing = false));
     withTimeout(answer, commandTimeoutMs, 'asking Redis who it is').then(
       (found) => asked === epoch && confirmed(found),

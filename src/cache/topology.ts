@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createClient, RESP_TYPES } from 'redis';
+import { RESP_TYPES } from 'redis';
 import { backoffMs, type Closable } from '../lifecycle';
 
 export type RedisArgument = string | Buffer;
@@ -26,32 +26,74 @@ export interface TopologyEvents {
   fault(error: unknown): void;
 }
 
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What REDIS_URL says. */
+export interface RedisAddresses {
+  readonly nodes: readonly [RedisAddress, ...RedisAddress[]];
+  readonly username?: string;
+  readonly password?: string;
+  readonly tls: boolean;
+  readonly database: number;
+}
+
 export interface TopologyOptions {
-  readonly hosts: readonly string[];
+  readonly addresses: RedisAddresses;
   readonly connectTimeoutMs: number;
   readonly silenceMs: number;
+}
+
+/** `redis[s]://[user:password@]host[:port][/database]`, then more hosts after commas: `host:port`, or whole URLs of which only those are read. */
+export function parseAddresses(text: string): RedisAddresses {
+  const [first = '', ...others] = text.split(',').map((part) => part.trim());
+  const url = new URL(first);
+  const address = ({ hostname, port }: URL): RedisAddress => ({
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 6379 : Number(port),
+  });
+  return {
+    nodes: [address(url), ...others.map((other) => address(new URL(other.includes('://') ? other : `redis://${other}`)))],
+    ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
+    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
+    tls: url.protocol === 'rediss:',
+    database: url.pathname.length > 1 ? Number(url.pathname.slice(1)) : 0,
+  };
 }
 
 export const BUFFERS = { [RESP_TYPES.BLOB_STRING]: Buffer } as const;
 
 /** What every node-redis client of ours has in common. The offline queue is off: a command that cannot be sent fails now. */
-export function clientOptions(options: TopologyOptions) {
+export function clientOptions({ addresses, connectTimeoutMs, silenceMs }: TopologyOptions) {
   return {
     RESP: 2,
     disableOfflineQueue: true,
     disableClientInfo: true,
     maintNotifications: 'disabled',
+    ...(addresses.username === undefined ? {} : { username: addresses.username }),
+    ...(addresses.password === undefined ? {} : { password: addresses.password }),
     socket: {
-      connectTimeout: options.connectTimeoutMs,
+      ...(addresses.tls ? { tls: true as const } : {}),
+      connectTimeout: connectTimeoutMs,
       // The link asks for the identity several times a second, so a silent socket is a dead one.
-      socketTimeout: options.silenceMs,
-      reconnectStrategy: (retries: number) => backoffMs(retries, 50, 1000),
+      socketTimeout: silenceMs,
+      reconnectStrategy: (retries: number) => backoffMs(retries, 50, 500),
     },
   } as const;
 }
 
+export type Send = (args: RedisArgument[]) => Promise<unknown>;
+
+/** The identity of one server, which must be a master. */
+export async function identifyServer(send: Send): Promise<string> {
+  const [server, replication] = await Promise.all([send(['INFO', 'server']), send(['INFO', 'replication'])]);
+  return identityOf(String(server), String(replication));
+}
+
 /** From the answers to INFO server and INFO replication. */
-export function identityOf(server: string, replication: string): string {
+function identityOf(server: string, replication: string): string {
   const field = (text: string, name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? '';
   const role = field(replication, 'role');
   if (role !== 'master') throw new Error(`the Redis server is a ${role === '' ? 'server of unknown role' : role}, not a master`);
@@ -59,35 +101,4 @@ export function identityOf(server: string, replication: string): string {
     .update(`${field(server, 'run_id')} ${field(replication, 'master_replid')}`)
     .digest('hex')
     .slice(0, 12);
-}
-
-export function createSingle(options: TopologyOptions, events: TopologyEvents): Topology {
-  const client = createClient({ ...clientOptions(options), url: options.hosts[0] ?? '', commandOptions: { typeMapping: BUFFERS } });
-  client.on('error', (error: unknown) => {
-    events.changed();
-    events.fault(error);
-  });
-  client.on('ready', () => events.changed());
-  return {
-    start() {
-      client.connect().catch((error: unknown) => events.fault(error));
-    },
-    get connected() {
-      return client.isReady;
-    },
-    send: (_key, args) => client.sendCommand(args),
-    async identify() {
-      const [server, replication] = await Promise.all([
-        client.sendCommand(['INFO', 'server']),
-        client.sendCommand(['INFO', 'replication']),
-      ]);
-      return identityOf(String(server), String(replication));
-    },
-    async tryWrite(key) {
-      await client.sendCommand(['SET', key, '1', 'PX', '1000']);
-    },
-    async close() {
-      client.destroy();
-    },
-  };
 }

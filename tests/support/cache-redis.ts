@@ -53,13 +53,15 @@ async function ask(port: number, args: string[]): Promise<unknown> {
   }
 }
 
-export async function startRedis(extra: readonly string[] = [], givenPort?: number): Promise<RealRedis> {
+/** `first`: arguments that must come before all others (a configuration file). */
+export async function startRedis(extra: readonly string[] = [], givenPort?: number, first?: readonly string[]): Promise<RealRedis> {
   const port = givenPort ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'cache-redis-'));
   let child: ChildProcess;
 
   async function launch(more: readonly string[]): Promise<void> {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...extra, ...more];
+    const storage = first === undefined ? ['--save', '', '--appendonly', 'no'] : [];
+    const args = [...(first ?? []), '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...storage, ...extra, ...more];
     child = spawn('redis-server', args, { stdio: 'ignore' });
     await until(
       () =>
