@@ -2,17 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config';
 import type { Logger } from '../observability/logger';
-import { createClusterTopology } from './cluster';
 import { createCounts } from './counts';
 import type { Ledger } from './ledger';
-import { createLink, type Link } from './link';
+import type { Link } from './link';
+import { openLink } from './open-link';
 import { createPermit, type Permit } from './permit';
 import type { Cache } from './port';
 import { createRegion } from './region';
-import { createSentinelTopology } from './sentinel';
 import { createSharedCopies } from './shared';
-import { createSingle } from './single';
-import { parseAddresses, type Topology, type TopologyEvents } from './topology';
 import { createWriter } from './writer';
 
 export interface CacheDeps {
@@ -42,8 +39,6 @@ export interface Sharing {
 
 /** How long a starting worker waits for Redis before it serves without. */
 const FIRST_CONTACT_MS = 1500;
-/** A connection without a byte for this long is given up. */
-const SILENCE_MS = 2000;
 
 /** Builds the cache without I/O; without `sharing` it has near copies alone. */
 export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
@@ -99,13 +94,6 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
   };
 }
 
-function topologyOf(settings: Config['cache'], url: string, events: TopologyEvents): Topology {
-  const options = { addresses: parseAddresses(url), connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: SILENCE_MS };
-  if (settings.redisMode === 'cluster') return createClusterTopology(options, events);
-  if (settings.redisMode === 'single') return createSingle(options, events);
-  return createSentinelTopology({ ...options, name: settings.sentinelName, sentinelPassword: settings.sentinelPassword }, events);
-}
-
 /**
  * Connects to Redis when REDIS_URL is set; `ledger` is then required. Resolves in any case: without Redis the service
  * is degraded, and heals.
@@ -115,14 +103,7 @@ export async function connectCache(deps: CacheDeps & { readonly ledger?: Ledger 
   const url = settings.redisUrl;
   if (url === undefined) return createCache(deps);
   if (ledger === undefined) throw new Error('a cache with Redis needs a ledger');
-  const plain = createLink((events) => topologyOf(settings, url, events), {
-    probeKey: `${settings.keyPrefix}:probe`,
-    commandTimeoutMs: settings.redisCommandTimeoutMs,
-    queueMax: settings.redisQueueMax,
-    log,
-    now,
-    withoutBreaker: seams?.withoutBreaker ?? false,
-  });
+  const plain = openLink(settings, { url, log, now, withoutBreaker: seams?.withoutBreaker ?? false });
   const link = seams?.link?.(plain) ?? plain;
   const permit = createPermit({ ledger, identity: () => link.identity, log, now });
   link.start();

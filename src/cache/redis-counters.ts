@@ -2,9 +2,9 @@ import type { Config } from '../config';
 import type { Count, Counters } from '../data/counters';
 import type { Closable } from '../lifecycle';
 import type { Logger } from '../observability/logger';
-import { createLink, type Link } from './link';
+import type { Link } from './link';
+import { openLink } from './open-link';
 import { type Script, script } from './scripts';
-import { createSingle } from './topology';
 
 /** KEYS counter, ARGV amount lifeMs. The life is set again each time: whatever else touched the key, it ends. */
 const ADD: Script = script(
@@ -48,19 +48,10 @@ export function createRedisCounters({ link, prefix, fallback, now = Date.now }: 
   };
 }
 
-const SILENCE_MS = 2000;
-
 /** Counters in Redis when REDIS_URL is set, over a connection of their own; else `fallback` itself. */
 export function startCounters(settings: Config['cache'], fallback: Counters, log: Logger): { counters: Counters } & Closable {
   if (settings.redisUrl === undefined) return { counters: fallback, close: async () => {} };
-  const hosts = settings.redisUrl.split(',');
-  const connectTimeoutMs = settings.redisCommandTimeoutMs * 10;
-  const link = createLink((events) => createSingle({ hosts, connectTimeoutMs, silenceMs: SILENCE_MS }, events), {
-    commandTimeoutMs: settings.redisCommandTimeoutMs,
-    queueMax: settings.redisQueueMax,
-    log,
-    now: () => performance.now(),
-  });
+  const link = openLink(settings, { url: settings.redisUrl, log, now: () => performance.now() });
   link.start();
   return { counters: createRedisCounters({ link, prefix: settings.keyPrefix, fallback }), close: () => link.close() };
 }
