@@ -8,6 +8,7 @@ import { cluster } from './settings/cluster';
 import { database } from './settings/database';
 import { limits } from './settings/limits';
 import { mail } from './settings/mail';
+import { readSecretFiles } from './settings/secret-files';
 import { server } from './settings/server';
 import { sessions } from './settings/sessions';
 import type { Setting } from './settings/setting';
@@ -36,9 +37,9 @@ export class ConfigError extends Error {
   }
 }
 
-/** Pure: the same environment gives the same config. Throws ConfigError. */
-export function parseConfig(environment: Environment): Config {
-  const faults: Fault[] = [];
+/** Pure: the same environment gives the same config. Throws ConfigError, which names the faults `found` before as well. */
+export function parseConfig(environment: Environment, found: readonly Fault[] = []): Config {
+  const faults: Fault[] = [...found];
   const sections = Object.entries(settings).map(([name, section]) => {
     const values = Object.entries(section).map(([key, one]: [string, Setting<unknown>]) => {
       // An empty variable is an unset one: that is what `FOO=` in a .env or a compose file means to people.
@@ -52,18 +53,25 @@ export function parseConfig(environment: Environment): Config {
     return [name, Object.freeze(Object.fromEntries(values))];
   });
   const parsed = Object.freeze(Object.fromEntries(sections)) as Config;
-  const bad = new Set(faults.map((fault) => fault.env));
+  const bad = new Set(faults.map((fault) => fault.env.replace(/_FILE$/, '')));
   faults.push(...checkTogether(parsed).filter((fault) => !bad.has(fault.env)));
   if (faults.length > 0) throw new ConfigError(faults);
   return parsed;
 }
+
+const secretNames = (): string[] =>
+  Object.values(settings)
+    .flatMap((section): Setting<unknown>[] => Object.values(section))
+    .flatMap((one) => (one.secret === true ? [one.env] : []));
 
 /** Reads `.env` (which never overrides a variable that is set) and the environment. The only reader of process.env. */
 export function loadConfig(overrides: Environment = {}): Config {
   const file: Record<string, string> = {};
   // Not into process.env: workers that start later would then inherit what `.env` said when the primary started.
   readDotenv({ quiet: true, processEnv: file });
-  return parseConfig({ ...file, ...process.env, ...overrides });
+  const environment = { ...file, ...process.env, ...overrides };
+  const secrets = readSecretFiles(environment, secretNames());
+  return parseConfig({ ...environment, ...secrets.values }, secrets.faults);
 }
 
 /** The environment a child process gets: ours, plus what the parent decided. */
