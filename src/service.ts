@@ -83,7 +83,10 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers: options.workers }),
     authenticate: auth.authenticate,
     // The router tries them in this order: what is asked for most comes first.
-    routes: [...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash }), ...auth.routes],
+    routes: [
+      ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash, record: auth.record }),
+      ...auth.routes,
+    ],
   });
   return { app, database };
 }

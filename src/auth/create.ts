@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Connection } from 'mongoose';
 import type { Cache, Region } from '../cache/port';
 import type { Config } from '../config';
@@ -9,11 +9,13 @@ import type { Logger } from '../observability/logger';
 import type { Metrics } from '../observability/metrics';
 import type { CachedUser } from '../users/cached';
 import type { UserRepository } from '../users/repository';
+import type { AccountEvent } from '../users/routes';
 import type { UserService } from '../users/service';
 import { createAdminRoutes } from './admin-routes';
 import { createAudit } from './audit';
 import { createAuditReader } from './audit-reader';
 import { authenticate } from './authenticate';
+import { clientOf } from './client';
 import { createDiscoveryRoutes } from './discovery-routes';
 import type { KeyRing } from './keys';
 import { createKnownDevices } from './known-devices';
@@ -57,6 +59,8 @@ export interface AuthDependencies {
 export interface Auth {
   readonly authenticate: RequestHandler;
   readonly routes: readonly Route[];
+  /** What was done to an account elsewhere, for the audit log; a removed one is forgotten here too. */
+  readonly record: (event: AccountEvent, subject: string, req: Request) => void;
 }
 
 /** Puts the parts of authentication together. No I/O: the stores are connected. */
@@ -97,13 +101,14 @@ export function createAuth(deps: AuthDependencies): Auth {
     accessTtlSeconds: config.auth.accessTokenTtlSeconds + config.auth.clockLeewaySeconds,
     now,
   });
+  const mailTokens = createOneTimeTokens(connection, { timeoutMs, now });
   const mails = createMailFlows({
     users: userService,
     repository,
     passwords,
     sessions,
     throttle,
-    tokens: createOneTimeTokens(connection, { timeoutMs, now }),
+    tokens: mailTokens,
     outbox,
     mailer,
     counters,
@@ -117,7 +122,17 @@ export function createAuth(deps: AuthDependencies): Auth {
   const { issuer, audience } = tokenSettings(config);
   const oauth = createOAuth({ tokens, sessions, subjects, services, audit, issuer, audience });
 
+  function record(type: AccountEvent, subject: string, req: Request): void {
+    audit.record({ type, result: 'success', actor: req.principal?.userId, subject, client: clientOf(req) });
+    if (type !== 'account_removed') return;
+    // Housekeeping: none of these is good for anything without the account.
+    outbox.enqueue('forget-account', async () => {
+      await Promise.all([sessions.forget(subject), devices.forget(subject), mailTokens.revokeAll(subject)]);
+    });
+  }
+
   return {
+    record,
     authenticate: authenticate({ tokens, subjects }),
     routes: [
       ...createAuthRoutes({ service, newPassword, limiter }),

@@ -104,7 +104,8 @@ export function createMailFlows(deps: MailFlowsDependencies): MailFlows {
 
     async resetPassword(token, password, client) {
       // Looked at first, so that wrong tokens cost no hash; used up last, so that a refused hash costs no token.
-      if ((await tokens.peek(token, ['reset-password'])) === undefined) throw invalidMailToken();
+      const offered = await tokens.peek(token, ['reset-password']);
+      if (offered === undefined || (await repository.find(offered.userId)) === null) throw invalidMailToken();
       const passwordHash = await passwords.hash(password);
       const { userId, email } = await consume(token, ['reset-password']);
       await users.setPassword(userId, passwordHash);

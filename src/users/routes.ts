@@ -14,15 +14,21 @@ export interface UserRoutesDependencies {
   readonly list: UserList;
   readonly newPassword: z.ZodType<string>;
   readonly hashPassword: (password: string) => Promise<string>;
+  /** Told of what an audit wants to know, after it was done. */
+  readonly record: (event: AccountEvent, subject: string, req: Request) => void;
 }
 
-export function createUserRoutes({ service, list, newPassword, hashPassword }: UserRoutesDependencies): Route[] {
+export type AccountEvent = 'account_created' | 'role_set' | 'account_removed';
+
+export function createUserRoutes({ service, list, newPassword, hashPassword, record }: UserRoutesDependencies): Route[] {
   const endpoints = userEndpoints(newPassword);
   return [
     route(endpoints.list, async ({ query }) => pageReply(await list.page(query), query)),
-    route(endpoints.create, async ({ body: { password, role = 'user', ...rest } }) =>
-      created(await service.create({ ...rest, role, passwordHash: await hashPassword(password) })),
-    ),
+    route(endpoints.create, async ({ body: { password, role = 'user', ...rest } }, req) => {
+      const user = await service.create({ ...rest, role, passwordHash: await hashPassword(password) });
+      record('account_created', user.id, req);
+      return created(user);
+    }),
     route(endpoints.get, ({ params }, req) => {
       const user = read(req, ownOrAdmin(req, params.id));
       return user instanceof Promise ? user.then((late) => conditionalReply(req, late)) : conditionalReply(req, user);
@@ -30,7 +36,9 @@ export function createUserRoutes({ service, list, newPassword, hashPassword }: U
     route(endpoints.replace, async ({ params, body }, req) => changed(await change(req, params.id, body))),
     route(endpoints.patch, async ({ params, body }, req) => changed(await change(req, params.id, body))),
     route(endpoints.remove, async ({ params }, req) => {
-      await service.remove(ownOrAdmin(req, params.id), ifMatchRevs(req));
+      const id = ownOrAdmin(req, params.id);
+      await service.remove(id, ifMatchRevs(req));
+      record('account_removed', id, req);
       return { status: 204 };
     }),
   ];
@@ -50,7 +58,9 @@ export function createUserRoutes({ service, list, newPassword, hashPassword }: U
       ...(email === undefined ? {} : { email }),
       ...(role === undefined ? {} : { role }),
     };
-    return service.change(principalOf(req), ownOrAdmin(req, id), changes, ifMatchRevs(req));
+    const user = await service.change(principalOf(req), ownOrAdmin(req, id), changes, ifMatchRevs(req));
+    if (role !== undefined) record('role_set', user.id, req);
+    return user;
   }
 }
 

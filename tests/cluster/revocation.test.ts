@@ -43,10 +43,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 };
 const NAMES = Object.keys(ACTIONS);
 
-const variants: [string, boolean][] = [
-  ['near copies alone', false],
-  ...(redisAvailable ? ([['Redis', true]] as [string, boolean][]) : []),
-];
+const variants: [string, boolean][] = [['near copies alone', false], ...(redisAvailable ? ([['Redis', true]] as [string, boolean][]) : [])];
 
 describe.each(variants)('with %s', (_name, withRedis) => {
   let redis: TestRedis | undefined;
@@ -77,6 +74,32 @@ describe.each(variants)('with %s', (_name, withRedis) => {
 
   const onAll = (connections: readonly KeptAlive[], token: string) =>
     Promise.all(connections.map((connection) => status(connection.send('GET', '/api/auth/profile', { token }))));
+
+  test('ten refreshes of one token at once, spread over the workers, get one and the same pair', async () => {
+    const connections = (lanes[0] as KeptAlive[]).slice(0, 10);
+    let { refresh_token: token } = (await account(connections[0] as KeptAlive)).victim;
+    for (let round = 0; round < 30; round += 1) {
+      const body = { refresh_token: token };
+      const answers = await Promise.all(connections.map((connection) => connection.send('POST', '/api/auth/refresh', { body })));
+      expect(answers.map((answer) => answer.status)).toEqual(connections.map(() => 200));
+      expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+      token = (JSON.parse(answers[0]?.text ?? '') as Pair).refresh_token;
+    }
+  });
+
+  test('wrong passwords are counted over all workers together', async () => {
+    const connections = lanes[0] as KeptAlive[];
+    const { email } = await account(connections[0] as KeptAlive);
+    const body = { email, password: 'wrong password' };
+    // Another browser than the owner's: no known device.
+    const headers = { 'user-agent': 'stranger/1' };
+    const answers = await Promise.all(connections.map((connection) => connection.send('POST', '/api/auth/login', { body, headers })));
+    const looked = answers.filter((answer) => answer.status === 401).length;
+    // Two windows of ten, if one has just ended.
+    expect(looked).toBeGreaterThanOrEqual(10);
+    expect(looked).toBeLessThanOrEqual(20);
+    expect(answers.filter((answer) => answer.status === 429).length).toBe(CONNECTIONS - looked);
+  });
 
   test(`${ROUNDS} rounds over ${CONNECTIONS} connections on ${WORKERS} workers: after the 2xx nobody accepts the token`, async () => {
     const faults: string[] = [];

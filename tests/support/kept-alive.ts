@@ -7,7 +7,11 @@ export interface Reply {
 
 /** One connection that is kept, so that every request on it reaches the same worker. */
 export interface KeptAlive {
-  send(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<Reply>;
+  send(
+    method: string,
+    path: string,
+    options?: { token?: string; body?: unknown; headers?: Readonly<Record<string, string>> },
+  ): Promise<Reply>;
   /** Connections opened so far: stays 1 while the connection is kept. */
   opened(): number;
   close(): void;
@@ -17,7 +21,7 @@ export function keptAlive(baseUrl: string): KeptAlive {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const sockets = new Set<unknown>();
   return {
-    send: (method, path, { token, body } = {}) =>
+    send: (method, path, { token, body, headers = {} } = {}) =>
       new Promise((resolve, reject) => {
         const payload = body === undefined ? undefined : JSON.stringify(body);
         const outgoing = request(
@@ -27,6 +31,7 @@ export function keptAlive(baseUrl: string): KeptAlive {
             agent,
             timeout: 20_000,
             headers: {
+              ...headers,
               ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
               ...(payload === undefined
                 ? {}
