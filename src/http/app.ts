@@ -14,6 +14,7 @@ import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
 import { notFoundHandler, problemHandler } from './problem';
 import { securityHeaders } from './security-headers';
+import { inSequence } from './sequence';
 
 export interface AppDependencies {
   readonly settings: Config['server'];
@@ -36,9 +37,7 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
 
   installHeaderBlock(app);
 
-  app.use(requestContext(settings));
-  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
-  app.use(securityHeaders());
+  app.use(inSequence(requestContext(settings), accessRecorder({ log, metrics, accessLog: settings.accessLog }), securityHeaders()));
   mountHealth(app, health);
   if (settings.corsOrigins.length > 0) app.use(corsFor(settings.corsOrigins));
   app.use(limiter);

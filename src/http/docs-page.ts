@@ -3,6 +3,7 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 import { DOCS_CSS } from './docs-css';
 import { renderDocs } from './docs-html';
 import type { OpenApi } from './openapi';
+import { PAGE_POLICY } from './security-headers';
 
 const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
 
@@ -29,6 +30,7 @@ function serve(router: Router, path: string, type: string, bytes: Buffer, cacheC
     req.routePattern = path;
     res.setHeader('ETag', etag);
     res.setHeader('Cache-Control', cacheControl);
+    res.setHeader('Content-Security-Policy', PAGE_POLICY);
     if (req.headers['if-none-match'] === etag) {
       res.status(304).end();
       return;

@@ -23,6 +23,7 @@ export interface DestinationOptions {
  * so a longer one could be torn by a neighbour's line.
  */
 const PIPE_BUF = 4096;
+const FILE_BATCH = 16 * PIPE_BUF;
 const RETRY_MS = 100;
 
 /**
@@ -33,6 +34,8 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
   const target = openTarget(fd);
   // What else writes there (a warning of Node's, on stderr) must not end the process when the reader is gone.
   for (const stream of [process.stdout, process.stderr]) if (stream.listenerCount('error') === 0) stream.on('error', () => {});
+  // To a file as much goes at once as comes within `delayMs`: each write costs as much as ten lines.
+  const flushAt = target.isAtomic ? PIPE_BUF : FILE_BATCH;
   let lines: string[] = [];
   let held = 0;
   let dropped = 0;
@@ -48,7 +51,7 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
     lines.push(line);
     held += line.length;
     // After a refusal the retry's timer decides: trying at each line would cost a system call per line.
-    if (held >= PIPE_BUF && !isRefused) flush();
+    if (held >= flushAt && !isRefused) flush();
     else timer ??= setTimeout(flush, delayMs).unref();
   }
 

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parseConfig } from '../../src/config';
 import type { Database } from '../../src/data/connection';
+import { messageConstructors } from '../../src/http/fast-prototypes';
 import { createLifecycle } from '../../src/lifecycle';
 import { createLogger } from '../../src/observability/logger';
 import { createMetrics, type Metrics } from '../../src/observability/metrics';
@@ -51,7 +52,7 @@ export async function startTestService(overrides: Record<string, string> = {}): 
   const users = createUserModel(service.database.connection);
   await createAdmin(createUserRepository(users, { timeoutMs: 2000 }), config, admin);
 
-  const server = createServer(service.app);
+  const server = createServer(messageConstructors(service.app), service.app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   lifecycle.own('server', {
     close: () =>
