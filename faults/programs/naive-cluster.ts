@@ -3,6 +3,7 @@
  * a worker exits, and does nothing else. No drain, no watchdog, no back-off; its log goes through console.log.
  */
 import cluster from 'node:cluster';
+import { writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 const say = (line: Record<string, unknown>) => console.log(JSON.stringify({ level: 'info', pid: process.pid, ...line }));
@@ -27,12 +28,14 @@ function runNaivePrimary(): void {
 }
 
 function runNaiveWorker(): void {
+  const log = (line: Record<string, unknown>) =>
+    process.env['NAIVE_SYNC'] === undefined ? say(line) : writeSync(1, `${JSON.stringify(line)}\n`);
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');
     const amount = Number(url.searchParams.get('amount') ?? 0);
     const end = performance.now() + (url.pathname === '/block' ? amount : 0);
     while (performance.now() < end);
-    console.log(JSON.stringify({ level: 'info', msg: 'request', url: request.url, padding: 'x'.repeat(200) }));
+    log({ msg: 'request', url: request.url, padding: 'x'.repeat(200) });
     setTimeout(() => response.end('{}'), url.pathname === '/slow' ? amount : 0);
   });
   server.listen({ port: Number(process.env['PORT'] ?? 0), host: '127.0.0.1' });

@@ -18,6 +18,8 @@ export interface Distributor extends Closable {
   /** A worker takes no more: it drains or is gone. Call again after its exit: what it had not taken is then given to others. */
   remove(worker: WorkerHandle, gone: boolean): void;
   took(worker: WorkerHandle, seq: number, taken: boolean, connections: number): void;
+  /** Everything sent up to `seq` has been read by the worker. */
+  synced(worker: WorkerHandle, seq: number): void;
   heard(worker: WorkerHandle, connections: number): void;
   state(): { readonly waiting: number; readonly refused: number; readonly accepted: number };
 }
@@ -43,6 +45,8 @@ interface Seat {
   readonly worker: WorkerHandle;
   open: boolean;
   connections: number;
+  /** Up to where the worker was asked whether it has read everything. */
+  askedSeq: number;
   readonly untaken: Map<number, Waiting & { readonly sentMs: number }>;
 }
 
@@ -51,6 +55,8 @@ const IN_FLIGHT_MAX = 4;
 /** A worker that has not answered for this long is busy or stuck: the next connection goes elsewhere. */
 const SLOW_ANSWER_MS = 100;
 const SWEEP_MS = 100;
+/** A connection without an answer for this long may have been lost: a worker without a free descriptor never sees it. */
+const LOST_AFTER_MS = 1000;
 
 export function createDistributor(options: DistributorOptions): Distributor {
   const { host, port, waitMs, busyWaitMs, queueMax, log, now } = options;
@@ -111,15 +117,29 @@ export function createDistributor(options: DistributorOptions): Distributor {
     if (![...seats.values()].some(({ open }) => open)) openSinceMs = Number.POSITIVE_INFINITY;
     const isOver = ({ sinceMs }: Waiting) => at - sinceMs > waitMs || at - Math.max(sinceMs, openSinceMs) > busyWaitMs;
     while (queue[0] !== undefined && isOver(queue[0])) refuse(queue.shift());
+    for (const seat of seats.values()) askForLost(seat, at);
     pump();
   }, SWEEP_MS);
 
-  function requeue(seat: Seat): void {
-    if (seat.untaken.size > 0) log.info({ worker: seat.worker.id, connections: seat.untaken.size }, 'connections given to other workers');
+  /** Connections up to `seq` that the worker will never take go to whoever is free. */
+  function requeue({ worker, untaken }: Seat, seq: number): void {
+    const lost = [...untaken].filter(([one]) => one <= seq);
+    if (lost.length === 0) return;
+    log.info({ worker: worker.id, connections: lost.length }, 'connections given to other workers');
     const at = now();
-    for (const { socket } of seat.untaken.values()) queue.unshift({ socket, sinceMs: at });
-    seat.untaken.clear();
+    for (const [one, { socket, sinceMs }] of lost) {
+      untaken.delete(one);
+      // After a death the wait begins anew; one that keeps getting lost is answered with 503 in the end.
+      queue.unshift({ socket, sinceMs: seats.has(worker) ? sinceMs : at });
+    }
     pump();
+  }
+
+  function askForLost(seat: Seat, at: number): void {
+    const [oldest] = seat.untaken;
+    if (oldest === undefined || at - oldest[1].sentMs < LOST_AFTER_MS || seat.askedSeq >= oldest[0]) return;
+    seat.askedSeq = sequence;
+    seat.worker.send({ type: 'sync', seq: sequence });
   }
 
   return {
@@ -134,7 +154,7 @@ export function createDistributor(options: DistributorOptions): Distributor {
       }),
     add(worker) {
       openSinceMs = Math.min(openSinceMs, now());
-      seats.set(worker, { worker, open: true, connections: 0, untaken: new Map() });
+      seats.set(worker, { worker, open: true, connections: 0, askedSeq: 0, untaken: new Map() });
       pump();
     },
     remove(worker, gone) {
@@ -143,7 +163,7 @@ export function createDistributor(options: DistributorOptions): Distributor {
       seat.open = false;
       if (!gone) return;
       seats.delete(worker);
-      requeue(seat);
+      requeue(seat, sequence);
     },
     took(worker, seq, taken, connections) {
       const seat = seats.get(worker);
@@ -157,6 +177,10 @@ export function createDistributor(options: DistributorOptions): Distributor {
         queue.unshift({ socket: waiting.socket, sinceMs: waiting.sinceMs });
       }
       pump();
+    },
+    synced(worker, seq) {
+      const seat = seats.get(worker);
+      if (seat !== undefined) requeue(seat, seq);
     },
     heard(worker, connections) {
       const seat = seats.get(worker);

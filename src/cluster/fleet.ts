@@ -70,6 +70,7 @@ export function createFleet(config: Config, log: Logger, handed: Handed, workerE
     },
     onMessage(worker: WorkerHandle, message) {
       if (message.type === 'took') distributor.took(worker, message.seq, message.taken, message.connections);
+      else if (message.type === 'synced') distributor.synced(worker, message.seq);
       else if (message.type === 'beat') distributor.heard(worker, message.connections);
     },
   });

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import type { Registry } from 'prom-client';
 import type { Config, ProcessRole } from '../config';
 import type { ApiServer } from '../http/server';
@@ -96,6 +97,7 @@ export function createMember({ config, role, log }: MemberOptions): Member {
 
   function hear(message: PrimaryMessage, socket: Socket | undefined): void {
     if (message.type === 'connection') take(message.seq, socket);
+    else if (message.type === 'sync') tell({ type: 'synced', seq: message.seq });
     else if (message.type === 'workers') ready = message.ready;
     else if (message.type === 'leaving') api?.leave();
     else void drain('the primary asked for it', 0);
@@ -180,13 +182,12 @@ function startHeartbeat(everyMs: number, connections: () => number, tell: (messa
   let before = performance.eventLoopUtilization();
   const timer = setInterval(() => {
     const after = performance.eventLoopUtilization();
-    const { heapUsed, rss } = process.memoryUsage();
     tell({
       type: 'beat',
       delayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS),
       utilisation: performance.eventLoopUtilization(after, before).utilization,
-      heapUsedMb: heapUsed / MEBIBYTE,
-      rssMb: rss / MEBIBYTE,
+      // Not process.memoryUsage(): it opens a file, and throws when the process has no descriptor left.
+      heapUsedMb: getHeapStatistics().used_heap_size / MEBIBYTE,
       connections: connections(),
     });
     delay.reset();

@@ -8,7 +8,6 @@ export interface Beat {
   /** Event-loop utilisation since the last beat, 0 to 1. */
   readonly utilisation: number;
   readonly heapUsedMb: number;
-  readonly rssMb: number;
   readonly connections: number;
 }
 
@@ -19,19 +18,23 @@ export type WorkerMessage =
   /** The worker met an error that it cannot outlive, and drains already. */
   | { readonly type: 'draining' }
   | Beat
-  /** The oldest unanswered connection was taken (or not, by a draining or full worker: then it still belongs to the primary). */
+  | { readonly type: 'synced'; readonly seq: number }
+  /** The connection was taken (or not, by a draining worker: then it still belongs to the primary). */
   | { readonly type: 'took'; readonly seq: number; readonly taken: boolean; readonly connections: number };
 
+/** What the primary says. Messages arrive in the order in which they were sent, connections included. */
 export type PrimaryMessage =
   /** Comes with the socket itself. */
   | { readonly type: 'connection'; readonly seq: number }
+  /** Asks for `synced` with the same number: connections sent before it that were not taken by then are lost. */
+  | { readonly type: 'sync'; readonly seq: number }
   /** Readiness turns false; connections still come until `drain`. */
   | { readonly type: 'leaving' }
   | { readonly type: 'drain' }
   | { readonly type: 'workers'; readonly ready: number };
 
-const WORKER_TYPES: ReadonlySet<unknown> = new Set(['ready', 'retire', 'draining', 'beat', 'took']);
-const PRIMARY_TYPES: ReadonlySet<unknown> = new Set(['connection', 'leaving', 'drain', 'workers']);
+const WORKER_TYPES: ReadonlySet<unknown> = new Set(['ready', 'retire', 'draining', 'beat', 'took', 'synced']);
+const PRIMARY_TYPES: ReadonlySet<unknown> = new Set(['connection', 'sync', 'leaving', 'drain', 'workers']);
 
 /** Other software also speaks on this channel (Node's cluster module, PM2): only `type` tells what is ours. */
 function typeOf(message: unknown): unknown {

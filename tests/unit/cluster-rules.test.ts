@@ -127,7 +127,7 @@ describe('when the next worker may start', () => {
 
 describe('the watchdog', () => {
   const limits = { heartbeatMs: 500, stallMs: 7000, readyTimeoutMs: 60_000, heapLimitMb: 512 };
-  const beat = { type: 'beat', delayP99Ms: 900, utilisation: 1, heapUsedMb: 100, rssMb: 200, connections: 5 } as const;
+  const beat = { type: 'beat', delayP99Ms: 900, utilisation: 1, heapUsedMb: 100, connections: 5 } as const;
   const worker = { state: 'ready', startedAtMs: 0, heardAtMs: 100_000, suspect: false, worn: false, lastBeat: beat } as const;
 
   test.each([
