@@ -32,26 +32,27 @@ export function createAuditReader(connection: Connection, options: { timeoutMs: 
   return {
     async page({ limit = 50, cursor, type, subject }) {
       const found = await rows()
-        .find(filterOf({ type, subject }, cursor), { maxTimeMS: options.timeoutMs })
+        .find(auditFilter({ type, subject }, cursor), { maxTimeMS: options.timeoutMs })
         .sort({ at: -1, _id: -1 })
         .limit(limit + 1)
         .toArray();
       const data = found.slice(0, limit);
       const last = data.at(-1);
       const more = found.length > limit && last !== undefined;
-      return { data: data.map(viewOf), has_more: more, next_cursor: more ? encode(last) : null };
+      return { data: data.map(viewOf), has_more: more, next_cursor: more ? auditCursorOf(last) : null };
     },
   };
 }
 
-function filterOf({ type, subject }: Pick<AuditQuery, 'type' | 'subject'>, cursor: string | undefined) {
+/** Exported for the check of query plans. */
+export function auditFilter({ type, subject }: Pick<AuditQuery, 'type' | 'subject'>, cursor?: string) {
   const filter = { ...(type === undefined ? {} : { type }), ...(subject === undefined ? {} : { subject }) };
   if (cursor === undefined) return filter;
   const { at, id } = decode(cursor);
   return { ...filter, at: { $lte: at }, $or: [{ at: { $lt: at } }, { _id: { $lt: id } }] };
 }
 
-const encode = ({ at, _id }: AuditRow) => Buffer.from(`${at.getTime()}.${_id.toHexString()}`).toString('base64url');
+export const auditCursorOf = ({ at, _id }: AuditRow) => Buffer.from(`${at.getTime()}.${_id.toHexString()}`).toString('base64url');
 
 function decode(cursor: string): { at: Date; id: Types.ObjectId } {
   const [, ms, id] = /^(\d{1,15})\.([0-9a-f]{24})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? [];

@@ -1,3 +1,4 @@
+import { authQueryShapes } from '../auth/shapes';
 import { loadConfig } from '../config';
 import { planOf } from '../data/explain';
 import { createLogger } from '../observability/logger';
@@ -12,7 +13,8 @@ async function main(): Promise<void> {
   await withDatabase(config, log, async ({ connection }) => {
     const users = createUserModel(connection);
     process.stdout.write(`${await users.estimatedDocumentCount()} users\n`);
-    for (const shape of userQueryShapes(users, { timeoutMs: config.database.operationTimeoutMs })) {
+    const shapes = [...userQueryShapes(users, { timeoutMs: config.database.operationTimeoutMs }), ...authQueryShapes(connection)];
+    for (const shape of shapes) {
       const { text, fault } = planOf(await shape.explain());
       if (fault !== undefined) process.exitCode = 1;
       process.stdout.write(

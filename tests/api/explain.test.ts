@@ -1,3 +1,4 @@
+import { authQueryShapes } from '../../src/auth/shapes';
 import { planOf } from '../../src/data/explain';
 import { createUserModel } from '../../src/users/model';
 import { userQueryShapes } from '../../src/users/shapes';
@@ -32,11 +33,27 @@ beforeAll(async () => {
       }),
     );
   }
+  const some = (i: number) => String(i % 50).padStart(24, '0');
+  const rows = Array.from({ length: 2000 }, (_, i) => ({
+    userId: some(i),
+    subject: some(i),
+    purpose: 'reset-password',
+    type: i % 2 ? 'login' : 'logout',
+    until: new Date(at + i),
+    lastUsedAt: new Date(at - i),
+    at: new Date(at - i),
+  }));
+  for (const name of ['sessions', 'known_devices', 'one_time_tokens', 'audit_events']) {
+    await service.database.connection
+      .collection(name)
+      .insertMany(rows.map((row, i) => ({ ...row, ...(name === 'audit_events' ? {} : { _id: `${name}-${i}` as never }) })));
+  }
 }, 60_000);
 afterAll(() => service?.close());
 
 test(`every query shape is served by an index, in its order, over ${USERS} users`, async () => {
-  const shapes = userQueryShapes(createUserModel(service.database.connection), { timeoutMs: 5000 });
+  const { connection } = service.database;
+  const shapes = [...userQueryShapes(createUserModel(connection), { timeoutMs: 5000 }), ...authQueryShapes(connection)];
   expect(shapes.length).toBeGreaterThan(30);
   const bad = [];
   for (const shape of shapes) {
