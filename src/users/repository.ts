@@ -15,6 +15,7 @@ export interface Changes {
   readonly name?: string;
   readonly email?: string;
   readonly role?: Role;
+  readonly status?: 'active' | 'banned';
   readonly passwordHash?: string;
 }
 

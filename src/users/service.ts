@@ -21,6 +21,8 @@ export interface UserService {
   remove(id: string, revs: readonly number[] | undefined): Promise<void>;
   /** A new password ends every session opened so far, but for `keep`. */
   setPassword(id: string, passwordHash: string, end?: EndSessions): Promise<CachedUser>;
+  /** A ban ends every session and refuses every login, until it is lifted. The last administrator cannot be banned (409). */
+  setStatus(id: string, status: 'active' | 'banned'): Promise<CachedUser>;
   /** A new, verified e-mail address; ends nothing. */
   setEmail(id: string, email: string): Promise<CachedUser>;
   /** After these have resolved no later request with a token of those sessions is accepted, on any worker. */
@@ -122,6 +124,10 @@ export function createUserService({ repository, users, cache, locks, now }: User
       await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
     },
     setPassword: (id, passwordHash, end = {}) => set(id, { passwordHash }, end),
+    async setStatus(id, status) {
+      const commit = () => set(id, { status }, {});
+      return status === 'banned' && (await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit();
+    },
     async setEmail(id, email) {
       const user = await set(id, { email });
       await repository.markEmailVerified(id, email);

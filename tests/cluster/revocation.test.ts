@@ -1,8 +1,13 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { type Fleet, startFleet } from '../support/fleet';
 import { createClient, login, PASSWORD, uniqueEmail } from '../support/http';
 import { type KeptAlive, keptAliveOnAll } from '../support/kept-alive';
 import { redisAvailable, startTestRedis, type TestRedis } from '../support/redis';
+import { root } from '../support/service';
 
+const run = promisify(execFile);
 const WORKERS = 4;
 const CONNECTIONS = 32;
 const ROUNDS = 500;
@@ -86,6 +91,31 @@ describe.each(variants)('with %s', (_name, withRedis) => {
       token = (JSON.parse(answers[0]?.text ?? '') as Pair).refresh_token;
     }
   });
+
+  test('a ban holds on every worker when the command has ended, until it is lifted', async () => {
+    const connections = lanes[0] as KeptAlive[];
+    const actor = connections[0] as KeptAlive;
+    const command = (word: string, email: string) =>
+      run(process.execPath, [path.join(root, 'dist/src/cli/admin.js'), word, '--email', email], {
+        env: { PATH: process.env['PATH'], ...fleet.environment },
+      });
+    for (let round = 0; round < 3; round += 1) {
+      const { email, victim } = await account(actor);
+      expect(await onAll(connections, victim.access_token)).toEqual(connections.map(() => 200));
+      await command('ban', email);
+      expect(await onAll(connections, victim.access_token)).toEqual(connections.map(() => 401));
+      const refresh = () => actor.send('POST', '/api/auth/refresh', { body: { refresh_token: victim.refresh_token } });
+      const signIn = () => actor.send('POST', '/api/auth/login', { body: { email, password: PASSWORD } });
+      expect([(await refresh()).status, (await signIn()).status]).toEqual([401, 401]);
+      await command('unban', email);
+      expect([(await refresh()).status, (await signIn()).status]).toEqual([401, 200]);
+    }
+    await expect(command('ban', fleet.admin.email)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('last administrator'),
+    });
+    await expect(command('ban', 'nobody@example.org')).rejects.toMatchObject({ code: 64 });
+  }, 60_000);
 
   test('wrong passwords are counted over all workers together', async () => {
     const connections = lanes[0] as KeptAlive[];
