@@ -25,7 +25,8 @@ export async function prepareDatabase(uri: string, config: Config, log: Logger, 
   }
 }
 
-async function createIndexes(database: Database, log: Logger): Promise<void> {
+/** Safe to run at any time, also beside a service. */
+export async function createIndexes(database: Database, log: Logger): Promise<void> {
   await ensureIndexes(database.connection, [createUserModel(database.connection)], authIndexes, log);
 }
 

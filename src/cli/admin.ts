@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { newPassword } from '../auth/passwords';
 import { ConfigError, loadConfig } from '../config';
 import { createLogger } from '../observability/logger';
-import { createAdmin } from '../prepare';
+import { createAdmin, createIndexes } from '../prepare';
 import { createUserModel } from '../users/model';
 import { createUserRepository } from '../users/repository';
 import { emailSchema, nameSchema } from '../users/schemas';
@@ -39,8 +39,10 @@ async function main(): Promise<void> {
 
   const config = loadConfig();
   const log = createLogger({ level: 'warn', name: 'admin' });
-  await withDatabase(config, log, async ({ connection }) => {
-    const repository = createUserRepository(createUserModel(connection), { timeoutMs: config.database.operationTimeoutMs });
+  await withDatabase(config, log, async (database) => {
+    // On a new database nothing else would keep two accounts from having one e-mail.
+    await createIndexes(database, log);
+    const repository = createUserRepository(createUserModel(database.connection), { timeoutMs: config.database.operationTimeoutMs });
     if (!(await createAdmin(repository, config, { name, email, password })))
       throw new UsageError(`An account with the e-mail ${email} exists already.\n`);
   });
