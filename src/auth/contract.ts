@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { endpoint } from '../http/endpoint';
+import { characters } from '../http/validation';
 import { emailSchema, nameSchema } from '../users/schemas';
 import { userView } from '../users/view';
 
 const tag = 'auth';
 
 /** A password that is offered, not chosen: any text that could be one. What it may be is for the account to say. */
-export const offeredPassword = z.string().min(1).max(256).meta({ format: 'password' });
+export const offeredPassword = characters(1, 256).meta({ format: 'password' });
 
 /** RFC 6749 §5.1 names. */
 const pair = {
@@ -19,7 +20,7 @@ const pair = {
 export const tokenPair = z.object(pair).meta({ id: 'TokenPair' });
 export const tokenAnswer = z.object({ user: userView, ...pair }).meta({ id: 'Tokens' });
 
-const refreshToken = z.string().min(1).max(512).meta({ description: 'The refresh token of the last answer.' });
+const refreshToken = characters(1, 512).meta({ description: 'The refresh token of the last answer.' });
 
 export const authEndpoints = (newPassword: z.ZodType<string>) => ({
   register: endpoint({

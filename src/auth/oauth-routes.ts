@@ -17,6 +17,10 @@ const faults = {
 };
 const field = z.union([z.string(), z.array(z.string())]).optional();
 const client = { client_id: field, client_secret: field };
+/** The parser takes any form, as RFC 6749 has its own answer to a wrong one; the document says what is right. */
+const text = z.string().min(1);
+const documentedClient = { client_id: z.string().optional(), client_secret: z.string().optional() };
+const documentedToken = z.looseObject({ token: text, token_type_hint: z.string().optional(), ...documentedClient });
 const common = { method: 'post', tag, access: 'public', consumes: [FORM] } as const;
 
 const endpoints = {
@@ -26,6 +30,10 @@ const endpoints = {
     id: 'token',
     summary: 'Token endpoint (RFC 6749): grants refresh_token and, for service accounts, client_credentials',
     body: z.looseObject({ grant_type: field, refresh_token: field, scope: field, ...client }),
+    documentedBody: z.union([
+      z.looseObject({ grant_type: z.literal('refresh_token'), refresh_token: text, ...documentedClient }),
+      z.looseObject({ grant_type: z.literal('client_credentials'), scope: z.string().optional(), ...documentedClient }),
+    ]),
     answers: {
       200: {
         description: 'RFC 6749 §5.1.',
@@ -40,6 +48,7 @@ const endpoints = {
     id: 'revoke',
     summary: 'Token revocation (RFC 7009): ends the session of a refresh or access token',
     body: z.looseObject({ token: field, token_type_hint: field, ...client }),
+    documentedBody: documentedToken,
     answers: { 200: { description: 'The token is not good, now or before.' }, ...faults },
   }),
   introspect: endpoint({
@@ -48,6 +57,7 @@ const endpoints = {
     id: 'introspect',
     summary: 'Token introspection (RFC 7662), for service accounts with the scope tokens:introspect',
     body: z.looseObject({ token: field, token_type_hint: field, ...client }),
+    documentedBody: documentedToken,
     answers: { 200: { description: 'RFC 7662 §2.2.', schema: z.looseObject({ active: z.boolean() }) }, ...faults },
   }),
 };

@@ -50,6 +50,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const fleet = new Set<WorkerHandle>();
   let wanted = options.wanted;
   let stopping = false;
+  let begun = false;
   let reloading = false;
   let pause: NodeJS.Timeout | undefined;
   let started: ((code: number | undefined) => void) | undefined;
@@ -134,7 +135,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 
   function reconcile(): void {
-    if (stopping) return;
+    // The database is still being prepared: a worker that was ready before `start` asks for it would never be noticed.
+    if (stopping || !begun) return;
     clearTimeout(pause);
     const starting = all().filter((worker) => worker.state === 'starting').length;
     let missing = Math.min(wanted - all().filter(counts).length, restarts.concurrency() - starting);
@@ -210,6 +212,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           resolve(code);
         };
       });
+      begun = true;
       reconcile();
       return done;
     },

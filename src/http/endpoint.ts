@@ -29,6 +29,8 @@ export interface Endpoint<P extends z.ZodType = z.ZodType, Q extends z.ZodType =
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** What the document says of the body, where the parser takes more in order to refuse it in another protocol's form. */
+  readonly documentedBody?: z.ZodType;
   /** Media types accepted for the body; application/json unless said. */
   readonly consumes?: readonly string[];
   readonly answers: Readonly<Record<number, Answer>>;

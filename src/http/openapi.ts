@@ -21,10 +21,12 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
 
 /** The OpenAPI 3.1 document, made from the same validators that parse the requests. */
 export function createOpenApi(routes: readonly Route[], options: { serverUrl?: string | undefined } = {}): OpenApi {
+  const components = createComponents();
+  const problem = components.schemaOf(problemSchema, 'output');
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { endpoint } of routes) {
     const path = endpoint.path.replaceAll(/:(\w+)/g, '{$1}');
-    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint) };
+    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint, { ...components, problem }) };
   }
   return {
     openapi: '3.1.0',
@@ -36,21 +38,28 @@ export function createOpenApi(routes: readonly Route[], options: { serverUrl?: s
     ...(options.serverUrl === undefined ? {} : { servers: [{ url: options.serverUrl }] }),
     paths,
     components: {
-      schemas: { Problem: jsonSchema(problemSchema, 'output') },
+      schemas: components.schemas,
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
     },
   };
 }
 
-function operationOf(endpoint: Endpoint): Record<string, unknown> {
+function operationOf(endpoint: Endpoint, { schemaOf, problem }: Schemas): Record<string, unknown> {
   return {
     operationId: endpoint.id,
     summary: endpoint.summary,
     tags: [endpoint.tag],
     security: endpoint.access === 'public' ? [] : [{ bearer: [] }],
-    parameters: [...parametersOf(endpoint.params, 'path'), ...parametersOf(endpoint.query, 'query')],
-    ...(endpoint.body === undefined ? {} : { requestBody: { required: true, content: contentOf(endpoint.body, endpoint.consumes) } }),
-    responses: joined(problemsOf(endpoint), answersOf(endpoint)),
+    parameters: [...parametersOf(schemaOf, endpoint.params, 'path'), ...parametersOf(schemaOf, endpoint.query, 'query')],
+    ...(endpoint.body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: contentOf(schemaOf(endpoint.documentedBody ?? endpoint.body, 'input'), endpoint.consumes),
+          },
+        }),
+    responses: joined(problemsOf(endpoint, problem), answersOf(endpoint, schemaOf)),
   };
 }
 
@@ -64,11 +73,11 @@ function joined(problems: Record<string, unknown>, answers: Record<string, unkno
   return { ...problems, ...Object.fromEntries(both) };
 }
 
-function contentOf(schema: z.ZodType, mediaTypes: readonly string[] = ['application/json']): Record<string, unknown> {
-  return Object.fromEntries(mediaTypes.map((type) => [type, { schema: jsonSchema(schema, 'input') }]));
+function contentOf(schema: JsonSchema, mediaTypes: readonly string[] = ['application/json']): Record<string, unknown> {
+  return Object.fromEntries(mediaTypes.map((type) => [type, { schema }]));
 }
 
-function answersOf(endpoint: Endpoint): Record<string, unknown> {
+function answersOf(endpoint: Endpoint, schemaOf: SchemaOf): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(endpoint.answers).map(([status, answer]) => [
       status,
@@ -81,14 +90,14 @@ function answersOf(endpoint: Endpoint): Record<string, unknown> {
                 Object.entries(answer.headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
               ),
             }),
-        ...(answer.schema === undefined ? {} : { content: { 'application/json': { schema: jsonSchema(answer.schema, 'output') } } }),
+        ...(answer.schema === undefined ? {} : { content: { 'application/json': { schema: schemaOf(answer.schema, 'output') } } }),
       },
     ]),
   );
 }
 
 /** Statuses that follow from what the endpoint is, and those it names. */
-function problemsOf(endpoint: Endpoint): Record<string, unknown> {
+function problemsOf(endpoint: Endpoint, schema: JsonSchema): Record<string, unknown> {
   const statuses = new Set([400, 406, 429, 503, ...(endpoint.problems ?? [])]);
   if (endpoint.access !== 'public') statuses.add(401);
   if (endpoint.access === 'admin') statuses.add(403);
@@ -102,15 +111,15 @@ function problemsOf(endpoint: Endpoint): Record<string, unknown> {
         ...(status === 429 || status === 503
           ? { headers: { 'Retry-After': { description: 'Seconds.', schema: { type: 'string' } } } }
           : {}),
-        content: { [PROBLEM_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } },
+        content: { [PROBLEM_TYPE]: { schema } },
       },
     ]),
   );
 }
 
-function parametersOf(schema: z.ZodType | undefined, where: 'path' | 'query'): unknown[] {
+function parametersOf(schemaOf: SchemaOf, schema: z.ZodType | undefined, where: 'path' | 'query'): unknown[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
     properties?: Record<string, { description?: string }>;
     required?: string[];
   };
@@ -126,7 +135,30 @@ function parametersOf(schema: z.ZodType | undefined, where: 'path' | 'query'): u
   });
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any', reused: 'inline' });
-  return rest;
+type JsonSchema = Readonly<Record<string, unknown>>;
+type SchemaOf = (schema: z.ZodType, io: 'input' | 'output') => JsonSchema;
+
+interface Schemas {
+  readonly schemaOf: SchemaOf;
+  readonly problem: JsonSchema;
+}
+
+/** Schemas that have an id stand once, under components; the others where they are used. */
+function createComponents(): { readonly schemas: Readonly<Record<string, unknown>>; readonly schemaOf: SchemaOf } {
+  const schemas: Record<string, unknown> = {};
+  return {
+    schemas,
+    schemaOf(schema, io) {
+      const made = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any', reused: 'inline' });
+      const moved = JSON.stringify(made).replaceAll('"#/$defs/', '"#/components/schemas/');
+      const { $schema: _, $defs = {}, ...rest } = JSON.parse(moved) as Record<string, unknown> & { $defs?: Record<string, object> };
+      for (const [id, { id: __, ...definition }] of Object.entries($defs) as [string, Record<string, unknown>][]) {
+        if (schemas[id] !== undefined && JSON.stringify(schemas[id]) !== JSON.stringify(definition)) {
+          throw new Error(`two schemas have the id ${id}`);
+        }
+        schemas[id] = definition;
+      }
+      return rest;
+    },
+  };
 }

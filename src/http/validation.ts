@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type FieldError, problems } from '../errors';
 
 type Issue = z.core.$ZodIssue;
@@ -46,6 +46,19 @@ const PARSE_OPTIONS = {
   error: (issue: { code?: string | undefined; input?: unknown }) =>
     issue.code === 'invalid_type' && issue.input === undefined ? 'is required' : undefined,
 } as const;
+
+/** Text of so many characters, counted as JSON Schema counts them: in code points, not in UTF-16 units. */
+export const characters = (min: number, max: number) =>
+  z
+    .string()
+    .superRefine((text, context) => {
+      // Most texts need not be counted: no text has more code points than units, or fewer than half.
+      const count = text.length <= max && text.length >= min * 2 ? min : [...text].length;
+      const fail = (code: string, message: string) => context.addIssue({ code: 'custom', message, params: { code } });
+      if (count < min) fail('too_short', `must have at least ${min} ${min === 1 ? 'character' : 'characters'}`);
+      if (count > max) fail('too_long', `must have at most ${max} characters`);
+    })
+    .meta({ minLength: min, maxLength: max });
 
 /** Field faults in a body: 422. */
 export function parseBody<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

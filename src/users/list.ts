@@ -2,6 +2,7 @@ import { Types } from 'mongoose';
 import { z } from 'zod';
 import type { Cache, Region } from '../cache/port';
 import { problems } from '../errors';
+import { characters } from '../http/validation';
 import { LIST_GROUP } from './cached';
 import { foldEmail, foldName, type UserModel } from './model';
 import { ROLES } from './roles';
@@ -29,7 +30,7 @@ export const listParameters = z.strictObject({
   sort: z.enum(SORTS).optional().meta({ description: 'Order; `-` is descending. `-createdAt` unless said; with `q`, the searched field.' }),
   role: z.enum(ROLES).optional(),
   email: emailSchema.optional(),
-  q: z.string().min(1).max(100).optional().meta({ description: 'Start of the name or, when it holds an @, of the e-mail address.' }),
+  q: characters(1, 100).optional().meta({ description: 'Start of the name or, when it holds an @, of the e-mail address.' }),
   count: z
     .enum(['true', 'false'])
     .optional()
