@@ -97,7 +97,8 @@ def after_call(context, case, response):
     global _session
     sent = (response.request.headers or {}).get("Authorization")
     known = _sessions.get((sent or "").removeprefix("Bearer "))
-    if known is not None and case.operation.label == "PATCH /api/auth/password" and response.status_code == 204:
+    changed = f"{response.request.method} {case.operation.path}" == "PATCH /api/auth/password" and response.status_code == 204
+    if known is not None and changed:
         # The session that changes it goes on.
         known["password"] = case.body["new_password"]
     with _lock:
