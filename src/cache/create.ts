@@ -105,7 +105,7 @@ export async function connectCache(deps: CacheDeps & { readonly ledger?: Ledger 
   if (ledger === undefined) throw new Error('a cache with Redis needs a ledger');
   const plain = openLink(settings, { url, log, now, withoutBreaker: seams?.withoutBreaker ?? false });
   const link = seams?.link?.(plain) ?? plain;
-  const permit = createPermit({ ledger, identity: () => link.identity, log, now });
+  const permit = createPermit({ ledger, identity: () => link.identity, linked: link.settled, log, now });
   link.start();
   permit.start();
   const deadline = now() + FIRST_CONTACT_MS;

@@ -20,6 +20,7 @@ export function createDeadlines(now: () => number): Deadlines {
   let queue: Wait[] = [];
   let head = 0;
   let timer: NodeJS.Timeout | undefined;
+  let late: NodeJS.Immediate | undefined;
 
   function first(): Wait | undefined {
     while (head < queue.length && queue[head]?.settled === true) head += 1;
@@ -30,28 +31,39 @@ export function createDeadlines(now: () => number): Deadlines {
     return queue[head];
   }
 
-  function tick(): void {
-    timer = undefined;
-    const at = now();
-    for (let wait = first(); wait !== undefined; wait = first()) {
-      if (wait.deadline > at) {
-        timer = setTimeout(tick, Math.max(1, Math.ceil(wait.deadline - at)));
-        return;
-      }
+  /** In the turn after the timer's, when answers that had already arrived have been read: a busy process is no slow server. */
+  function expire(at: number): void {
+    late = undefined;
+    for (let wait = first(); wait !== undefined && wait.deadline <= at; wait = first()) {
       wait.settled = true;
       wait.expire();
     }
+    const next = first();
+    if (next !== undefined) arm(next);
+  }
+
+  function arm(wait: Wait): void {
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        const at = now();
+        late ??= setImmediate(() => expire(at));
+      },
+      Math.max(1, Math.ceil(wait.deadline - now())),
+    );
   }
 
   return {
     add(wait) {
       queue.push(wait);
-      timer ??= setTimeout(tick, Math.max(1, Math.ceil(wait.deadline - now())));
+      if (late === undefined) arm(wait);
     },
     oldest: () => first()?.deadline,
     close() {
       clearTimeout(timer);
       timer = undefined;
+      clearImmediate(late);
+      late = undefined;
       for (const wait of queue.slice(head)) {
         if (wait.settled) continue;
         wait.settled = true;

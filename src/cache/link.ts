@@ -1,5 +1,5 @@
 import { ErrorReply } from 'redis';
-import { type Closable, TimeoutError, withTimeout } from '../lifecycle';
+import { type Closable, TimeoutError } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import { createDeadlines, type Wait } from './deadlines';
 import type { Script } from './scripts';
@@ -55,7 +55,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
   let failures = 0;
   let refused = 0;
   let timeouts = 0;
-  let probing = false;
+  let probing: number | undefined;
   let writable = true;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -85,18 +85,29 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
   function probe(): void {
     if (closed) return;
     schedule(PROBE_MS);
-    if (probing || !topology.connected) return;
-    probing = true;
+    if (probing !== undefined) {
+      if (now() - probing > commandTimeoutMs + PROBE_MS) lost(new TimeoutError('Redis has not said who it is'));
+      return;
+    }
+    if (!topology.connected) return;
+    probing = now();
     const asked = epoch;
     const answer = writable ? topology.identify() : topology.tryWrite(probeKey).then(() => topology.identify());
-    answer.catch(() => undefined).finally(() => (probing = false));
-    withTimeout(answer, commandTimeoutMs, 'asking Redis who it is').then(
-      (found) => asked === epoch && confirmed(found),
-      (error: unknown) => {
-        if (identity !== undefined && asked === epoch) log.warn({ err: error }, 'Redis does not answer: reads go to the database');
-        if (asked === epoch && options.withoutBreaker !== true) identity = undefined;
-      },
-    );
+    answer
+      .then(
+        (found) => asked === epoch && confirmed(found),
+        (error: unknown) => asked === epoch && lost(error),
+      )
+      .finally(() => {
+        probing = undefined;
+      });
+  }
+
+  /** The breaker opens. The probe closes it. */
+  function lost(error: unknown): void {
+    if (identity === undefined || options.withoutBreaker === true) return;
+    log.warn({ err: error }, 'Redis does not answer: reads go to the database');
+    identity = undefined;
   }
 
   function confirmed(found: string): void {
@@ -110,11 +121,9 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
     waiters.clear();
   }
 
-  function failed(): void {
+  function failed(error: Error): void {
     failures += 1;
-    if (failures < FAILURES_TO_OPEN || identity === undefined || options.withoutBreaker === true) return;
-    log.warn({ failures }, 'Redis does not answer in time: reads go to the database');
-    identity = undefined;
+    if (failures >= FAILURES_TO_OPEN) lost(error);
   }
 
   /** Under normal load the bound is generous; as soon as Redis is slow, only `queueMax` may wait. */
@@ -138,8 +147,9 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
         deadline: now() + commandTimeoutMs,
         expire() {
           timeouts += 1;
-          if (sentIn === epoch) failed();
-          reject(new TimeoutError(`Redis did not answer within ${commandTimeoutMs} ms`));
+          const error = new TimeoutError(`Redis did not answer within ${commandTimeoutMs} ms`);
+          if (sentIn === epoch) failed(error);
+          reject(error);
         },
       };
       outstanding += 1;

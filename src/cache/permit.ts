@@ -28,6 +28,8 @@ export interface PermitOptions {
   readonly ledger: Ledger;
   /** The data set behind this worker's link now. */
   identity(): string | undefined;
+  /** Resolves once there is one, or after `timeoutMs`. */
+  linked(timeoutMs: number): Promise<void>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -40,6 +42,7 @@ export interface PermitOptions {
 export const VALID_MS = 1500;
 const LAPSE_MS = 2000;
 const POLL_MS = 300;
+const HICCUP_MS = 300;
 /** A look that ended later says nothing: the process was frozen meanwhile. */
 const TIMELY_MS = LEDGER_TIMEOUT_MS + 200;
 
@@ -165,6 +168,17 @@ export function createPermit(options: PermitOptions): Permit {
     }),
   );
 
+  /** Those who are cut off keep a suspension alive, or the next of their writes would have to wait for another one. */
+  function prolong(): void {
+    if (now() - beatSince > LAPSE_MS / 4) suspend().catch((error: unknown) => log.debug({ err: error }, 'a suspension was not prolonged'));
+  }
+
+  /** A suspension stops all workers, so a hiccup of this worker's connection gets a moment to pass; but not twice. */
+  async function linked(): Promise<boolean> {
+    if (options.identity() === undefined && state?.suspended !== true) await options.linked(HICCUP_MS);
+    return options.identity() !== undefined;
+  }
+
   /** Until every worker has seen the suspension, or no longer trusts what it saw before. */
   async function established(): Promise<void> {
     const rest = suspendedSince + VALID_MS - now();
@@ -183,16 +197,18 @@ export function createPermit(options: PermitOptions): Permit {
     generation: () => before(validUntil),
     confirmedGeneration: () => before(confirmedUntil),
     async prepare() {
-      if (options.identity() !== undefined) await lookAgain();
+      if (await linked()) await lookAgain();
       else if (state?.suspended !== true) await suspend();
     },
     async fence(tell) {
-      if (options.identity() !== undefined) {
-        await lookAgain();
-        // Still suspended after the commit: whatever is filled later, under the next epoch, knows the commit.
-        if (state?.suspended === true) return established();
-        if (await tell()) return;
+      const reaches = await linked();
+      await lookAgain();
+      // Still suspended after the commit: whatever is filled later, under the next epoch, knows the commit.
+      if (state?.suspended === true) {
+        if (!reaches) prolong();
+        return established();
       }
+      if (reaches && (await tell())) return;
       await suspend();
       await established();
     },

@@ -1,3 +1,4 @@
+import { problems } from '../errors';
 import type { Counts } from './counts';
 import { newToken, type SharedCopies } from './shared';
 
@@ -29,6 +30,11 @@ export type Write = <R>(groups: readonly string[], commit: () => Promise<R>, isH
 /** A writer's entry guards its groups for `writerTtlMs`; what is left must at least cover the answer's way back. */
 const GUARD_MARGIN_MS = 500;
 const LEAVE_ATTEMPTS = 3;
+
+/** Neither Redis nor the ledger could be told: no acknowledgement, even where the commit has happened. */
+function unconfirmed(cause: unknown): never {
+  throw problems.unavailable('write_unconfirmed', 'The change may have been made, and is not certain to be seen everywhere yet.', 1, cause);
+}
 
 export function createWriter(deps: WriterDeps): Write {
   const { now, nearTtlMs, writerTtlMs, counts, shared } = deps;
@@ -65,7 +71,7 @@ export function createWriter(deps: WriterDeps): Write {
   }
 
   async function committed<R>(copies: SharedCopies, groups: readonly string[], commit: () => Promise<R>, isHarmless: Harmless): Promise<R> {
-    if (deps.generation() === undefined) await deps.prepare();
+    if (deps.generation() === undefined) await deps.prepare().catch(unconfirmed);
     const entry = await enter(copies, groups);
     let result: R;
     try {
@@ -77,7 +83,7 @@ export function createWriter(deps: WriterDeps): Write {
     }
     if (!(await leave(copies, groups, entry))) {
       counts.fences += 1;
-      await deps.fence(() => leave(copies, groups, entry));
+      await deps.fence(() => leave(copies, groups, entry)).catch(unconfirmed);
     }
     return result;
   }

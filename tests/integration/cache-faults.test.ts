@@ -1,0 +1,120 @@
+import { type CacheSeams, connectCache } from '../../src/cache/create';
+import type { Link } from '../../src/cache/link';
+import type { Cache } from '../../src/cache/port';
+import { cacheSettings, docRegion, memoryLedger, quiet } from '../support/cache-fixture';
+import { type RealRedis, redisAvailable, startRedis, until } from '../support/cache-redis';
+
+const whenRedis = redisAvailable() ? describe : describe.skip;
+
+whenRedis('a Redis that fails', () => {
+  let redis: RealRedis;
+  let ledger = memoryLedger();
+  const open: Cache[] = [];
+  const truth = new Map<string, number>();
+
+  async function worker(seams: CacheSeams = {}) {
+    const cache = await connectCache({ settings: cacheSettings({ REDIS_URL: redis.url }), log: quiet, ledger, seams });
+    open.push(cache);
+    const region = cache.region(
+      docRegion(async (key) => {
+        const version = truth.get(key);
+        return version === undefined ? null : { version };
+      }),
+    );
+    const write = (key: string, version: number) => cache.write([`doc:${key}`], async () => void truth.set(key, version));
+    const up = () => until(() => cache.state().status === 'up', 8000, 'the shared copies to be in use');
+    return { cache, region, write, up };
+  }
+
+  beforeEach(async () => {
+    redis = await startRedis();
+    ledger = memoryLedger();
+    truth.clear();
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((cache) => cache.close()));
+    await redis.stop();
+  });
+
+  /** The slowest of twenty reads, one after the other, a second after Redis was stopped. */
+  async function slowestRead(seams: CacheSeams): Promise<number> {
+    const { region, up } = await worker(seams);
+    await up();
+    redis.signal('SIGSTOP');
+    const begun = performance.now();
+    for (let i = 0; performance.now() - begun < 1000; i += 1) {
+      await region.get(`early-${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    let slowest = 0;
+    for (let i = 0; i < 20; i += 1) {
+      const start = performance.now();
+      await region.get(`late-${i}`);
+      slowest = Math.max(slowest, performance.now() - start);
+    }
+    return slowest;
+  }
+
+  it('costs no read any time once the breaker is open', async () => {
+    expect(await slowestRead({})).toBeLessThan(90);
+  });
+  it('is noticed when there is no breaker', async () => {
+    expect(await slowestRead({ withoutBreaker: true })).toBeGreaterThanOrEqual(90);
+  });
+
+  /** Redis comes back with what it had before the last write; resolves with what is read then. */
+  async function readAfterRollback(seams: CacheSeams): Promise<number | undefined> {
+    const a = await worker(seams);
+    const b = await worker(seams);
+    await Promise.all([a.up(), b.up()]);
+    await a.write('1', 1);
+    await b.region.get('1');
+    await until(async () => ((await redis.command('KEYS', '*:v:*')) as string[]).length === 1, 2000, 'the fill');
+    await redis.command('SAVE');
+    await a.write('1', 2);
+    await redis.kill();
+    await redis.restart();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await Promise.all([a.up(), b.up()]);
+    return (await b.region.get('1'))?.version;
+  }
+
+  it('that comes back with an old snapshot shows nothing of it', async () => {
+    expect(await readAfterRollback({})).toBe(2);
+  });
+  it('is noticed when the keys do not change with the data set', async () => {
+    const oneDataset = (link: Link): Link => ({
+      ...link,
+      get identity() {
+        return link.identity === undefined ? undefined : 'always-the-same';
+      },
+    });
+    expect(await readAfterRollback({ link: oneDataset })).toBe(1);
+  });
+
+  it('that refuses writes goes out of use, and comes back by itself', async () => {
+    const a = await worker();
+    const b = await worker();
+    await a.write('1', 1);
+    await b.region.get('1');
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    await a.write('1', 2);
+    expect((await b.region.get('1'))?.version).toBe(2);
+    expect(a.cache.state().status).toBe('degraded');
+    await redis.command('CONFIG', 'SET', 'min-replicas-to-write', '0');
+    await Promise.all([a.up(), b.up()]);
+    expect((await b.region.get('1'))?.version).toBe(2);
+  });
+
+  it('together with the ledger keeps a write from being acknowledged, and reads from failing', async () => {
+    const a = await worker();
+    await a.write('1', 1);
+    await redis.kill();
+    ledger.down = true;
+    await expect(a.write('1', 2)).rejects.toMatchObject({ status: 503, code: 'write_unconfirmed' });
+    expect((await a.region.get('1'))?.version).toBeGreaterThanOrEqual(1);
+    ledger.down = false;
+    await a.write('1', 3);
+    expect((await a.region.get('1'))?.version).toBe(3);
+  });
+});
