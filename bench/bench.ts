@@ -25,6 +25,8 @@ export interface Bench {
   openBeside: Bench['open'];
   /** Warms everyone up, then takes turns, recording answers per second under `name`. */
   compare(key: { question: string; name: string }, turns: readonly Turn[]): Promise<void>;
+  /** A closed-loop turn that is not measured. */
+  warm(turn: Turn): Promise<void>;
   record(key: Omit<Figure, 'samples' | 'node' | 'contestant'>, standing: Standing, sample: number): void;
   say(line: string): void;
 }
@@ -122,15 +124,26 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
       return await openWith(beside, standing, traffic, rate, turn);
     },
     async compare({ question, name }, turns) {
-      for (const turn of turns) await bench.closed(turn.standing, turn.traffic, { ...turn.options, seconds: options.warmSeconds });
+      for (const turn of turns) await bench.warm(turn);
       for (let round = 0; round < options.rounds; round += 1) {
-        for (const turn of turns) {
-          const perSecond = await bench.closed(turn.standing, turn.traffic, turn.options);
-          bench.record({ question, name: turn.name ?? name, unit: 'req/s' }, turn.standing, perSecond);
+        for (const { standing, traffic, options: turnOptions, name: ownName = name } of turns) {
+          const cpuBefore = standing.cpuMs();
+          const perSecond = await bench.closed(standing, traffic, turnOptions);
+          const cpuMicros = (standing.cpuMs() - cpuBefore) * 1000;
+          bench.record({ question, name: ownName, unit: 'req/s' }, standing, perSecond);
+          const answers = perSecond * (turnOptions?.seconds ?? options.seconds);
+          bench.record({ question, name: `${ownName}: processor time each`, unit: 'µs' }, standing, cpuMicros / answers);
         }
       }
     },
+    async warm({ standing, traffic, options: turnOptions }) {
+      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, ...turnOptions };
+      // What it answers does not matter yet: a cold service may well refuse some.
+      await load().closed({ ...spec, seconds: turnOptions?.seconds ?? options.warmSeconds });
+    },
     record(key, { contestant, runtime }, sample) {
+      // What this system cannot tell (memory and processor time without /proc).
+      if (Number.isNaN(sample)) return;
       figures.add({ ...key, contestant: contestant.id, node: runtime.major }, sample);
       say(
         `  ${key.question} · ${key.name} · Node ${runtime.major} · ${contestant.id}: ${sample.toFixed(sample < 100 ? 2 : 0)} ${key.unit}`,

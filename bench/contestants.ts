@@ -5,6 +5,7 @@ import { createSecretKeyRing } from '../src/auth/keys';
 import { createTokens } from '../src/auth/tokens';
 import { childEnvironment } from '../src/config';
 import type { Role } from '../src/users/roles';
+import { ISSUER } from './issuer';
 import { BCRYPT_COST, type PeerSettings } from './peers/settings';
 import type { Runtime } from './runtimes';
 
@@ -30,7 +31,6 @@ export interface Contestant {
 
 /** Long enough for every contestant's rules, and made for this run only. */
 export const JWT_SECRET = 'bench-5Wc1yJw0mQ8zVx7uKf3dLr9tGh2nPb6sEa4o';
-export const ISSUER = 'https://bench.example';
 const key: KeyObject = createSecretKey(Buffer.from(JWT_SECRET));
 
 function peer(id: string, letter: string, title: string): Contestant {
@@ -95,7 +95,7 @@ export const ours: Contestant = {
   token: accessToken,
 };
 
-export const everyone: readonly Contestant[] = [bare, seed, fastify, ours];
+export const everyone: readonly Contestant[] = [bare, seed, fastify, tuned, ours];
 
 /** A contestant and the Node that it runs under. */
 export interface Target {

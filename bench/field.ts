@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Contestant, JWT_SECRET, type Target } from './contestants';
 import type { CpuPlan } from './cpus';
-import { freePort, type Program, type Running, rssMegabytes, start, tree, untilReady } from './processes';
+import { cpuMs, freePort, type Program, type Running, rssMegabytes, start, tree, untilReady } from './processes';
 import type { Runtime } from './runtimes';
 import type { Stores } from './stores';
 
@@ -10,10 +10,13 @@ import type { Stores } from './stores';
 export interface Standing extends Target {
   readonly url: string;
   readonly pid: number;
+  readonly opsPort: number;
   readonly startMs: number;
   readonly logFile: string;
   /** Resident memory of the fullest process that serves requests. */
   workerMegabytes(): number;
+  /** Processor time that all its processes have used so far. */
+  cpuMs(): number;
   stop(): Promise<void>;
 }
 
@@ -52,8 +55,10 @@ export async function startStanding(
     runtime,
     url,
     pid: running.pid,
+    opsPort: settings.opsPort,
     startMs,
     logFile: program.logFile,
+    cpuMs: () => (existsSync('/proc/self/stat') ? cpuMs(tree(running.pid)) : Number.NaN),
     workerMegabytes: () =>
       existsSync('/proc/self/status') ? Math.max(...tree(running.pid).slice(-workers).map(rssMegabytes)) : Number.NaN,
     stop: () => running.stop(),

@@ -28,7 +28,7 @@ export const latency: Question = {
         peak: 0,
       }));
       for (const run of runs) {
-        await bench.closed(run.standing, run.traffic, { seconds: bench.options.warmSeconds });
+        await bench.warm(run);
         run.peak = await bench.closed(run.standing, run.traffic, { seconds: Math.min(2, bench.options.seconds) });
       }
       const slowest = (some: typeof runs) => Math.round(SHARE * Math.min(...some.map(({ peak }) => peak)));

@@ -18,7 +18,7 @@ export const workers: Question = {
         await bench.withField([ours], { workers: count, cpusOf: most }, async (field) => {
           for (const standing of field) {
             const traffic = one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) });
-            await bench.closed(standing, traffic, { seconds: bench.options.warmSeconds, connections: 128 });
+            await bench.warm({ standing, traffic });
             const perSecond = await bench.closed(standing, traffic, { connections: 128 });
             bench.record(
               { question: 'workers', name: `${count} ${count === 1 ? 'worker' : 'workers'}`, unit: 'req/s' },
