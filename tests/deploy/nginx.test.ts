@@ -1,12 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { answers, type Backend, startBackend } from '../support/backend';
 import { type Balancer, type BalancerOptions, freePort, renderNginx, root, startNginx } from '../support/balancers';
+import { run } from '../support/processes';
 import { raw } from '../support/raw-http';
 import { describeWith, findTool } from '../support/tools';
+import { until } from '../support/until';
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'edge-'));
@@ -94,6 +96,27 @@ describeWith(['nginx', 'openssl'], 'nginx alone', () => {
     await opened?.close();
     opened = undefined;
     await Promise.all(hosts.map((host) => host.down()));
+  });
+
+  test('the plain form runs as it is, but for the ports, and no privileged folder is written', async () => {
+    const path = folder();
+    const port = await freePort();
+    cpSync(join(root, 'nginx'), join(path, 'nginx'), { recursive: true });
+    const file = join(path, 'nginx', 'conf.d', 'default.conf');
+    const [first, second] = hosts.map((host) => host.host);
+    const text = readFileSync(file, 'utf8')
+      .replaceAll('127.0.0.1:3001', first ?? '')
+      .replaceAll('127.0.0.1:3002', second ?? '');
+    writeFileSync(file, text.replace('listen 8080', `listen 127.0.0.1:${port}`));
+    const nginx = run([findTool('nginx') ?? '', '-p', path, '-c', join(path, 'nginx', 'nginx.conf'), '-g', 'daemon off;']);
+    try {
+      await until('it answers', async () => (await raw(`http://127.0.0.1:${port}/`)).status === 200);
+      for (let n = 0; n < 2; n += 1) expect((await raw(`http://127.0.0.1:${port}/`, { method: 'POST', body: '{}' })).status).toBe(200);
+      expect(hosts.every((host) => host.seen.length > 0)).toBe(true);
+      expect(readdirSync(path)).toEqual(expect.arrayContaining(['nginx.pid', 'access.log', 'asset_cache']));
+    } finally {
+      await nginx.stop();
+    }
   });
 
   test('one host alone gets a second chance at a read, never at a write', async () => {
