@@ -212,6 +212,25 @@ describeWith(['haproxy'], 'haproxy checks its hosts', () => {
   });
 });
 
+describeWith(['haproxy'], 'haproxy with no host that is ready', () => {
+  test('asks them nevertheless: a cache may answer what the database cannot', async () => {
+    const hosts = [await startBackend(), await startBackend()] as const;
+    for (const host of hosts) host.ready = false;
+    const edge = await startHaproxy({ hosts: hosts.map((host) => host.host) });
+    try {
+      // Long enough for both to be found not ready: two checks each.
+      const records = await runLoad(
+        { targets: [edge.url], ratePerSecond: 50, request: (n) => ({ method: n % 2 ? 'POST' : 'GET', path: '/' }) },
+        4000,
+      );
+      expect(summarise(records)).toMatchObject({ failed: 0, outcomes: { 200: records.length } });
+    } finally {
+      await edge.close();
+      await Promise.all(hosts.map((host) => host.down()));
+    }
+  });
+});
+
 describeWith(['nginx'], 'what the checks above can see', () => {
   test('with non_idempotent in the configuration a write is sent twice', async () => {
     const hosts = [await startBackend(answers.cut), await startBackend(answers.cut)] as const;
