@@ -3,7 +3,7 @@ import { Problem, problems } from '../errors';
 import { type Endpoint, type Input, principalOf, type Route } from './endpoint';
 import { FORM, formBody, jsonBody } from './json-body';
 import { type CompressOptions, createSender } from './send-reply';
-import { parseBody, parseParameters } from './validation';
+import { MAX_FIELD_ERRORS, parseBody, parseParameters } from './validation';
 
 export interface MountOptions extends CompressOptions {
   readonly authenticate: RequestHandler;
@@ -79,7 +79,9 @@ function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unkn
   // Express parses the query anew at each look.
   const query: Record<string, unknown> = req.url.includes('?') ? req.query : NO_QUERY;
   if (endpoint.query === undefined && query !== NO_QUERY && Object.keys(query).length > 0) {
-    const errors = Object.keys(query).map((pointer) => ({ pointer, code: 'unknown_parameter', message: 'is not a known parameter' }));
+    const errors = Object.keys(query)
+      .slice(0, MAX_FIELD_ERRORS)
+      .map((pointer) => ({ pointer, code: 'unknown_parameter', message: 'is not a known parameter' }));
     throw problems.malformed('invalid_query', 'A query parameter is not valid.', { errors });
   }
   return {

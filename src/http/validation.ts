@@ -26,11 +26,14 @@ function codeOf(issue: Issue): string {
   }
 }
 
+/** Named in one answer, at most: a body of 16 KB can hold some thousand faults, which no client repairs one by one. */
+export const MAX_FIELD_ERRORS = 50;
+
 export function fieldErrors(error: z.ZodError): FieldError[] {
-  return error.issues.flatMap((issue): FieldError[] => {
+  const errors = error.issues.slice(0, MAX_FIELD_ERRORS).flatMap((issue): FieldError[] => {
     const pointer = pointerOf(issue.path);
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
+      return issue.keys.slice(0, MAX_FIELD_ERRORS).map((key) => ({
         pointer: `${pointer}${pointerOf([key])}`,
         code: 'unknown_field',
         message: 'is not a known field',
@@ -38,6 +41,7 @@ export function fieldErrors(error: z.ZodError): FieldError[] {
     }
     return [{ pointer, code: codeOf(issue), message: issue.message }];
   });
+  return errors.slice(0, MAX_FIELD_ERRORS);
 }
 
 const PARSE_OPTIONS = {
@@ -54,7 +58,8 @@ export const characters = (min: number, max: number) =>
     .superRefine((text, context) => {
       // Most texts need not be counted: no text has more code points than units, or fewer than half.
       const count = text.length <= max && text.length >= min * 2 ? min : [...text].length;
-      const fail = (code: string, message: string) => context.addIssue({ code: 'custom', message, params: { code } });
+      // Looked at no further: a pattern may take the square of a text's length.
+      const fail = (code: string, message: string) => context.addIssue({ code: 'custom', message, params: { code }, continue: false });
       if (count < min) fail('too_short', `must have at least ${min} ${min === 1 ? 'character' : 'characters'}`);
       if (count > max) fail('too_long', `must have at most ${max} characters`);
     })

@@ -17,7 +17,7 @@ export const nameSchema = characters(1, 100)
 export const emailSchema = z
   .string()
   .min(6)
-  .max(254)
+  .max(254, { abort: true })
   .regex(
     /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.[A-Za-z]{2,24}$/,
     'must be an e-mail address',

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { parseForm } from '../../src/http/json-body';
+import { fieldErrors, MAX_FIELD_ERRORS } from '../../src/http/validation';
+import { emailSchema, nameSchema } from '../../src/users/schemas';
+
+const LENGTH = 200_000;
+/** What takes the square of its input's length takes half a minute for these; what reads it once a few ms. */
+const ONE_READ_MS = 1000;
+
+function msOf(work: () => unknown): number {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+}
+
+test.each([
+  ['a long name that ends in a control character', () => nameSchema.safeParse(`${'a'.repeat(LENGTH)}\u0001`)],
+  ['a long blank name', () => nameSchema.safeParse(' '.repeat(LENGTH))],
+  ['an e-mail address of many labels', () => emailSchema.safeParse(`a@${'a.'.repeat(LENGTH / 2)}`)],
+  ['an e-mail address of one long label', () => emailSchema.safeParse(`a@${'a-'.repeat(LENGTH / 2)}`)],
+  ['a form of many names', () => parseForm(Array.from({ length: LENGTH / 5 }, (_, i) => i.toString(36)).join('&'))],
+])('%s is read in the time of its length', (_name, work) => {
+  expect(msOf(work)).toBeLessThan(ONE_READ_MS);
+});
+
+test.each(['\u0001', 'a\u0000b', ' ', '\t', '\ud800', 'a\ud800', ''])('%j is no name', (name) => {
+  expect(nameSchema.safeParse(name).success).toBe(false);
+});
+
+test('a form gives one value as text and several as an array, whatever their names', () => {
+  const form = parseForm('a=1&b=2&a=3&a=4&__proto__=x&__proto__=y');
+  expect(Object.entries(form)).toEqual([
+    ['a', ['1', '3', '4']],
+    ['b', '2'],
+    ['__proto__', ['x', 'y']],
+  ]);
+});
+
+test('the faults named in an answer are bounded, however many there are', () => {
+  const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, 1]));
+  const result = z.strictObject({}).safeParse(unknown);
+  expect(result.success).toBe(false);
+  if (!result.success) expect(fieldErrors(result.error)).toHaveLength(MAX_FIELD_ERRORS);
+});
