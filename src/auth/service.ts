@@ -72,14 +72,29 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
     return found;
   }
 
-  async function confirmPassword({ userId }: CurrentSession, password: string, client: ClientInfo): Promise<void> {
+  /**
+   * The account as it was when its password was found right: a session opened on it is of that version, and so ended
+   * already if the password was replaced while the old one was being checked.
+   */
+  async function accountOf({ id, role, sessionVersion }: Credentials): Promise<CachedUser> {
+    try {
+      return { ...(await users.get(id)), role, sessionVersion };
+    } catch (error) {
+      if (error instanceof Problem && error.status === 404) throw invalidCredentials();
+      throw error;
+    }
+  }
+
+  /** Answers the hash that was found to be right. */
+  async function rightHash({ userId }: CurrentSession, password: string, client: ClientInfo): Promise<string> {
     await throttle.enter(client);
     const found = await repository.credentialsById(userId);
     // A stolen access token must not become a way around the login's limits.
     const attempt = await throttle.attempt(`id:${userId}`, client, false);
     const right = await passwords.verify(password, found?.passwordHash);
-    if (attempt.refusal !== undefined || !right) throw attempt.refusal ?? wrongPassword();
+    if (attempt.refusal !== undefined || !right || found === null) throw attempt.refusal ?? wrongPassword();
     await attempt.forgive();
+    return found.passwordHash;
   }
 
   return {
@@ -97,7 +112,7 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
       if (passwords.needsRehash(found.passwordHash)) {
         await repository.rehash(found.id, found.passwordHash, await passwords.hash(credentials.password));
       }
-      const signedIn = await signIn(await users.get(found.id), client);
+      const signedIn = await signIn(await accountOf(found), client);
       audit.record({ type: 'login', result: 'success', actor: found.id, subject: found.id, client });
       return signedIn;
     },
@@ -126,18 +141,21 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
       audit.record({ type: 'session_ended', result: 'success', actor: userId, subject: userId, session: sid, client });
     },
 
-    confirmPassword,
+    async confirmPassword(current, password, client) {
+      await rightHash(current, password, client);
+    },
 
     async changePassword(current, { current: offered, next }, client) {
       const { userId, sid, ver } = current;
       const event = { type: 'password_changed', actor: userId, subject: userId, session: sid, client } as const;
       try {
-        await confirmPassword(current, offered, client);
+        const from = await rightHash(current, offered, client);
+        // Compared again by the write: a reset in between must not be undone, nor a session that it ended be kept.
+        if (!(await users.changePassword(userId, from, await passwords.hash(next), { sid, ver }))) throw wrongPassword();
       } catch (error) {
         if (error instanceof Problem) audit.record({ ...event, result: 'failure', reason: error.code });
         throw error;
       }
-      await users.setPassword(userId, await passwords.hash(next), { keep: { sid, ver } });
       await sessions.forget(userId, sid);
       audit.record({ ...event, result: 'success' });
       mails.passwordChanged(userId);

@@ -8,7 +8,7 @@ import { invalidRefreshToken, refreshTokenReused } from './problems';
 import { digest, newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-token';
 import { seal, unseal } from './sealing';
 import type { SessionRow, SessionStore } from './session-store';
-import type { Tokens } from './tokens';
+import { invalidToken, type Tokens } from './tokens';
 
 /** What a client gets to hold. JSON as RFC 6749 §5.1 names it. */
 export interface TokenPair {
@@ -172,7 +172,8 @@ export function createSessions(deps: SessionsDependencies): Sessions {
   return {
     async open(user, client) {
       const token = newRefreshToken();
-      const absoluteUntil = later(settings.maxTtlSeconds);
+      const createdAt = new Date(now());
+      const absoluteUntil = new Date(createdAt.getTime() + settings.maxTtlSeconds * 1000);
       await store.insert({
         _id: token.sid,
         userId: user.id,
@@ -180,8 +181,8 @@ export function createSessions(deps: SessionsDependencies): Sessions {
         tokenHash: digest(token.text),
         used: [],
         version: user.sessionVersion,
-        createdAt: new Date(now()),
-        lastUsedAt: new Date(now()),
+        createdAt,
+        lastUsedAt: createdAt,
         until: earlier(later(settings.idleTtlSeconds), absoluteUntil),
         absoluteUntil,
         userAgent: client.userAgent,
@@ -197,7 +198,8 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     },
     end,
     async endOthers({ userId, sid, ver }) {
-      await userService.endSessions(userId, { keep: { sid, ver } });
+      // The session that asks was ended meanwhile: its word no longer counts.
+      if (!(await userService.endSessions(userId, { keep: { sid, ver } }))) throw invalidToken();
       await store.removeAll(userId, sid);
     },
     async endAll(userId) {

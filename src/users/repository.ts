@@ -1,4 +1,4 @@
-import { Types } from 'mongoose';
+import { Types, trusted } from 'mongoose';
 import { type CachedFields, type CachedUser, toCached } from './cached';
 import { foldEmail, foldName, type KeptSession, type UserDocument, type UserModel } from './model';
 import type { Role } from './roles';
@@ -28,7 +28,7 @@ export interface Credentials {
 }
 
 export interface EndSessions {
-  /** A session that goes on, and the version of the token at hand. */
+  /** A session that goes on, and the version of the token at hand. Nothing is done unless it still stands at that moment. */
   readonly keep?: KeptSession | undefined;
 }
 
@@ -37,6 +37,8 @@ export interface UpdateOptions {
   readonly revs?: readonly number[];
   /** End every session opened so far, but for `keep`. */
   readonly endSessions?: EndSessions | undefined;
+  /** Refuse unless this is still the password's hash. */
+  readonly ifPasswordHash?: string | undefined;
   readonly now: Date;
 }
 
@@ -50,8 +52,8 @@ export interface UserRepository {
   insert(user: NewUser, now: Date): Promise<CachedUser>;
   /** null: no such user, or not at one of `revs`. */
   update(id: string, changes: Changes, options: UpdateOptions): Promise<CachedUser | null>;
-  /** Ends all sessions but `keep`; nothing of the user that a client can see changes. */
-  endSessions(id: string, end: EndSessions): Promise<void>;
+  /** Ends all sessions but `keep`; nothing of the user that a client can see changes. False: `keep` does not stand. */
+  endSessions(id: string, end: EndSessions): Promise<boolean>;
   /** Refuses the access tokens of these sessions until they have expired. Past MAX_REVOKED of them, ends all sessions instead. */
   revokeSessions(id: string, sids: readonly string[], until: Date, now: Date): Promise<void>;
   /** false when the user has another address by now. */
@@ -96,10 +98,15 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
       await users.create([document], { validateBeforeSave: true });
       return toCached(document);
     },
-    async update(id, { name, email, ...rest }, { revs, endSessions, now }) {
+    async update(id, { name, email, ...rest }, { revs, endSessions, ifPasswordHash, now }) {
       const updated = await users
         .findOneAndUpdate(
-          { _id: id, ...revFilter(revs) },
+          {
+            _id: id,
+            ...revFilter(revs),
+            ...standing(endSessions),
+            ...(ifPasswordHash === undefined ? {} : { passwordHash: ifPasswordHash }),
+          },
           {
             $set: {
               ...rest,
@@ -118,7 +125,12 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
     },
     async endSessions(id, end) {
       const unset = end.keep === undefined ? { $unset: { keptSession: 1 } } : {};
-      await users.updateOne({ _id: id }, { ...ended(end), ...unset, $inc: { sessionVersion: 1 } }, bounded);
+      const { matchedCount } = await users.updateOne(
+        { _id: id, ...standing(end) },
+        { ...ended(end), ...unset, $inc: { sessionVersion: 1 } },
+        bounded,
+      );
+      return matchedCount === 1;
     },
     async revokeSessions(id, sids, until, now) {
       const live = { $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', now] } } };
@@ -165,6 +177,20 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
 
 /** All older tokens are refused by their version: what was refused one by one need not be remembered. */
 const ended = ({ keep }: EndSessions) => ({ $set: { revokedSessions: [], ...(keep === undefined ? {} : { keptSession: keep }) } });
+
+/**
+ * `sessionStands` as a condition of the write itself: a session that was ended meanwhile must not become the one that is
+ * kept. The operators are ours, not a request's.
+ */
+function standing(end: EndSessions | undefined) {
+  if (end?.keep === undefined) return {};
+  const { sid, ver } = end.keep;
+  return {
+    status: 'active' as const,
+    'revokedSessions.sid': trusted({ $ne: sid }),
+    $and: [{ $or: [{ sessionVersion: ver }, { 'keptSession.sid': sid, 'keptSession.ver': trusted({ $lte: ver }) }] }],
+  };
+}
 
 const foldedName = (name: string) => ({ name, nameKey: foldName(name) });
 const foldedEmail = (email: string) => ({ email, emailKey: foldEmail(email) });

@@ -2,6 +2,7 @@ import type { Cache, Region } from '../cache/port';
 import type { Locks } from '../data/locks';
 import { Problem, problems } from '../errors';
 import { type CachedUser, LIST_GROUP, userGroup } from './cached';
+import type { KeptSession } from './model';
 import { type Changes, type EndSessions, isDuplicateKey, type NewUser, type UserRepository } from './repository';
 import type { Role } from './roles';
 
@@ -19,14 +20,16 @@ export interface UserService {
   /** `revs`: what If-Match allows; undefined: any. */
   change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<CachedUser>;
   remove(id: string, revs: readonly number[] | undefined): Promise<void>;
-  /** A new password ends every session opened so far, but for `keep`. */
-  setPassword(id: string, passwordHash: string, end?: EndSessions): Promise<CachedUser>;
+  /** A new password ends every session opened so far. */
+  setPassword(id: string, passwordHash: string): Promise<CachedUser>;
+  /** Same, if `from` is still the hash and `keep` still stands: else nothing is done, and it resolves with false. */
+  changePassword(id: string, from: string, to: string, keep: KeptSession): Promise<boolean>;
   /** A ban ends every session and refuses every login, until it is lifted. The last administrator cannot be banned (409). */
   setStatus(id: string, status: 'active' | 'banned'): Promise<CachedUser>;
   /** A new, verified e-mail address; ends nothing. */
   setEmail(id: string, email: string): Promise<CachedUser>;
   /** After these have resolved no later request with a token of those sessions is accepted, on any worker. */
-  endSessions(id: string, end: EndSessions): Promise<void>;
+  endSessions(id: string, end: EndSessions): Promise<boolean>;
   revokeSessions(id: string, sids: readonly string[], until: Date): Promise<void>;
 }
 
@@ -123,7 +126,11 @@ export function createUserService({ repository, users, cache, locks, now }: User
         });
       await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
     },
-    setPassword: (id, passwordHash, end = {}) => set(id, { passwordHash }, end),
+    setPassword: (id, passwordHash) => set(id, { passwordHash }, {}),
+    async changePassword(id, from, to, keep) {
+      const options = { ifPasswordHash: from, endSessions: { keep } };
+      return write(id, async () => (await repository.update(id, { passwordHash: to }, { now: now(), ...options })) !== null);
+    },
     async setStatus(id, status) {
       const commit = () => set(id, { status }, {});
       return status === 'banned' && (await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit();

@@ -1,3 +1,5 @@
+import { createUserModel } from '../../src/users/model';
+import { createUserRepository } from '../../src/users/repository';
 import { startTestService, type TestService } from '../support/app';
 import { type Client, createClient, eventually, login, PASSWORD, register, uniqueEmail } from '../support/http';
 import { keptAlive } from '../support/kept-alive';
@@ -326,5 +328,56 @@ describe('ending sessions', () => {
     expect((await client('DELETE', `/api/auth/sessions/${sidOf(second.access_token)}`, { token: first.access_token })).status).toBe(204);
     expect(await standing([first, second])).toEqual([401, 401]);
     expect((await users.findOne({ emailKey: email }))?.['revokedSessions']).toEqual([]);
+  });
+});
+
+describe('what happens at the same time', () => {
+  const repository = () => createUserRepository(createUserModel(service.database.connection), { timeoutMs: 2000 });
+  const until = new Date(Date.now() + 900_000);
+
+  test('a session that was ended meanwhile is not the one that is kept', async () => {
+    const [single, all] = [await register(client), await register(client)];
+    await repository().revokeSessions(single.user.id, [sidOf(single.access_token)], until, new Date());
+    await repository().endSessions(all.user.id, {});
+    for (const { user, access_token } of [single, all]) {
+      const keep = { sid: sidOf(access_token), ver: 1 };
+      expect(await repository().endSessions(user.id, { keep })).toBe(false);
+      const changed = await repository().update(user.id, { passwordHash: 'x' }, { now: new Date(), endSessions: { keep } });
+      expect(changed).toBeNull();
+      await eventually('the end to be seen', async () => (await profileStatus(access_token)) === 401);
+    }
+    await signIn(single.user.email);
+  });
+
+  test('a password that was replaced meanwhile is not replaced again by who knew the old one', async () => {
+    const { user, access_token } = await register(client);
+    const keep = { sid: sidOf(access_token), ver: 1 };
+    const before = await repository().credentialsById(user.id);
+    const options = { now: new Date(), endSessions: { keep } };
+    expect(await repository().update(user.id, { passwordHash: 'x' }, { ...options, ifPasswordHash: 'another hash' })).toBeNull();
+    expect(await repository().credentialsById(user.id)).toEqual(before);
+    expect(await repository().update(user.id, { passwordHash: 'x' }, { ...options, ifPasswordHash: before?.passwordHash })).not.toBeNull();
+  });
+
+  test('a login that was checking the old password while it was reset opens no session that stands', async () => {
+    const slow = await startTestService({ BCRYPT_COST: '12' });
+    try {
+      const from = createClient(slow.baseUrl);
+      const email = uniqueEmail('race');
+      await register(from, { email });
+      const { connection } = slow.database;
+      const users = connection.collection('users');
+      const hashesDone = async () => (await slow.metrics.getSingleMetricAsString('auth_hash_wait_seconds')).match(/_count (\d+)/)?.[1];
+      const before = await hashesDone();
+      const pending = from('POST', '/api/auth/login', { body: { email, password: PASSWORD } });
+      await eventually('the hash to be under way', async () => (await hashesDone()) !== before);
+      await users.updateOne({ emailKey: email }, { $set: { passwordHash: 'replaced' }, $inc: { sessionVersion: 1 } });
+      const answer = await pending;
+      expect(answer.status).toBe(200);
+      await eventually('its token to be refused', async () => (await profileStatus(answer.json.access_token, from)) === 401);
+      expect((await refresh(answer.json.refresh_token, from)).status).toBe(401);
+    } finally {
+      await slow.close();
+    }
   });
 });
