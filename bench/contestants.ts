@@ -64,7 +64,7 @@ const accessToken = ({ id, role }: Subject) => tokens.issue({ id, role, sessionV
 
 /** (d) Our own modules under Fastify: what remains between it and (e) is what Express costs. */
 export const tuned = {
-  ...peer('tuned', 'd', 'Fastify, tuned, same features as ours'),
+  ...peer('tuned', 'd', 'Fastify, tuned, same features'),
   token: accessToken,
 };
 

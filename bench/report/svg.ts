@@ -18,7 +18,7 @@ const fillOf = (id: string) => FILL[id] ?? '#94a3b8';
 /** The picture of the results: peak requests per second with the range of the turns, then latency on a logarithmic scale. */
 export function picture(figures: Figures, runtimes: readonly Runtime[], machine: Machine): string {
   const parts: string[] = [];
-  let y = 84;
+  let y = 94;
   for (const runtime of runtimes) {
     const panel = peakPanel(figures, runtime, y);
     parts.push(panel.svg);
