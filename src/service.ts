@@ -1,15 +1,18 @@
 import type { Express } from 'express';
 import { createAuth } from './auth/create';
-import { connectKeys } from './auth/open-keyring';
+import { connectKeys, deploymentSecret } from './auth/open-keyring';
 import { createPasswords, newPassword } from './auth/passwords';
+import { seal, unseal } from './auth/sealing';
 import { connectCache } from './cache/create';
 import { createMongoLedger, LEDGER_COLLECTION } from './cache/ledger';
 import { startCounters } from './cache/redis-counters';
 import type { Config } from './config';
 import { connectDatabase, type Database } from './data/connection';
 import { createDatabaseCounters } from './data/counters';
+import { createIdempotencyStore } from './data/idempotency';
 import { createLocks } from './data/locks';
 import { createApp } from './http/app';
+import { createIdempotency } from './http/idempotency';
 import { limitClients, limitRate } from './http/rate-limit';
 import type { Closable, Lifecycle } from './lifecycle';
 import type { Logger } from './observability/logger';
@@ -40,6 +43,8 @@ export interface Service {
 }
 
 const HEALTH_TIMEOUT_MS = 1000;
+/** Longer than any POST takes: its waits are all bounded, and shorter together. */
+const IDEMPOTENCY_LEASE_MS = 30_000;
 
 /** The composition root: connects the stores, builds the app on them, and leaves their closing with `lifecycle`. */
 export async function createService(options: ServiceOptions): Promise<Service> {
@@ -82,6 +87,15 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     },
     limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers: options.workers }),
     authenticate: auth.authenticate,
+    idempotency: createIdempotency({
+      store: createIdempotencyStore(connection, {
+        ttlSeconds: config.limits.idempotencyTtlSeconds,
+        leaseMs: IDEMPOTENCY_LEASE_MS,
+        timeoutMs,
+      }),
+      secret: await deploymentSecret(config),
+      ...{ seal, unseal, log },
+    }),
     // The router tries them in this order: what is asked for most comes first.
     routes: [
       ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash, record: auth.record }),

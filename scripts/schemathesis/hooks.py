@@ -127,7 +127,12 @@ def before_call(context, case, kwargs):
     """
     global _client
     meta, body = case.meta, case.body
-    if meta is None or meta.generation.mode != GenerationMode.POSITIVE or not isinstance(body, dict):
+    if meta is None or meta.generation.mode != GenerationMode.POSITIVE:
+        return
+    if "Idempotency-Key" in (case.headers or {}):
+        # One that was used for another request is refused.
+        case.headers["Idempotency-Key"] = secrets.token_hex(16)
+    if not isinstance(body, dict):
         return
     label = case.operation.label
     sent = (case.headers or {}).get("Authorization", "").removeprefix("Bearer ")

@@ -16,6 +16,11 @@ export function rotationRules({ auth }: Config): RotationRules {
   };
 }
 
+/** The secret of this deployment, from which others are derived: the same on all its workers and hosts. */
+export async function deploymentSecret({ auth, database }: Config): Promise<string> {
+  return auth.keyEncryptionSecret ?? auth.jwtSecret ?? loadDevelopmentSecret(database.dataDir);
+}
+
 /** The store of key sets with the secret that this deployment seals them with. */
 export async function openKeyStore(config: Config, connection: Connection): Promise<KeyStore> {
   const secret = config.auth.keyEncryptionSecret ?? (await loadDevelopmentSecret(config.database.dataDir));

@@ -2,6 +2,7 @@ import type { IndexDescription } from 'mongodb';
 import type { Connection, IndexDefinition, IndexOptions } from 'mongoose';
 import type { Logger } from '../observability/logger';
 import { COUNTERS_COLLECTION } from './counters';
+import { IDEMPOTENCY_COLLECTION } from './idempotency';
 import { LOCKS_COLLECTION } from './locks';
 
 /** What of a mongoose model this needs; models of any document fit. */
@@ -11,7 +12,7 @@ export interface IndexedModel {
 }
 
 /** Collections without a model whose old documents MongoDB may remove by itself. Nothing depends on that for correctness. */
-const EXPIRING = [COUNTERS_COLLECTION, LOCKS_COLLECTION] as const;
+const EXPIRING = [COUNTERS_COLLECTION, LOCKS_COLLECTION, IDEMPOTENCY_COLLECTION] as const;
 
 /** The indexes of a collection that is used without a model. */
 export interface IndexedCollection {

@@ -10,6 +10,7 @@ import { docsPage } from './docs-page';
 import type { Route } from './endpoint';
 import { installHeaderBlock } from './header-block';
 import { type HealthSources, mountHealth } from './health';
+import type { Idempotency } from './idempotency';
 import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
 import { notFoundHandler, problemHandler } from './problem';
@@ -24,6 +25,7 @@ export interface AppDependencies {
   /** The general limit; routes with a stricter one bring it themselves. */
   readonly limiter: RequestHandler;
   readonly authenticate: RequestHandler;
+  readonly idempotency: Idempotency;
   readonly routes: readonly Route[];
 }
 
@@ -31,7 +33,7 @@ export interface AppDependencies {
 const COMPRESS_FROM_BYTES = 1024;
 
 /** The way of a request, top to bottom. */
-export function createApp({ settings, log, metrics, health, limiter, authenticate, routes }: AppDependencies): Express {
+export function createApp({ settings, log, metrics, health, limiter, authenticate, idempotency, routes }: AppDependencies): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag').set('trust proxy', settings.trustProxy).set('query parser', 'simple');
 
@@ -43,7 +45,13 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
   app.use(limiter);
 
   const compress = compression({ threshold: COMPRESS_FROM_BYTES });
-  mountRoutes(app, routes, { authenticate, bodyLimitBytes: settings.bodyLimitBytes, compress, compressFromBytes: COMPRESS_FROM_BYTES });
+  mountRoutes(app, routes, {
+    authenticate,
+    idempotency,
+    bodyLimitBytes: settings.bodyLimitBytes,
+    compress,
+    compressFromBytes: COMPRESS_FROM_BYTES,
+  });
   const openApi = createOpenApi(routes, { serverUrl: settings.publicUrl });
   app.use(['/docs', '/openapi.json'], compress);
   app.use(docsPage(openApi, { assetBaseUrl: settings.assetBaseUrl }));
@@ -59,7 +67,7 @@ function corsFor(origins: readonly string[]): RequestHandler {
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'If-Match', 'If-None-Match', 'Idempotency-Key', 'X-Request-Id', 'traceparent'],
-    exposedHeaders: ['ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+    exposedHeaders: ['ETag', 'Idempotent-Replayed', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
     maxAge: 600,
   });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Endpoint, problemSchema, type Route } from './endpoint';
+import { IDEMPOTENCY_KEY_PATTERN } from './idempotency';
 import { PROBLEM_TYPE } from './problem';
 
 export type OpenApi = Readonly<Record<string, unknown>>;
@@ -18,6 +19,8 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   429: 'Too many requests; wait for Retry-After seconds.',
   503: 'Not now; try again after Retry-After seconds.',
 };
+
+const REPLAYED = { 'Idempotent-Replayed': '`true` on a repeat of an earlier answer to the same Idempotency-Key.' };
 
 /** The OpenAPI 3.1 document, made from the same validators that parse the requests. */
 export function createOpenApi(routes: readonly Route[], options: { serverUrl?: string | undefined } = {}): OpenApi {
@@ -50,7 +53,11 @@ function operationOf(endpoint: Endpoint, { schemaOf, problem }: Schemas): Record
     summary: endpoint.summary,
     tags: [endpoint.tag],
     security: endpoint.access === 'public' ? [] : [{ bearer: [] }],
-    parameters: [...parametersOf(schemaOf, endpoint.params, 'path'), ...parametersOf(schemaOf, endpoint.query, 'query')],
+    parameters: [
+      ...parametersOf(schemaOf, endpoint.params, 'path'),
+      ...parametersOf(schemaOf, endpoint.query, 'query'),
+      ...idempotencyKeyOf(endpoint),
+    ],
     ...(endpoint.body === undefined
       ? {}
       : {
@@ -83,11 +90,14 @@ function answersOf(endpoint: Endpoint, schemaOf: SchemaOf): Record<string, unkno
       status,
       {
         description: answer.description,
-        ...(answer.headers === undefined
+        ...(answer.headers === undefined && endpoint.method !== 'post'
           ? {}
           : {
               headers: Object.fromEntries(
-                Object.entries(answer.headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+                Object.entries({ ...answer.headers, ...(endpoint.method === 'post' ? REPLAYED : {}) }).map(([name, description]) => [
+                  name,
+                  { description, schema: { type: 'string' } },
+                ]),
               ),
             }),
         ...(answer.schema === undefined ? {} : { content: { 'application/json': { schema: schemaOf(answer.schema, 'output') } } }),
@@ -101,6 +111,7 @@ function problemsOf(endpoint: Endpoint, schema: JsonSchema): Record<string, unkn
   const statuses = new Set([400, 406, 429, 503, ...(endpoint.problems ?? [])]);
   if (endpoint.access !== 'public') statuses.add(401);
   if (endpoint.access === 'admin') statuses.add(403);
+  if (endpoint.method === 'post') for (const status of [409, 422]) statuses.add(status);
   if (endpoint.body !== undefined) for (const status of [413, 415, 422]) statuses.add(status);
   return Object.fromEntries(
     [...statuses].sort().map((status) => [
@@ -115,6 +126,13 @@ function problemsOf(endpoint: Endpoint, schema: JsonSchema): Record<string, unkn
       },
     ]),
   );
+}
+
+function idempotencyKeyOf({ method }: Endpoint): unknown[] {
+  if (method !== 'post') return [];
+  const description = 'A new name for a new request, e.g. a UUID. Sent again with the same name, the request gets its first answer again.';
+  const schema = { type: 'string', minLength: 8, maxLength: 130, pattern: IDEMPOTENCY_KEY_PATTERN };
+  return [{ name: 'Idempotency-Key', in: 'header', required: false, description, schema }];
 }
 
 function parametersOf(schemaOf: SchemaOf, schema: z.ZodType | undefined, where: 'path' | 'query'): unknown[] {

@@ -15,6 +15,12 @@ export const limits = {
     '60',
     'Requests to register, login and other credential routes per client address and window.',
   ),
+  idempotencyTtlSeconds: setting(
+    'IDEMPOTENCY_TTL_SECONDS',
+    integer(1, 2_592_000),
+    '86400',
+    'How long the answer to a POST with an Idempotency-Key is kept for its repeats, in seconds.',
+  ),
   inFlightMax: setting(
     'ADMISSION_IN_FLIGHT_MAX',
     integer(1, 1_000_000),
