@@ -43,7 +43,8 @@ export interface SessionStore {
   rotate(sid: string, from: string, to: Rotation): Promise<boolean>;
   markEnded(userId: string, sids: readonly string[], now: Date): Promise<void>;
   remove(userId: string, sids: readonly string[]): Promise<void>;
-  removeAll(userId: string, except?: string): Promise<void>;
+  /** Records of versions before `version`, or all when there is no user left to have one. */
+  removeOlder(userId: string, version: number | undefined, except?: string): Promise<void>;
 }
 
 export const sessionIndexes = {
@@ -85,8 +86,9 @@ export function createSessionStore(connection: Connection, options: { timeoutMs:
     async remove(userId, sids) {
       await rows().deleteMany({ _id: { $in: [...sids] }, userId }, bounded);
     },
-    async removeAll(userId, except) {
-      await rows().deleteMany({ userId, ...(except === undefined ? {} : { _id: { $ne: except } }) }, bounded);
+    async removeOlder(userId, version, except) {
+      const older = version === undefined ? {} : { version: { $lt: version } };
+      await rows().deleteMany({ userId, ...older, ...(except === undefined ? {} : { _id: { $ne: except } }) }, bounded);
     },
   };
 }

@@ -89,6 +89,12 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     await store.remove(userId, sids);
   }
 
+  /** Not those of logins that came after the end: theirs is the new version. */
+  async function forget(userId: string, except?: string): Promise<void> {
+    const user = await users.get(userId);
+    await store.removeOlder(userId, user?.sessionVersion, except);
+  }
+
   async function trim(userId: string, sid: string): Promise<void> {
     const rows = await store.ofUser(userId, new Date(now()));
     const surplus = rows.filter(({ _id }) => _id !== sid).slice(settings.maxPerUser - 1);
@@ -200,13 +206,13 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     async endOthers({ userId, sid, ver }) {
       // The session that asks was ended meanwhile: its word no longer counts.
       if (!(await userService.endSessions(userId, { keep: { sid, ver } }))) throw invalidToken();
-      await store.removeAll(userId, sid);
+      await forget(userId, sid);
     },
     async endAll(userId) {
       await userService.endSessions(userId, {});
-      await store.removeAll(userId);
+      await forget(userId);
     },
-    forget: (userId, except) => store.removeAll(userId, except),
+    forget,
     ofToken,
     async peek(text) {
       const row = await ofToken(text);

@@ -77,3 +77,45 @@ if (file === undefined || !existsSync(file)) {
     expect(refused.map(({ vector }) => vector.tcId)).toEqual(Object.keys(REFUSED).map(Number));
   });
 }
+
+const keyFile = directory === undefined ? undefined : join(directory, 'wycheproof', 'json_web_key_test.json');
+/** Keys are made here or sealed by us, never read from a stranger's set: what only such a set can be wrong with is not looked at. */
+const OF_FOREIGN_SETS: Readonly<Record<number, string>> = {
+  1: 'a set that mixes secret and public keys',
+  4: 'a set with one kid twice',
+  7: 'a key from a generator with the ROCA weakness',
+};
+
+if (keyFile === undefined || !existsSync(keyFile)) {
+  test.skip('Wycheproof JWK vectors: VECTORS_DIR names no folder with wycheproof/json_web_key_test.json', () => {});
+} else {
+  test('keys that are too small, on another curve or for another use verify nothing', () => {
+    type KeySet = { keys: Jwk[] };
+    const groups = (
+      JSON.parse(readFileSync(keyFile, 'utf8')) as {
+        testGroups: (Omit<Group, 'public' | 'private'> & { public?: KeySet; private?: KeySet })[];
+      }
+    ).testGroups;
+    const judged = groups.flatMap(({ comment, tests, ...group }) => {
+      const { keys } = group.public ?? group.private ?? { keys: [] };
+      return tests
+        .filter(({ tcId }) => OF_FOREIGN_SETS[tcId] === undefined)
+        .map((vector) => ({ name: `${vector.tcId} ${comment}`, valid: vector.result === 'valid', keys, vector }));
+    });
+    const usable = (jwk: Jwk) => (jwk.use === undefined || jwk.use === 'sig') && ALGORITHMS.some((alg) => alg === jwk.alg);
+    const accepted = judged.filter(({ keys, vector }) =>
+      keys.filter(usable).some((jwk) => {
+        try {
+          return accepts(vector, importKey(jwk));
+        } catch {
+          return false;
+        }
+      }),
+    );
+    expect(judged.filter(({ valid }) => !valid).length).toBeGreaterThan(15);
+    expect(accepted.filter(({ valid }) => !valid).map(({ name }) => name)).toEqual([]);
+    const supported = judged.filter(({ valid, keys }) => valid && keys.every(usable));
+    expect(supported.filter((one) => !accepted.includes(one)).map(({ name }) => name)).toEqual([]);
+    expect(supported.length).toBeGreaterThanOrEqual(3);
+  });
+}
