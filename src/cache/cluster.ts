@@ -1,7 +1,7 @@
 import { createCluster } from 'redis';
 import { SLOTS, slotOf } from './slots';
 import {
-  BUFFERS,
+  COMMAND_OPTIONS,
   clientOptions,
   identifyServer,
   type RedisArgument,
@@ -11,7 +11,6 @@ import {
 } from './topology';
 
 const REFRESH_MS = 500;
-const OPTIONS = { typeMapping: BUFFERS };
 /** A server's way to say that its slots, or its role, are no longer what we think. */
 const MOVED = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)/;
 
@@ -61,7 +60,7 @@ export function createClusterTopology(options: TopologyOptions, events: Topology
 
   async function send(key: string, args: RedisArgument[]): Promise<unknown> {
     try {
-      return await masterOf(key).sendCommand(args, OPTIONS);
+      return await masterOf(key).sendCommand(args, COMMAND_OPTIONS);
     } catch (error) {
       if (error instanceof Error && MOVED.test(error.message)) refresh(key);
       throw error;
@@ -91,7 +90,7 @@ export function createClusterTopology(options: TopologyOptions, events: Topology
       const keys = keysOfMasters('cache:probe');
       const identities = await Promise.all(
         keys.map((key) =>
-          identifyServer((args) => masterOf(key).sendCommand(args, OPTIONS)).catch((error: unknown) => {
+          identifyServer((args) => masterOf(key).sendCommand(args, COMMAND_OPTIONS)).catch((error: unknown) => {
             refresh(key);
             throw error;
           }),

@@ -41,7 +41,7 @@ export interface LinkOptions {
 }
 
 const PROBE_MS = 250;
-const SLOW_MS = 10;
+const SILENT_MS = 25;
 const HARD_FACTOR = 20;
 const FAILURES_TO_OPEN = 3;
 
@@ -52,6 +52,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
   /** Counts connections made and lost; an answer counts only when this has not moved since its command was sent. */
   let epoch = 0;
   let outstanding = 0;
+  let lastReply = 0;
   let failures = 0;
   let refused = 0;
   let timeouts = 0;
@@ -126,12 +127,12 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
     if (failures >= FAILURES_TO_OPEN) lost(error);
   }
 
-  /** Under normal load the bound is generous; as soon as Redis is slow, only `queueMax` may wait. */
+  /** While answers keep coming the bound is generous; as soon as they do not, only `queueMax` may wait. */
   function full(): boolean {
     if (outstanding < queueMax) return false;
     const oldest = deadlines.oldest();
-    const slow = oldest !== undefined && now() - (oldest - commandTimeoutMs) > SLOW_MS;
-    return slow || oldest === undefined || outstanding >= queueMax * HARD_FACTOR;
+    if (oldest === undefined || outstanding >= queueMax * HARD_FACTOR) return true;
+    return now() - Math.max(lastReply, oldest - commandTimeoutMs) > SILENT_MS;
   }
 
   function send(key: string, args: RedisArgument[]): Promise<unknown> {
@@ -157,6 +158,7 @@ export function createLink(connect: (events: TopologyEvents) => Topology, option
       topology.send(key, args).then(
         (reply) => {
           outstanding -= 1;
+          lastReply = now();
           if (wait.settled) return;
           wait.settled = true;
           failures = 0;

@@ -29,7 +29,7 @@ export function openLink(settings: Config['cache'], { url, log, now, withoutBrea
 }
 
 function topologyOf(settings: Config['cache'], url: string, events: TopologyEvents): Topology {
-  const options = { addresses: parseAddresses(url), connectTimeoutMs: settings.redisCommandTimeoutMs * 10, silenceMs: SILENCE_MS };
+  const options = { addresses: parseAddresses(url), connectTimeoutMs: settings.redisCommandTimeoutMs * 5, silenceMs: SILENCE_MS };
   if (settings.redisMode === 'cluster') return createClusterTopology(options, events);
   if (settings.redisMode === 'single') return createSingle(options, events);
   return createSentinelTopology({ ...options, name: settings.sentinelName, sentinelPassword: settings.sentinelPassword }, events);

@@ -1,6 +1,6 @@
 import { createClient } from 'redis';
 import {
-  BUFFERS,
+  COMMAND_OPTIONS,
   clientOptions,
   identifyServer,
   type RedisAddress,
@@ -20,7 +20,7 @@ export function createSingle(
     ...common,
     socket: { ...common.socket, ...address },
     database: options.addresses.database,
-    commandOptions: { typeMapping: BUFFERS },
+    commandOptions: COMMAND_OPTIONS,
   });
   client.on('error', (error: unknown) => {
     events.changed();
