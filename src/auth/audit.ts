@@ -5,6 +5,7 @@ import { Counter } from 'prom-client';
 import { backoffMs, type Closable, withTimeout } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import type { Metrics } from '../observability/metrics';
+import { isDuplicateKey } from '../users/repository';
 import type { ClientInfo } from './client';
 
 export const AUDIT_COLLECTION = 'audit_events';
@@ -116,7 +117,7 @@ export function createAudit({ connection, log, metrics, timeoutMs, ttlDays, now 
         await connection.collection<AuditRow>(AUDIT_COLLECTION).insertMany(rows, { ordered: false, timeoutMS: timeoutMs });
         return;
       } catch (error) {
-        if (isDuplicate(error)) return;
+        if (isDuplicateKey(error)) return;
         if (attempt + 1 >= ATTEMPTS) return giveUp(rows, error);
         await delay(backoffMs(attempt, 100, 2000));
       }
@@ -156,5 +157,3 @@ export function createAudit({ connection, log, metrics, timeoutMs, ttlDays, now 
     },
   };
 }
-
-const isDuplicate = (error: unknown) => error instanceof Error && 'code' in error && error.code === 11000;

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { createPrivateKey } from 'node:crypto';
 import type { Connection, mongo } from 'mongoose';
+import { isDuplicateKey } from '../users/repository';
 import type { ScheduledKey } from './key-schedule';
 import { generateSigningKey, type KeySetAlgorithm, type PublicJwk, publicHalf, type SigningKey, type VerificationKey } from './keys';
 import { type Sealed, seal, unseal } from './sealing';
@@ -33,7 +34,6 @@ export interface KeyStore {
   removeBelow(generation: number): Promise<number>;
 }
 
-const DUPLICATE_KEY = 11000;
 const context = (generation: number, alg: string) => `signing-key ${generation} ${alg}`;
 
 export function createKeyStore(connection: Connection, secret: string): KeyStore {
@@ -69,7 +69,7 @@ export function createKeyStore(connection: Connection, secret: string): KeyStore
         await rows().insertOne({ _id: generation, alg, createdAt: now, activeFrom, sealed });
         return true;
       } catch (error) {
-        if ((error as { code?: unknown }).code === DUPLICATE_KEY) return false;
+        if (isDuplicateKey(error)) return false;
         throw error;
       }
     },

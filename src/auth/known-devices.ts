@@ -1,4 +1,5 @@
 import type { Connection } from 'mongoose';
+import { isDuplicateKey } from '../users/repository';
 import type { ClientInfo } from './client';
 import { digest } from './refresh-token';
 
@@ -43,11 +44,16 @@ export function createKnownDevices(connection: Connection, options: { timeoutMs:
     async remember(userId, client) {
       const until = new Date(now() + REMEMBERED_MS);
       // w:1: losing one costs its owner nothing but the next login's patience.
-      await rows().updateOne(
-        { _id: deviceKey(userId, client) },
-        { $set: { userId, until } },
-        { ...bounded, upsert: true, writeConcern: { w: 1, journal: false } },
-      );
+      await rows()
+        .updateOne(
+          { _id: deviceKey(userId, client) },
+          { $set: { userId, until } },
+          { ...bounded, upsert: true, writeConcern: { w: 1, journal: false } },
+        )
+        .catch((error: unknown) => {
+          // Two logins at once made it: it is remembered.
+          if (!isDuplicateKey(error)) throw error;
+        });
     },
     async forget(userId) {
       await rows().deleteMany({ userId }, bounded);

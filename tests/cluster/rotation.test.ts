@@ -9,8 +9,8 @@ import { root } from '../support/service';
 const run = promisify(execFile);
 const WORKERS = 3;
 const LANES = 6;
-const ROTATIONS = 4;
-const SETTINGS = { KEY_ROTATION_SECONDS: '4', KEY_LEAD_SECONDS: '2', KEY_POLL_MS: '300', ACCESS_TOKEN_TTL_SECONDS: '20' };
+const ROTATIONS = 3;
+const SETTINGS = { KEY_ROTATION_SECONDS: '6', KEY_LEAD_SECONDS: '3', KEY_POLL_MS: '300', ACCESS_TOKEN_TTL_SECONDS: '30' };
 
 let fleet: Fleet;
 let connections: KeptAlive[];
