@@ -90,8 +90,7 @@ export function writesInFlight(records: readonly RequestRecord[], atMs: number):
 export function withoutRetry(text: string): string {
   return text
     .replaceAll(/proxy_next_upstream error[^;]*;/g, 'proxy_next_upstream off;')
-    .replaceAll(/error_page 502 503 504 = @read_again;/g, '')
-    .replaceAll(/error_page 502 504 = @write_unsent;/g, '');
+    .replaceAll(/error_page 502 (503 )?504 = @\w+;/g, '');
 }
 
 export const nginx = (edit?: BalancerChoice['edit']): BalancerChoice => ({ kind: 'nginx', ...(edit === undefined ? {} : { edit }) });

@@ -20,7 +20,7 @@ const FAILURES: readonly Answer[] = [
 
 const planted = {
   nginx: (text: string) =>
-    text.replaceAll('proxy_next_upstream off;', 'proxy_next_upstream error timeout http_502 http_503 non_idempotent;'),
+    text.replaceAll(/proxy_next_upstream (off|error timeout);/g, 'proxy_next_upstream error timeout http_502 http_503 non_idempotent;'),
   haproxy: (text: string) =>
     text.replace('retry-on conn-failure\n    default-server maxconn 256', 'retry-on all-retryable-errors\n    default-server maxconn 256'),
 };

@@ -5,7 +5,7 @@ import { SkipScenario } from '../../faults/scenario';
 const QUICK = [
   'worker-killed',
   'primary-killed',
-  'host-cut',
+  'host-cut-nginx',
   'balancer-killed',
   'rolling-reload',
   'write-once-nginx',

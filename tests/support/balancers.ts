@@ -72,7 +72,14 @@ export function renderNginx(folder: string, options: BalancerOptions & { readonl
     const text = readFileSync(template, 'utf8').replace(/\$\{([A-Z_]+)\}/g, (whole, name: string) => variables.get(name) ?? whole);
     writeFileSync(join(folder, 'conf.d', template.replace(/^.*\/(.*)\.template$/, '$1')), text);
   }
-  for (const file of ['nginx.conf', 'conf.d/default.conf', 'snippets/server.conf', 'snippets/proxy.conf', 'snippets/http.conf']) {
+  for (const file of [
+    'nginx.conf',
+    'conf.d/default.conf',
+    'snippets/server.conf',
+    'snippets/proxy.conf',
+    'snippets/write.conf',
+    'snippets/http.conf',
+  ]) {
     writeFileSync(join(folder, file), edit(readFileSync(join(folder, file), 'utf8'), file));
   }
 }
