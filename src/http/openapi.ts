@@ -109,8 +109,8 @@ function answersOf(endpoint: Endpoint, schemaOf: SchemaOf): Record<string, unkno
 /** Statuses that follow from what the endpoint is, and those it names. */
 function problemsOf(endpoint: Endpoint, schema: JsonSchema): Record<string, unknown> {
   const statuses = new Set([400, 406, 429, 503, ...(endpoint.problems ?? [])]);
-  if (endpoint.access !== 'public') statuses.add(401);
-  if (endpoint.access === 'admin') statuses.add(403);
+  // 403: administrators alone, or a service account without the scope.
+  if (endpoint.access !== 'public') for (const status of [401, 403]) statuses.add(status);
   if (endpoint.method === 'post') for (const status of [409, 422]) statuses.add(status);
   if (endpoint.body !== undefined) for (const status of [413, 415, 422]) statuses.add(status);
   return Object.fromEntries(

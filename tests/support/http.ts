@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Contract, createContract } from './contract';
 
 export interface Answer {
   readonly status: number;
@@ -17,8 +18,15 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A client of one base URL, as small as curl. */
+/** The contract that a service publishes, if it does. */
+async function contractOf(baseUrl: string): Promise<Contract | undefined> {
+  const response = await fetch(`${baseUrl}/openapi.json`, { signal: AbortSignal.timeout(20_000) }).catch(() => undefined);
+  return response?.status === 200 ? createContract((await response.json()) as object) : undefined;
+}
+
+/** A client of one base URL, as small as curl. Every answer is held against the OpenAPI document of the service. */
 export function createClient(baseUrl: string) {
+  let contract: Promise<Contract | undefined> | undefined;
   return async (method: string, path: string, { token, body, raw, headers = {} }: RequestOptions = {}): Promise<Answer> => {
     const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(`${baseUrl}${path}`, {
@@ -34,12 +42,12 @@ export function createClient(baseUrl: string) {
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      json: isJson && text !== '' ? (JSON.parse(text) as unknown) : undefined,
-    };
+    const json = isJson && text !== '' ? (JSON.parse(text) as unknown) : undefined;
+    const { status, headers: received } = response;
+    contract ??= contractOf(baseUrl);
+    const fault = (await contract)?.fault({ method, path, status, contentType: received.get('content-type'), json, text });
+    if (fault !== undefined) throw new Error(`against the OpenAPI document: ${fault}`);
+    return { status, headers: received, text, json };
   };
 }
 
