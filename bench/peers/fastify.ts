@@ -8,7 +8,10 @@ import { BCRYPT_COST, CACHE_SECONDS, newUser, peerSettings, type UserDocument, v
 // (c) Fastify as its users write it: @fastify/jwt with its cache of verified tokens, a Redis GET on each request, and the
 // cached JSON sent as it is. No rate limit, no log, no metrics, no ETag, no security headers, no revocation.
 const settings = peerSettings();
-const redis = createClient({ url: settings.redisUrl });
+const redis = createClient({
+  url: settings.redisUrl,
+  ...(settings.redisCommandTimers === false ? { commandOptions: { timeout: 0 } } : {}),
+});
 const users = mongoose.connection.collection<UserDocument>('users');
 const app = Fastify({ logger: false });
 

@@ -6,6 +6,8 @@ export interface PeerSettings {
   readonly mongodbUri: string;
   readonly redisUrl: string;
   readonly jwtSecret: string;
+  /** Whether node-redis may bound each command by a timer, as it does by default. */
+  readonly redisCommandTimers?: boolean;
 }
 
 export const peerSettings = (): PeerSettings => JSON.parse(process.argv[2] ?? '{}') as PeerSettings;
