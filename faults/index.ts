@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Result, verdict, writeReport } from './report';
 import { type Outcome, type Scenario, SkipScenario, type Suite } from './scenario';
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
   if (chosen.length === 0) throw new Error(`there is no scenario "${values.only}" in ${suite.name}`);
   const results: Result[] = [];
   for (const scenario of chosen) {
-    const result = await runOne(scenario, values.quick, !values['no-planted']);
+    const result = { ...(await runOne(scenario, values.quick, !values['no-planted'])), loadAverage: Math.round(loadavg()[0] ?? 0) };
     results.push(result);
     console.log(JSON.stringify({ ...result, verdict: verdict(result) }));
   }

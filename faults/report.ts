@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Outcome, Suite } from './scenario';
 
@@ -11,6 +12,8 @@ export interface Result {
   readonly outcome?: Outcome;
   readonly plantedOutcome?: Outcome;
   readonly seconds: number;
+  /** Of the whole machine over the last minute of the scenario: others may have had its cores meanwhile. */
+  readonly loadAverage?: number;
 }
 
 /** A scenario proves something when its goal was met, and missed with the safeguard taken away. */
@@ -47,12 +50,18 @@ export function section(suite: Suite, results: readonly Result[], date: string):
   return [
     `## ${suite.title}`,
     '',
-    `${suite.setting} Measured ${date}: \`npm run faults -- ${suite.name}\`.`,
+    `${suite.setting} Measured ${date} on ${availableParallelism()} cores under Node ${process.versions.node}${shared(results)}: \`npm run faults -- ${suite.name}\`.`,
     '',
     '| scenario | goal | seen | verdict | planted fault: seen |',
     '|---|---|---|---|---|',
     ...rows,
   ].join('\n');
+}
+
+/** Figures of a machine that had other work are worth less, and say so. */
+function shared(results: readonly Result[]): string {
+  const loads = results.flatMap(({ loadAverage }) => loadAverage ?? []);
+  return loads.length === 0 ? '' : `, load average ${Math.min(...loads)} to ${Math.max(...loads)}`;
 }
 
 function figures(outcome: Outcome | undefined): string {
