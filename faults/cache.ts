@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { availableParallelism, loadavg } from 'node:os';
 import { findTool } from '../tests/support/tools';
 import { type CacheStage, cacheBackMs, latencyOf, startCheckedLoad, succeeded, watchMetric, withCacheStage } from './cache-kit';
 import { flood, history, prices } from './cache-long';
@@ -64,6 +65,7 @@ async function suffer(fault: Fault, { quick, planted }: RunOptions): Promise<Out
         ),
         'queued at most': most,
         'cache back ms': backMs,
+        [`load of the ${availableParallelism()}-core machine`]: Math.round(loadavg()[0] ?? 0),
       },
     };
   });
