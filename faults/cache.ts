@@ -9,6 +9,8 @@ import { type Outcome, type RunOptions, type Scenario, SkipScenario, type Suite 
 interface Fault {
   readonly name: string;
   readonly title: string;
+  /** Some seconds before. */
+  prepare?(stage: CacheStage): Promise<unknown>;
   /** Begins the fault; what it returns ends it. */
   begin(stage: CacheStage): Promise<() => Promise<void>>;
   /** How long it lasts; 0: it is over as soon as it has begun. */
@@ -27,6 +29,8 @@ async function suffer(fault: Fault, { quick, planted }: RunOptions): Promise<Out
     const load = startCheckedLoad(stage, RATE_PER_SECOND);
     const queued = watchMetric(stage, 'cache_redis_outstanding');
     await pause(quick ? 1500 : 5000);
+    await fault.prepare?.(stage);
+    await pause(quick ? 500 : 3000);
     const begun = load.elapsedMs();
     const end = await fault.begin(stage);
     await pause(faultMs);
@@ -162,9 +166,8 @@ const faults: readonly Fault[] = [
     name: 'restarted-old',
     title: 'Redis restarted with a snapshot from 3 s before',
     lasts: false,
+    prepare: ({ redis }) => redis.command('SAVE'),
     async begin({ redis }) {
-      await redis.command('SAVE');
-      await pause(3000);
       await redis.kill();
       await redis.restart();
       return async () => undefined;
