@@ -60,6 +60,13 @@ export const fastifyLean: Contestant = {
   launch: (settings, workers, env) => fastify.launch({ ...settings, redisCommandTimers: false }, workers, env),
 };
 
+export const expressPlain: Contestant = { ...peer('express', '', 'empty Express app'), id: 'express-plain' };
+export const expressFast: Contestant = {
+  ...expressPlain,
+  id: 'express-fast',
+  launch: (settings, workers, env) => expressPlain.launch({ ...settings, constructors: true }, workers, env),
+};
+
 const tokens = createTokens({
   keys: createSecretKeyRing(JWT_SECRET),
   issuer: ISSUER,

@@ -8,6 +8,8 @@ export interface PeerSettings {
   readonly jwtSecret: string;
   /** Whether node-redis may bound each command by a timer, as it does by default. */
   readonly redisCommandTimers?: boolean;
+  /** Whether the messages are made by our constructors. */
+  readonly constructors?: boolean;
 }
 
 export const peerSettings = (): PeerSettings => JSON.parse(process.argv[2] ?? '{}') as PeerSettings;

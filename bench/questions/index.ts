@@ -9,6 +9,7 @@ import { manyTokens } from './many-tokens';
 import { mixed } from './mixed';
 import { notModified } from './not-modified';
 import { profile } from './profile';
+import { prototypes } from './prototypes';
 import { register } from './register';
 import { update } from './update';
 import { userById } from './user-by-id';
@@ -19,6 +20,7 @@ export const questions: readonly Question[] = [
   profile,
   userById,
   notModified,
+  prototypes,
   latency,
   manyTokens,
   listPage,
