@@ -38,8 +38,8 @@ export const auth = {
   tokenCacheMaxEntries: setting(
     'TOKEN_CACHE_MAX_ENTRIES',
     integer(0, 1_000_000),
-    '10000',
-    'Most verified access tokens remembered per worker.',
+    '100000',
+    'Most verified access tokens remembered per worker (about 0.5 KB each).',
   ),
   issuer: setting(
     'TOKEN_ISSUER',
