@@ -144,11 +144,11 @@ export function createPermit(options: PermitOptions): Permit {
     const began = now();
     if (state === undefined && options.identity() === undefined) return;
     try {
-      await lookAgain();
+      await look();
       if (state !== undefined) await act(state, began);
     } catch (error) {
       // Without the ledger its readers go on as they were: MongoDB is out of reach, and Redis is what is left.
-      if (now() - began < TIMELY_MS && state !== undefined) validUntil = Math.max(validUntil, began + VALID_MS);
+      if (now() - began < TIMELY_MS) validUntil = now() + VALID_MS;
       log.debug({ err: error }, 'the cache ledger was not read');
     }
   }

@@ -106,6 +106,21 @@ whenRedis('a Redis that fails', () => {
     expect((await b.region.get('1'))?.version).toBe(2);
   });
 
+  it('is what reads go on with while the database does not answer', async () => {
+    const a = await worker();
+    const b = await worker();
+    await a.write('1', 1);
+    await b.region.get('1');
+    await until(async () => ((await redis.command('KEYS', '*:v:*')) as string[]).length === 1, 2000, 'the fill');
+    ledger.hangs = true;
+    truth.clear();
+    const end = performance.now() + 3500;
+    while (performance.now() < end) {
+      expect((await a.region.get('1'))?.version).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
+
   it('together with the ledger keeps a write from being acknowledged, and reads from failing', async () => {
     const a = await worker();
     await a.write('1', 1);

@@ -28,27 +28,29 @@ export function docRegion(load: (key: string) => Promise<Doc | null>) {
   };
 }
 
-/** The ledger of one test's workers when they all live in one process. `down` makes it unreachable. */
-export function memoryLedger(): Ledger & { down: boolean; state: LedgerState | undefined } {
+/** The ledger of one test's workers when they all live in one process. `down` makes it fail, `hangs` makes it fail after a second. */
+export function memoryLedger(): Ledger & { down: boolean; hangs: boolean; state: LedgerState | undefined } {
   const ledger = {
     down: false,
+    hangs: false,
     state: undefined as LedgerState | undefined,
-    reach() {
-      if (ledger.down) throw new Error('the ledger is down');
+    async reach() {
+      if (ledger.hangs) await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (ledger.down || ledger.hangs) throw new Error('the ledger is down');
     },
     async read(dataset: string) {
-      ledger.reach();
+      await ledger.reach();
       ledger.state ??= { epoch: 1, suspended: false, beat: 0, dataset };
       return ledger.state;
     },
     async suspend() {
-      ledger.reach();
+      await ledger.reach();
       const before = ledger.state ?? { epoch: 1, suspended: false, beat: 0, dataset: '' };
       ledger.state = { ...before, suspended: true, beat: before.beat + 1 };
       return ledger.state;
     },
     async resume(seen: LedgerState, dataset: string) {
-      ledger.reach();
+      await ledger.reach();
       const { state } = ledger;
       if (state?.suspended === true && state.epoch === seen.epoch && state.beat === seen.beat) {
         ledger.state = { epoch: state.epoch + 1, suspended: false, beat: state.beat, dataset };
