@@ -60,7 +60,7 @@ export interface Auth {
   readonly authenticate: RequestHandler;
   readonly routes: readonly Route[];
   /** What was done to an account elsewhere, for the audit log; a removed one is forgotten here too. */
-  readonly record: (event: AccountEvent, subject: string, req: Request) => void;
+  readonly record: (event: AccountEvent, subject: string, req: Request, leftEmail?: string) => void;
 }
 
 /** Puts the parts of authentication together. No I/O: the stores are connected. */
@@ -122,8 +122,9 @@ export function createAuth(deps: AuthDependencies): Auth {
   const { issuer, audience } = tokenSettings(config);
   const oauth = createOAuth({ tokens, sessions, subjects, services, audit, issuer, audience });
 
-  function record(type: AccountEvent, subject: string, req: Request): void {
+  function record(type: AccountEvent, subject: string, req: Request, leftEmail?: string): void {
     audit.record({ type, result: 'success', actor: req.principal?.userId, subject, client: clientOf(req) });
+    if (leftEmail !== undefined) mails.emailChanged(leftEmail);
     if (type !== 'account_removed') return;
     // Housekeeping: none of these is good for anything without the account.
     outbox.enqueue('forget-account', async () => {

@@ -25,8 +25,15 @@ export interface MailFlows {
   forgotPassword(email: string, client: ClientInfo): void;
   /** Throws 400 `invalid_mail_token`. Ends every session and lifts the lock of failed logins. */
   resetPassword(token: string, password: string, client: ClientInfo): Promise<void>;
-  /** The new address is taken over when its token comes back. Says nothing of whether it is free. */
-  requestEmailChange(userId: string, email: string, client: ClientInfo): void;
+  /**
+   * The new address is taken over when its token comes back. Says nothing of whether it is free. `sessionVersion`: of the
+   * account when its password was confirmed; whoever ends all sessions ends the request too.
+   */
+  requestEmailChange(account: { id: string; sessionVersion: number }, email: string, client: ClientInfo): void;
+  /** The account has another address now: tells the one it had. */
+  emailChanged(from: string): void;
+  /** No token mailed so far is good any more. */
+  forget(userId: string): Promise<void>;
   /** A token of either kind. Throws 400 `invalid_mail_token`, 409 `email_taken`. */
   confirmEmail(token: string, client: ClientInfo): Promise<void>;
 }
@@ -70,6 +77,10 @@ export function createMailFlows(deps: MailFlowsDependencies): MailFlows {
     });
   }
 
+  function emailChanged(from: string): void {
+    outbox.enqueue('notice', () => mailer.send(emailChangedMail(from)));
+  }
+
   async function consume(token: string, purposes: readonly Purpose[]): Promise<Grant> {
     const grant = await tokens.consume(token, purposes);
     if (grant === undefined) throw invalidMailToken();
@@ -102,10 +113,16 @@ export function createMailFlows(deps: MailFlowsDependencies): MailFlows {
       });
     },
 
+    emailChanged,
+
+    forget: (userId) => tokens.revokeAll(userId),
+
     async resetPassword(token, password, client) {
       // Looked at first, so that wrong tokens cost no hash; used up last, so that a refused hash costs no token.
       const offered = await tokens.peek(token, ['reset-password']);
-      if (offered === undefined || (await repository.find(offered.userId)) === null) throw invalidMailToken();
+      const owner = offered === undefined ? null : await repository.find(offered.userId);
+      // Who reads an address that the account has left behind is no longer its owner.
+      if (offered === undefined || owner === null || foldEmail(owner.email) !== foldEmail(offered.email)) throw invalidMailToken();
       const passwordHash = await passwords.hash(password);
       const { userId, email } = await consume(token, ['reset-password']);
       await users.setPassword(userId, passwordHash);
@@ -119,25 +136,25 @@ export function createMailFlows(deps: MailFlowsDependencies): MailFlows {
       passwordChanged(userId);
     },
 
-    requestEmailChange(userId, email, client) {
+    requestEmailChange({ id: userId, sessionVersion }, email, client) {
       audit.record({ type: 'email_change_requested', result: 'success', actor: userId, subject: userId, client });
       enqueue('change-email', async () => {
-        if ((await repository.credentialsByEmail(email)) === null) await mailToken({ purpose: 'change-email', userId, email });
+        if ((await repository.credentialsByEmail(email)) === null)
+          await mailToken({ purpose: 'change-email', userId, email, sessionVersion });
       });
     },
 
     async confirmEmail(token, client) {
-      const { purpose, userId, email } = await consume(token, ['verify-email', 'change-email']);
+      const { purpose, userId, email, sessionVersion = 0 } = await consume(token, ['verify-email', 'change-email']);
       if (purpose === 'verify-email') {
         if (!(await repository.markEmailVerified(userId, email))) throw invalidMailToken();
         audit.record({ type: 'email_verified', result: 'success', subject: userId, client });
         return;
       }
       const before = await repository.find(userId);
-      if (before === null) throw invalidMailToken();
-      await users.setEmail(userId, email);
+      if (before === null || !(await users.setEmail(userId, email, sessionVersion))) throw invalidMailToken();
       audit.record({ type: 'email_changed', result: 'success', subject: userId, client });
-      outbox.enqueue('notice', () => mailer.send(emailChangedMail(before.email)));
+      emailChanged(before.email);
     },
   };
 }

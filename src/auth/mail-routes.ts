@@ -46,8 +46,8 @@ export function createMailRoutes({ mails, service, newPassword, limiter }: MailR
       endpoints.change,
       async ({ body }, req) => {
         const client = clientOf(req);
-        await service.confirmPassword(currentSession(req), body.current_password, client);
-        mails.requestEmailChange(principalOf(req).userId, body.new_email, client);
+        const account = await service.confirmPassword(currentSession(req), body.current_password, client);
+        mails.requestEmailChange(account, body.new_email, client);
         return accepted;
       },
       limiter,

@@ -12,6 +12,8 @@ export interface Grant {
   readonly userId: string;
   /** The address that it was mailed to: using it proves that its reader has that mailbox. */
   readonly email: string;
+  /** Of `change-email`: the account's when its password was confirmed. */
+  readonly sessionVersion?: number;
 }
 
 interface TokenRow extends Grant {
@@ -51,9 +53,9 @@ export function createOneTimeTokens(connection: Connection, options: { timeoutMs
   return {
     async issue(grant, ttlSeconds) {
       const token = randomBytes(32).toString('base64url');
-      const { purpose, userId, email } = grant;
+      const { userId, purpose } = grant;
       await rows().deleteMany({ userId, purpose }, bounded);
-      await rows().insertOne({ _id: digest(token), purpose, userId, email, until: new Date(now() + ttlSeconds * 1000) });
+      await rows().insertOne({ _id: digest(token), ...grant, until: new Date(now() + ttlSeconds * 1000) });
       return token;
     },
     peek: async (token, purposes) => (await rows().findOne(good(token, purposes), bounded)) ?? undefined,

@@ -28,8 +28,8 @@ export interface AuthService {
   sessions(current: CurrentSession): Promise<SessionView[]>;
   /** Idempotent: a session that is not there has ended. */
   endSession(current: CurrentSession, sid: string, client: ClientInfo): Promise<void>;
-  /** Throws 422 `wrong_password`, 429. */
-  confirmPassword(current: CurrentSession, password: string, client: ClientInfo): Promise<void>;
+  /** The account whose password this is. Throws 422 `wrong_password`, 429. */
+  confirmPassword(current: CurrentSession, password: string, client: ClientInfo): Promise<Credentials>;
   changePassword(current: CurrentSession, passwords: { current: string; next: string }, client: ClientInfo): Promise<void>;
 }
 
@@ -85,8 +85,7 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
     }
   }
 
-  /** Answers the hash that was found to be right. */
-  async function rightHash({ userId }: CurrentSession, password: string, client: ClientInfo): Promise<string> {
+  async function confirmPassword({ userId }: CurrentSession, password: string, client: ClientInfo): Promise<Credentials> {
     await throttle.enter(client);
     const found = await repository.credentialsById(userId);
     // A stolen access token must not become a way around the login's limits.
@@ -94,7 +93,7 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
     const right = await passwords.verify(password, found?.passwordHash);
     if (attempt.refusal !== undefined || !right || found === null) throw attempt.refusal ?? wrongPassword();
     await attempt.forgive();
-    return found.passwordHash;
+    return found;
   }
 
   return {
@@ -141,22 +140,20 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
       audit.record({ type: 'session_ended', result: 'success', actor: userId, subject: userId, session: sid, client });
     },
 
-    async confirmPassword(current, password, client) {
-      await rightHash(current, password, client);
-    },
+    confirmPassword,
 
     async changePassword(current, { current: offered, next }, client) {
       const { userId, sid, ver } = current;
       const event = { type: 'password_changed', actor: userId, subject: userId, session: sid, client } as const;
       try {
-        const from = await rightHash(current, offered, client);
+        const { passwordHash: from } = await confirmPassword(current, offered, client);
         // Compared again by the write: a reset in between must not be undone, nor a session that it ended be kept.
         if (!(await users.changePassword(userId, from, await passwords.hash(next), { sid, ver }))) throw wrongPassword();
       } catch (error) {
         if (error instanceof Problem) audit.record({ ...event, result: 'failure', reason: error.code });
         throw error;
       }
-      await sessions.forget(userId, sid);
+      await Promise.all([sessions.forget(userId, sid), mails.forget(userId)]);
       audit.record({ ...event, result: 'success' });
       mails.passwordChanged(userId);
     },

@@ -1,6 +1,7 @@
 import type { Region } from '../cache/port';
 import type { Config } from '../config';
 import { type CachedUser, sessionStands } from '../users/cached';
+import type { KeptSession } from '../users/model';
 import type { UserService } from '../users/service';
 import type { Audit } from './audit';
 import type { ClientInfo } from './client';
@@ -82,10 +83,10 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     return { access_token: token, token_type: 'Bearer', expires_in: expiresInSeconds, refresh_token: refresh.text };
   }
 
-  async function end(userId: string, sids: readonly string[]): Promise<void> {
+  async function end(userId: string, sids: readonly string[], keep?: KeptSession): Promise<void> {
     // Refresh first, then access, then the record: whatever a crash leaves undone is done by the next attempt.
     await store.markEnded(userId, sids, new Date(now()));
-    await userService.revokeSessions(userId, sids, later(accessTtlSeconds));
+    await userService.revokeSessions(userId, sids, later(accessTtlSeconds), keep);
     await store.remove(userId, sids);
   }
 
@@ -95,13 +96,14 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     await store.removeOlder(userId, user?.sessionVersion, except);
   }
 
-  async function trim(userId: string, sid: string): Promise<void> {
+  async function trim(userId: string, keep: KeptSession): Promise<void> {
     const rows = await store.ofUser(userId, new Date(now()));
-    const surplus = rows.filter(({ _id }) => _id !== sid).slice(settings.maxPerUser - 1);
+    const surplus = rows.filter(({ _id }) => _id !== keep.sid).slice(settings.maxPerUser - 1);
     if (surplus.length === 0) return;
     await end(
       userId,
       surplus.map(({ _id }) => _id),
+      keep,
     );
   }
 
@@ -194,7 +196,7 @@ export function createSessions(deps: SessionsDependencies): Sessions {
         userAgent: client.userAgent,
         ipPrefix: client.ipPrefix,
       });
-      await trim(user.id, token.sid);
+      await trim(user.id, { sid: token.sid, ver: user.sessionVersion });
       return pair(user, token);
     },
     refresh,
@@ -202,7 +204,7 @@ export function createSessions(deps: SessionsDependencies): Sessions {
       const [rows, user] = await Promise.all([store.ofUser(userId, new Date(now())), users.get(userId)]);
       return rows.filter((row) => user !== null && sessionStands(user, row._id, row.version)).map((row) => viewOf(row, sid));
     },
-    end,
+    end: (userId, sids) => end(userId, sids),
     async endOthers({ userId, sid, ver }) {
       // The session that asks was ended meanwhile: its word no longer counts.
       if (!(await userService.endSessions(userId, { keep: { sid, ver } }))) throw invalidToken();

@@ -2,15 +2,18 @@ import type { Request } from 'express';
 import { problems } from '../errors';
 import type { Reply } from './endpoint';
 
-const REV_TAG = /^"r(\d{1,15})"$/;
+const REV_TAG = /^"([0-9a-f]{24})\.(\d{1,15})"$/;
 
-/** If-Match (RFC 9110 §13.1.1) as the revisions it allows; undefined where any will do. A tag that is not ours matches nothing. */
-export function ifMatchRevs(req: Request): readonly number[] | undefined {
+/** If-Match (RFC 9110 §13.1.1) as the revisions of `id` it allows; undefined where any will do. Any other tag matches nothing. */
+export function ifMatchRevs(req: Request, id: string): readonly number[] | undefined {
   const header = req.headers['if-match'];
   if (header === undefined || header.trim() === '*') return undefined;
   const tags = header.split(',').map((tag) => tag.trim());
   if (tags.length > 20) throw problems.malformed('invalid_if_match', 'If-Match holds too many entity tags.');
-  return tags.map((tag) => Number(REV_TAG.exec(tag)?.[1] ?? -1));
+  return tags.map((tag) => {
+    const [, of, rev] = REV_TAG.exec(tag) ?? [];
+    return of === id ? Number(rev) : -1;
+  });
 }
 
 /** Whether If-None-Match (RFC 9110 §13.1.2, weak comparison) names this tag. */

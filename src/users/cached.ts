@@ -30,7 +30,7 @@ export function toCached(user: CachedFields): CachedUser {
     sessionVersion: user.sessionVersion,
     kept: user.keptSession ?? null,
     revoked: user.revokedSessions.map((one) => one.sid),
-    etag: etagOf(user.rev),
+    etag: etagOf(user._id.toHexString(), user.rev),
     body: Buffer.from(JSON.stringify(viewOf(user))),
   };
 }
@@ -53,10 +53,10 @@ function decode(bytes: Buffer): CachedUser {
   return { ...header, body: bytes.subarray(end + 1) };
 }
 
-/** `user.v1`: raise the number with every change of CachedUser's shape, or of the view. */
+/** `user.v2`: raise the number with every change of CachedUser's shape, or of the view. */
 export function cachedUsers(cache: Cache, load: (id: string) => Promise<CachedFields | null>): Region<CachedUser> {
   return cache.region<CachedUser>({
-    name: 'user.v1',
+    name: 'user.v2',
     group: userGroup,
     load: async (id) => {
       const user = await load(id);

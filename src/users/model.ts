@@ -8,7 +8,7 @@ export interface RevokedSession {
   readonly until: Date;
 }
 
-/** The one session that outlived the last end of all others. */
+/** The one session that outlived the last end of all others; `ver` is less than the user's session version. */
 export interface KeptSession {
   readonly sid: string;
   /** Its access tokens of this session version and later are still good. */

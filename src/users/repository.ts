@@ -35,6 +35,8 @@ export interface EndSessions {
 export interface UpdateOptions {
   /** Refuse unless the document still has one of these revisions (If-Match). */
   readonly revs?: readonly number[];
+  /** Refuse when sessions were ended since this session version, that is: by a new password or role. */
+  readonly version?: number | undefined;
   /** End every session opened so far, but for `keep`. */
   readonly endSessions?: EndSessions | undefined;
   /** Refuse unless this is still the password's hash. */
@@ -50,12 +52,15 @@ export interface UserRepository {
   credentialsById(id: string): Promise<Credentials | null>;
   /** Rejects with a duplicate-key error (code 11000) when the e-mail is taken. */
   insert(user: NewUser, now: Date): Promise<CachedUser>;
-  /** null: no such user, or not at one of `revs`. */
+  /** null: no such user, or one of the options' conditions does not hold. */
   update(id: string, changes: Changes, options: UpdateOptions): Promise<CachedUser | null>;
   /** Ends all sessions but `keep`; nothing of the user that a client can see changes. False: `keep` does not stand. */
   endSessions(id: string, end: EndSessions): Promise<boolean>;
-  /** Refuses the access tokens of these sessions until they have expired. Past MAX_REVOKED of them, ends all sessions instead. */
-  revokeSessions(id: string, sids: readonly string[], until: Date, now: Date): Promise<void>;
+  /**
+   * Refuses the access tokens of these sessions until they have expired. Past MAX_REVOKED of them, ends all sessions
+   * instead, but for `keep` if nothing else has ended it.
+   */
+  revokeSessions(id: string, sids: readonly string[], until: Date, now: Date, keep?: KeptSession): Promise<void>;
   /** false when the user has another address by now. */
   markEmailVerified(id: string, email: string): Promise<boolean>;
   isEmailVerified(id: string): Promise<boolean>;
@@ -98,15 +103,11 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
       await users.create([document], { validateBeforeSave: true });
       return toCached(document);
     },
-    async update(id, { name, email, ...rest }, { revs, endSessions, ifPasswordHash, now }) {
+    async update(id, { name, email, ...rest }, options) {
+      const { endSessions, now } = options;
       const updated = await users
         .findOneAndUpdate(
-          {
-            _id: id,
-            ...revFilter(revs),
-            ...standing(endSessions),
-            ...(ifPasswordHash === undefined ? {} : { passwordHash: ifPasswordHash }),
-          },
+          { _id: id, ...guards(options) },
           {
             $set: {
               ...rest,
@@ -132,10 +133,11 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
       );
       return matchedCount === 1;
     },
-    async revokeSessions(id, sids, until, now) {
+    async revokeSessions(id, sids, until, now, keep) {
       const live = { $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', now] } } };
       const all = { $concatArrays: [live, sids.map((sid) => ({ sid, until }))] };
       const tooMany = { $gt: [{ $size: '$revokedSessions' }, MAX_REVOKED] };
+      const stillKept = keep === undefined ? '$$REMOVE' : { $cond: [{ $eq: ['$sessionVersion', keep.ver] }, keep, '$$REMOVE'] };
       await users.collection.updateOne(
         { _id: new Types.ObjectId(id) },
         [
@@ -143,7 +145,7 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
           {
             $set: {
               sessionVersion: { $cond: [tooMany, { $add: ['$sessionVersion', 1] }, '$sessionVersion'] },
-              keptSession: { $cond: [tooMany, '$$REMOVE', '$keptSession'] },
+              keptSession: { $cond: [tooMany, stillKept, '$keptSession'] },
             },
           },
           { $set: { revokedSessions: { $cond: [tooMany, [], '$revokedSessions'] } } },
@@ -177,6 +179,13 @@ export function createUserRepository(users: UserModel, options: { timeoutMs: num
 
 /** All older tokens are refused by their version: what was refused one by one need not be remembered. */
 const ended = ({ keep }: EndSessions) => ({ $set: { revokedSessions: [], ...(keep === undefined ? {} : { keptSession: keep }) } });
+
+const guards = ({ revs, version, ifPasswordHash, endSessions }: UpdateOptions) => ({
+  ...revFilter(revs),
+  ...standing(endSessions),
+  ...(version === undefined ? {} : { sessionVersion: version }),
+  ...(ifPasswordHash === undefined ? {} : { passwordHash: ifPasswordHash }),
+});
 
 /**
  * `sessionStands` as a condition of the write itself: a session that was ended meanwhile must not become the one that is

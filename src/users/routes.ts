@@ -15,10 +15,10 @@ export interface UserRoutesDependencies {
   readonly newPassword: z.ZodType<string>;
   readonly hashPassword: (password: string) => Promise<string>;
   /** Told of what an audit wants to know, after it was done. */
-  readonly record: (event: AccountEvent, subject: string, req: Request) => void;
+  readonly record: (event: AccountEvent, subject: string, req: Request, leftEmail?: string) => void;
 }
 
-export type AccountEvent = 'account_created' | 'role_set' | 'account_removed';
+export type AccountEvent = 'account_created' | 'role_set' | 'email_changed' | 'account_removed';
 
 export function createUserRoutes({ service, list, newPassword, hashPassword, record }: UserRoutesDependencies): Route[] {
   const endpoints = userEndpoints(newPassword);
@@ -37,7 +37,7 @@ export function createUserRoutes({ service, list, newPassword, hashPassword, rec
     route(endpoints.patch, async ({ params, body }, req) => changed(await change(req, params.id, body))),
     route(endpoints.remove, async ({ params }, req) => {
       const id = ownOrAdmin(req, params.id);
-      await service.remove(id, ifMatchRevs(req));
+      await service.remove(id, ifMatchRevs(req, id));
       record('account_removed', id, req);
       return { status: 204 };
     }),
@@ -58,8 +58,10 @@ export function createUserRoutes({ service, list, newPassword, hashPassword, rec
       ...(email === undefined ? {} : { email }),
       ...(role === undefined ? {} : { role }),
     };
-    const user = await service.change(principalOf(req), ownOrAdmin(req, id), changes, ifMatchRevs(req));
-    if (role !== undefined) record('role_set', user.id, req);
+    const target = ownOrAdmin(req, id);
+    const { user, leftEmail } = await service.change(principalOf(req), target, changes, ifMatchRevs(req, target));
+    if (role !== undefined) record('role_set', target, req);
+    if (leftEmail !== undefined) record('email_changed', target, req, leftEmail);
     return user;
   }
 }

@@ -2,13 +2,19 @@ import type { Cache, Region } from '../cache/port';
 import type { Locks } from '../data/locks';
 import { Problem, problems } from '../errors';
 import { type CachedUser, LIST_GROUP, userGroup } from './cached';
-import type { KeptSession } from './model';
+import { foldEmail, type KeptSession } from './model';
 import { type Changes, type EndSessions, isDuplicateKey, type NewUser, type UserRepository } from './repository';
 import type { Role } from './roles';
 
 export interface Actor {
   readonly userId: string;
   readonly role: Role;
+}
+
+export interface Changed {
+  readonly user: CachedUser;
+  /** The e-mail address that the user had before, when it is another now. */
+  readonly leftEmail: string | undefined;
 }
 
 export interface UserService {
@@ -18,7 +24,7 @@ export interface UserService {
   near(id: string): CachedUser | undefined;
   create(user: Omit<NewUser, 'id'>): Promise<CachedUser>;
   /** `revs`: what If-Match allows; undefined: any. */
-  change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<CachedUser>;
+  change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<Changed>;
   remove(id: string, revs: readonly number[] | undefined): Promise<void>;
   /** A new password ends every session opened so far. */
   setPassword(id: string, passwordHash: string): Promise<CachedUser>;
@@ -26,11 +32,11 @@ export interface UserService {
   changePassword(id: string, from: string, to: string, keep: KeptSession): Promise<boolean>;
   /** A ban ends every session and refuses every login, until it is lifted. The last administrator cannot be banned (409). */
   setStatus(id: string, status: 'active' | 'banned'): Promise<CachedUser>;
-  /** A new, verified e-mail address; ends nothing. */
-  setEmail(id: string, email: string): Promise<CachedUser>;
+  /** A new, verified e-mail address; ends nothing. False, and nothing done: sessions were ended since `version`. */
+  setEmail(id: string, email: string, version: number): Promise<boolean>;
   /** After these have resolved no later request with a token of those sessions is accepted, on any worker. */
   endSessions(id: string, end: EndSessions): Promise<boolean>;
-  revokeSessions(id: string, sids: readonly string[], until: Date): Promise<void>;
+  revokeSessions(id: string, sids: readonly string[], until: Date, keep?: KeptSession): Promise<void>;
 }
 
 export interface UserServiceDependencies {
@@ -117,7 +123,9 @@ export function createUserService({ repository, users, cache, locks, now }: User
           if (updated === null) throw await missed(id);
           return updated;
         });
-      return roleChanges && before.role === 'admin' ? keepingAnAdmin(id, commit) : commit();
+      const user = await (roleChanges && before.role === 'admin' ? keepingAnAdmin(id, commit) : commit());
+      const { email = before.email } = changes;
+      return { user, leftEmail: foldEmail(email) === foldEmail(before.email) ? undefined : before.email };
     },
     async remove(id, revs) {
       const commit = () =>
@@ -135,14 +143,14 @@ export function createUserService({ repository, users, cache, locks, now }: User
       const commit = () => set(id, { status }, {});
       return status === 'banned' && (await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit();
     },
-    async setEmail(id, email) {
-      const user = await set(id, { email });
-      await repository.markEmailVerified(id, email);
-      return user;
+    async setEmail(id, email, version) {
+      const updated = await write(id, () => repository.update(id, { email }, { now: now(), version }));
+      if (updated !== null) await repository.markEmailVerified(id, email);
+      return updated !== null;
     },
     endSessions: (id, end) => cache.write([userGroup(id)], () => repository.endSessions(id, end)),
-    async revokeSessions(id, sids, until) {
-      if (sids.length > 0) await cache.write([userGroup(id)], () => repository.revokeSessions(id, sids, until, now()));
+    async revokeSessions(id, sids, until, keep) {
+      if (sids.length > 0) await cache.write([userGroup(id)], () => repository.revokeSessions(id, sids, until, now(), keep));
     },
   };
 }

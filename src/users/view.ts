@@ -32,4 +32,8 @@ export function viewOf(user: ViewedFields): UserView {
   };
 }
 
-export const etagOf = (rev: number): string => `"r${rev}"`;
+/**
+ * Of one user's revision: the same address (`me`, `profile`) is another user's for another token, and what a browser has kept
+ * of the one must not be confirmed (304) to the other.
+ */
+export const etagOf = (id: string, rev: number): string => `"${id}.${rev}"`;
