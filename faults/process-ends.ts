@@ -16,7 +16,7 @@ const reloads: Scenario = {
     const turns = quick ? 3 : planted ? 5 : 20;
     const underLoad: Parameters<typeof withRealService<Awaited<ReturnType<Scenario['run']>>>>[1] = async (service) => {
       const request = planted ? () => ({ method: 'GET', path: '/' }) : mixOf(await createMix(service.url));
-      const load = startLoad({ targets: [service.url], ratePerSecond: 250, connections: 50, request });
+      const load = startLoad({ targets: [service.url], ratePerSecond: 150, connections: 50, request });
       for (let turn = 1; turn <= turns; turn++) {
         await pause(300);
         service.signal('SIGHUP');
@@ -91,8 +91,14 @@ const crashLoop: Scenario = {
       ).catch(() => undefined);
       const healedMs = Math.round(performance.now() - repaired);
       return {
-        met: inOneMinute <= 60 && healedMs <= 20_000,
-        figures: { minutes: Math.round(minutes * 10) / 10, starts: deaths.length, 'most in a minute': inOneMinute, 'healed ms': healedMs },
+        met: Math.max(inOneMinute, deaths.length / minutes) <= 60 && healedMs <= 20_000,
+        figures: {
+          minutes: Math.round(minutes * 10) / 10,
+          starts: deaths.length,
+          'most in a minute': inOneMinute,
+          'per minute': Math.round(deaths.length / minutes),
+          'healed ms': healedMs,
+        },
       };
     } finally {
       await service.close();

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { startTestMongo } from '../tests/support/mongo';
 import { type ServiceOptions, type ServiceProcess, startService, until } from '../tests/support/service';
@@ -12,7 +13,12 @@ export const fixtureEntry = join(root, 'tests', 'cluster', 'fixtures', 'service.
 export const naiveEntry = join(root, 'faults', 'programs', 'naive-cluster.js');
 
 /** Settings under which only the fault decides: no rate limit, cheap hashes. */
-export const QUIET = { RATE_LIMIT: 'false', BCRYPT_COST: '4', MONGODB_URI: 'mongodb://unused' } as const;
+export const QUIET = {
+  RATE_LIMIT: 'false',
+  BCRYPT_COST: '4',
+  MONGODB_URI: 'mongodb://unused',
+  KEY_ENCRYPTION_SECRET: randomBytes(48).toString('base64'),
+} as const;
 
 export async function withService<T>(options: ServiceOptions, use: (service: ServiceProcess) => Promise<T>): Promise<T> {
   const service = await startService({ ...options, env: { ...QUIET, ...options.env } });

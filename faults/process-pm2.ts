@@ -71,7 +71,7 @@ const pm2Reloads: Scenario = {
         await pm2('start', ecosystem);
         const url = `http://127.0.0.1:${port}`;
         const request = planted ? () => ({ method: 'GET', path: '/' }) : mixOf(await createMix(url));
-        const load = startLoad({ targets: [url], ratePerSecond: 250, connections: 50, request });
+        const load = startLoad({ targets: [url], ratePerSecond: 150, connections: 50, request });
         for (let turn = 0; turn < turns; turn++) {
           await pause(300);
           await pm2('reload', 'api');

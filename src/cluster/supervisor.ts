@@ -76,7 +76,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (message.type === 'retire') setTimeout(retire, RETIRE_DELAY_MS, worker);
     if (message.type === 'draining' && worker.state !== 'draining') {
       drain(worker);
-      reconcile();
+      // Its end is in order, its cause is not: it counts as a crash.
+      worker.expected = false;
     }
     options.onMessage(worker, message);
   }

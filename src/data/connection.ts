@@ -21,10 +21,12 @@ export function databaseOptions(uri: string, settings: Config['database']): mong
     connectTimeoutMS: settings.serverSelectionTimeoutMs,
     waitQueueTimeoutMS: settings.operationTimeoutMs,
     // maxTimeMS of each operation ends it on a server that works; this ends the wait for one that does not.
-    socketTimeoutMS: settings.operationTimeoutMs + 250,
+    socketTimeoutMS: settings.operationTimeoutMs + 100,
     writeConcern: { w: isLoneServer(uri) ? 1 : 'majority', journal: true, wtimeoutMS: settings.operationTimeoutMs },
     readPreference: settings.readPreference,
-    retryWrites: true,
+    // A second attempt would double the time of a failure, and a lone server has no other to be asked.
+    retryReads: !isLoneServer(uri),
+    retryWrites: !isLoneServer(uri),
     autoIndex: false,
     autoCreate: false,
     bufferCommands: false,

@@ -54,6 +54,8 @@ const DATABASE_AWAY = new Set([
   'MongoExpiredSessionError',
 ]);
 
+const BROKEN_CONNECTION = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
+
 /** Server codes that say "not now": interrupted, exceeded time limit, not primary, shutting down, no majority. */
 const PASSING_CODES = new Set([50, 64, 89, 91, 189, 262, 10107, 11600, 11602, 13435, 13436]);
 
@@ -61,6 +63,8 @@ export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code: unknown = 'code' in error ? error.code : undefined;
   if (DATABASE_AWAY.has(error.name) || (typeof code === 'number' && PASSING_CODES.has(code))) return true;
+  // The driver passes on what writing to a dying connection throws, bare.
+  if (typeof code === 'string' && BROKEN_CONNECTION.has(code)) return true;
   return error.name === 'MongooseError' && /initial connection|bufferCommands|not connected/i.test(error.message);
 }
 

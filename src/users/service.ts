@@ -1,6 +1,7 @@
 import type { Cache, Region } from '../cache/port';
 import type { Locks } from '../data/locks';
 import { Problem, problems } from '../errors';
+import { backoffMs } from '../lifecycle';
 import { type CachedUser, LIST_GROUP, userGroup } from './cached';
 import { foldEmail, type KeptSession } from './model';
 import { type Changes, type EndSessions, isDuplicateKey, type NewUser, type UserRepository } from './repository';
@@ -47,6 +48,9 @@ export interface UserServiceDependencies {
   readonly now: () => Date;
 }
 
+/** Writes to one user at the same time, each of which may come between once. */
+const FENCE_ATTEMPTS = 30;
+
 export const emailTaken = () => problems.conflict('email_taken', 'Another account has this e-mail address.');
 export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
 
@@ -85,12 +89,26 @@ export function createUserService({ repository, users, cache, locks, now }: User
     });
   }
 
+  /**
+   * Writes at the revision that the user has, and again at the newer one when another write came between. So a write that
+   * was given up (its answer did not come in time) and reaches the database late finds its revision gone, and cannot
+   * undo what was acknowledged since.
+   */
+  async function atCurrentRev<R>(id: string, known: number | undefined, work: (revs: readonly number[]) => Promise<R | null>): Promise<R> {
+    let rev = known;
+    for (let attempt = 0; attempt < FENCE_ATTEMPTS; attempt += 1) {
+      rev ??= (await repository.find(id))?.rev;
+      if (rev === undefined) throw noSuchUser();
+      const result = await work([rev]);
+      if (result !== null) return result;
+      rev = undefined;
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, 1, 50)));
+    }
+    throw problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
+  }
+
   function set(id: string, changes: Changes, endSessions?: EndSessions): Promise<CachedUser> {
-    return write(id, async () => {
-      const updated = await repository.update(id, changes, { now: now(), endSessions });
-      if (updated === null) throw noSuchUser();
-      return updated;
-    });
+    return write(id, () => atCurrentRev(id, undefined, (revs) => repository.update(id, changes, { now: now(), endSessions, revs })));
   }
 
   async function isAdmin(id: string): Promise<boolean> {
@@ -115,11 +133,10 @@ export function createUserService({ repository, users, cache, locks, now }: User
       const roleChanges = role !== undefined && role !== before.role;
       const commit = () =>
         write(id, async () => {
-          const updated = await repository.update(id, changes, {
-            now: now(),
-            endSessions: roleChanges ? {} : undefined,
-            ...(revs === undefined ? {} : { revs }),
-          });
+          const update = (allowed: readonly number[]) =>
+            repository.update(id, changes, { now: now(), endSessions: roleChanges ? {} : undefined, revs: allowed });
+          if (revs === undefined) return atCurrentRev(id, before.rev, update);
+          const updated = await update(revs);
           if (updated === null) throw await missed(id);
           return updated;
         });
@@ -130,7 +147,8 @@ export function createUserService({ repository, users, cache, locks, now }: User
     async remove(id, revs) {
       const commit = () =>
         write(id, async () => {
-          if (!(await repository.remove(id, revs))) throw await missed(id);
+          if (revs === undefined) await atCurrentRev(id, undefined, async (current) => (await repository.remove(id, current)) || null);
+          else if (!(await repository.remove(id, revs))) throw await missed(id);
         });
       await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
     },

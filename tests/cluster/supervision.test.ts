@@ -189,6 +189,11 @@ test('workers that never become ready: the service gives up with an exit code', 
   expect((await service.exited).code).toBe(exitCodes.software);
   // Two waves of two workers, and one attempt with one.
   expect(service.logs('worker died')).toHaveLength(5);
+  // A start that fails in order (a wrong key, say) is as hopeless as one that crashes.
+  writeFileSync(fault, 'throw');
+  const orderly = await start(env, { failing: true });
+  expect((await orderly.exited).code).toBe(exitCodes.software);
+  expect(orderly.logs('worker died').length).toBeLessThanOrEqual(8);
   writeFileSync(fault, `exit ${exitCodes.config}`);
   const faulty = await start(env, { failing: true });
   expect((await faulty.exited).code).toBe(exitCodes.config);
