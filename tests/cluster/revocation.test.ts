@@ -59,9 +59,10 @@ describe.each(variants)('with %s', (_name, withRedis) => {
   beforeAll(async () => {
     if (withRedis) redis = await startTestRedis();
     fleet = await startFleet(WORKERS, redis === undefined ? {} : { REDIS_URL: redis.url });
-    lanes = await Promise.all(Array.from({ length: LANES }, () => keptAliveOnAll(fleet.url, CONNECTIONS, WORKERS)));
+    lanes = [];
+    for (let i = 0; i < LANES; i += 1) lanes.push(await keptAliveOnAll(fleet.url, CONNECTIONS, WORKERS));
     admin = await login(createClient(fleet.url), fleet.admin.email, fleet.admin.password);
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     for (const connection of (lanes ?? []).flat()) connection.close();
     await fleet?.close();
@@ -99,7 +100,7 @@ describe.each(variants)('with %s', (_name, withRedis) => {
       run(process.execPath, [path.join(root, 'dist/src/cli/admin.js'), word, '--email', email], {
         env: { PATH: process.env['PATH'], ...fleet.environment },
       });
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       const { email, victim } = await account(actor);
       expect(await onAll(connections, victim.access_token)).toEqual(connections.map(() => 200));
       await command('ban', email);
@@ -115,7 +116,7 @@ describe.each(variants)('with %s', (_name, withRedis) => {
       stderr: expect.stringContaining('last administrator'),
     });
     await expect(command('ban', 'nobody@example.org')).rejects.toMatchObject({ code: 64 });
-  }, 60_000);
+  }, 120_000);
 
   test('wrong passwords are counted over all workers together', async () => {
     const connections = lanes[0] as KeptAlive[];
@@ -140,13 +141,13 @@ describe.each(variants)('with %s', (_name, withRedis) => {
       const actor = connections[index % CONNECTIONS] as KeptAlive;
       const one = await account(actor);
       const before = await onAll(connections, one.victim.access_token);
-      if (before.some((code) => code !== 200)) faults.push(`${name}: ${before.filter((code) => code !== 200).length} refused before`);
+      if (before.some((code) => code !== 200)) faults.push(`${name}: answered ${before.filter((code) => code !== 200)} before`);
       const answer = await (ACTIONS[name] as Action)(actor, one, admin);
       if (answer < 200 || answer > 299) faults.push(`${name}: answered ${answer}`);
       const after = await onAll(connections, one.victim.access_token);
       probes += after.length;
-      const accepted = after.filter((code) => code !== 401).length;
-      if (accepted > 0) faults.push(`${name}: accepted on ${accepted} connections afterwards`);
+      const others = after.filter((code) => code !== 401);
+      if (others.length > 0) faults.push(`${name}: answered ${others} afterwards`);
       rounds += 1;
     }
     let next = 0;
@@ -160,7 +161,7 @@ describe.each(variants)('with %s', (_name, withRedis) => {
     expect(faults).toEqual([]);
     expect(rounds).toBe(ROUNDS);
     expect(lanes.flat().map((connection) => connection.opened())).toEqual(Array.from({ length: LANES * CONNECTIONS }, () => 1));
-  }, 240_000);
+  }, 400_000);
 });
 
 if (!redisAvailable) test.skip('with Redis: there is no redis-server here', () => {});

@@ -32,6 +32,12 @@ export async function startFleet(workers: number, overrides: Record<string, stri
     RATE_LIMIT: 'false',
     ACCESS_LOG: 'false',
     LOGIN_ATTEMPTS_PER_NETWORK: '100000',
+    // What these tests ask is answered however loaded the machine is; shedding has tests of its own.
+    ADMISSION_IN_FLIGHT_MAX: '100000',
+    ADMISSION_LOOP_BUDGET_MS: '60000',
+    WORKER_STALL_MS: '60000',
+    HASH_QUEUE_MAX: '10000',
+    DB_OPERATION_TIMEOUT_MS: '4500',
     KEY_ENCRYPTION_SECRET: 'Wq4Lx8Rn2Tc6'.repeat(4),
     ...overrides,
   };

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import { eventually } from './http';
 
 export interface Reply {
   readonly status: number;
@@ -59,12 +60,27 @@ export function keptAlive(baseUrl: string): KeptAlive {
   };
 }
 
-/** Kept connections that reach all of `workers` workers, each as often as the service spreads them. */
+/** `count` kept connections that together reach all of `workers` workers. */
 export async function keptAliveOnAll(baseUrl: string, count: number, workers: number): Promise<KeptAlive[]> {
-  const connections = Array.from({ length: count }, () => keptAlive(baseUrl));
-  const reached = await Promise.all(
-    connections.map(async (connection) => (JSON.parse((await connection.send('GET', '/health')).text) as { worker: number }).worker),
+  const found = new Map<number, KeptAlive[]>();
+  const opened = () => [...found.values()].flat();
+  // One after the other: a worker that is busy at the moment is passed over, and its turn comes.
+  await eventually(
+    `${count} connections on ${workers} workers`,
+    async () => {
+      const connection = keptAlive(baseUrl);
+      const worker = await workerOf(connection);
+      found.set(worker, [...(found.get(worker) ?? []), connection]);
+      return found.size === workers && opened().length >= count;
+    },
+    60_000,
   );
-  if (new Set(reached).size !== workers) throw new Error(`${count} connections reached ${new Set(reached).size} of ${workers} workers`);
-  return connections;
+  const chosen: KeptAlive[] = [];
+  for (let i = 0; chosen.length < count; i += 1) chosen.push(...[...found.values()].flatMap((ofOne) => ofOne[i] ?? []));
+  for (const surplus of opened().filter((one) => !chosen.slice(0, count).includes(one))) surplus.close();
+  return chosen.slice(0, count);
+}
+
+async function workerOf(connection: KeptAlive): Promise<number> {
+  return (JSON.parse((await connection.send('GET', '/health')).text) as { worker: number }).worker;
 }
