@@ -31,14 +31,22 @@ are in \`faults/results/\` as JSON. Each scenario runs twice: as the service is,
 fault), where the goal must be missed: a check that cannot fail shows nothing.
 `;
 
-/** Writes the suite's JSON and replaces its section of docs/faults.md, leaving the other suites' as they are. */
+/**
+ * Writes the suite's JSON and replaces its section of docs/faults.md, leaving the other suites' as they are. Results of a part
+ * of the suite take their rows' place among those of before.
+ */
 export function writeReport(suite: Suite, results: readonly Result[], date: string): void {
   const folder = join(root, 'faults', 'results');
+  const json = join(folder, `${suite.name}.json`);
+  const before = (JSON.parse(readOr(json, '{"results":[]}')) as { results: Result[] }).results;
+  const all = suite.scenarios.flatMap(
+    ({ name }) => (results.find((one) => one.name === name) ?? before.find((one) => one.name === name)) || [],
+  );
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${suite.name}.json`), `${JSON.stringify({ suite: suite.name, date, results }, undefined, 2)}\n`);
+  writeFileSync(json, `${JSON.stringify({ suite: suite.name, date, results: all }, undefined, 2)}\n`);
   const path = join(root, 'docs', 'faults.md');
   mkdirSync(join(root, 'docs'), { recursive: true });
-  writeFileSync(path, replaceSection(readOr(path, HEAD), suite.name, section(suite, results, date)));
+  writeFileSync(path, replaceSection(readOr(path, HEAD), suite.name, section(suite, all, date)));
 }
 
 export function section(suite: Suite, results: readonly Result[], date: string): string {
