@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism, loadavg } from 'node:os';
 import { findTool } from '../tests/support/tools';
 import { type CacheStage, cacheBackMs, latencyOf, startCheckedLoad, succeeded, watchMetric, withCacheStage } from './cache-kit';
 import { flood, history, prices } from './cache-long';
+import type { RequestRecord } from './load';
 import { pause } from './process-kit';
 import { type Outcome, type RunOptions, type Scenario, SkipScenario, type Suite } from './scenario';
 
@@ -59,6 +59,7 @@ async function suffer(fault: Fault, { quick, planted }: RunOptions): Promise<Out
       figures: {
         requests: records.length,
         failed,
+        'not 200': others(records),
         stale: verdict.stale,
         'reads and writes checked': `${verdict.reads} + ${verdict.writes}`,
         'reads p99 ms': readP99,
@@ -69,10 +70,18 @@ async function suffer(fault: Fault, { quick, planted }: RunOptions): Promise<Out
         ),
         'queued at most': most,
         'cache back ms': backMs,
-        [`load of the ${availableParallelism()}-core machine`]: Math.round(loadavg()[0] ?? 0),
       },
     };
   });
+}
+
+function others(records: readonly RequestRecord[]): string {
+  const counts = new Map<string, number>();
+  for (const { tag, status, error, code } of records.filter((one) => !succeeded(one))) {
+    const what = [tag, status ?? error, code].filter(Boolean).join(' ');
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return counts.size === 0 ? 'none' : [...counts].map(([what, count]) => `${count} × ${what}`).join('; ');
 }
 
 function firewall(port: number, action: '-I' | '-D'): void {
