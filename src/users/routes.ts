@@ -7,7 +7,7 @@ import type { CachedUser } from './cached';
 import { userEndpoints } from './contract';
 import type { ListParameters, Page, UserList } from './list';
 import type { Changes } from './repository';
-import type { UserService } from './service';
+import { mayTouch, type UserService } from './service';
 
 export interface UserRoutesDependencies {
   readonly service: UserService;
@@ -25,6 +25,7 @@ export function createUserRoutes({ service, list, newPassword, hashPassword, rec
   return [
     route(endpoints.list, async ({ query }) => pageReply(await list.page(query), query)),
     route(endpoints.create, async ({ body: { password, role = 'user', ...rest } }, req) => {
+      mayTouch(principalOf(req), role === 'admin');
       const user = await service.create({ ...rest, role, passwordHash: await hashPassword(password) });
       record('account_created', user.id, req);
       return created(user);
@@ -37,7 +38,7 @@ export function createUserRoutes({ service, list, newPassword, hashPassword, rec
     route(endpoints.patch, async ({ params, body }, req) => changed(await change(req, params.id, body))),
     route(endpoints.remove, async ({ params }, req) => {
       const id = ownOrAdmin(req, params.id);
-      await service.remove(id, ifMatchRevs(req, id));
+      await service.remove(principalOf(req), id, ifMatchRevs(req, id));
       record('account_removed', id, req);
       return { status: 204 };
     }),

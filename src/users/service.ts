@@ -10,6 +10,8 @@ import type { Role } from './roles';
 export interface Actor {
   readonly userId: string;
   readonly role: Role;
+  /** Set for a service account. */
+  readonly scopes?: readonly string[];
 }
 
 export interface Changed {
@@ -26,7 +28,7 @@ export interface UserService {
   create(user: Omit<NewUser, 'id'>): Promise<CachedUser>;
   /** `revs`: what If-Match allows; undefined: any. */
   change(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<Changed>;
-  remove(id: string, revs: readonly number[] | undefined): Promise<void>;
+  remove(actor: Actor, id: string, revs: readonly number[] | undefined): Promise<void>;
   /** A new password ends every session opened so far. */
   setPassword(id: string, passwordHash: string): Promise<CachedUser>;
   /** Same, if `from` is still the hash and `keep` still stands: else nothing is done, and it resolves with false. */
@@ -55,6 +57,13 @@ export const emailTaken = () => problems.conflict('email_taken', 'Another accoun
 export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
 
 const lastAdmin = () => problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
+
+/** A scope over users is none over administrators: who could make or take over one would have every scope. */
+export function mayTouch(actor: Actor, anAdmin: boolean): void {
+  if (anAdmin && actor.scopes !== undefined) {
+    throw problems.forbidden('A service account has no power over administrators.', 'administrators_only');
+  }
+}
 
 /** Nothing was written: the caches may be used again at once. */
 const isHarmless = (error: unknown) => isDuplicateKey(error) || (error instanceof Problem && error.status < 500);
@@ -130,6 +139,7 @@ export function createUserService({ repository, users, cache, locks, now }: User
         throw problems.forbidden('Only an administrator may change a role.', 'role_change_forbidden');
       const before = await repository.find(id);
       if (before === null) throw noSuchUser();
+      mayTouch(actor, role === 'admin' || before.role === 'admin');
       const roleChanges = role !== undefined && role !== before.role;
       const commit = () =>
         write(id, async () => {
@@ -144,13 +154,15 @@ export function createUserService({ repository, users, cache, locks, now }: User
       const { email = before.email } = changes;
       return { user, leftEmail: foldEmail(email) === foldEmail(before.email) ? undefined : before.email };
     },
-    async remove(id, revs) {
+    async remove(actor, id, revs) {
       const commit = () =>
         write(id, async () => {
           if (revs === undefined) await atCurrentRev(id, undefined, async (current) => (await repository.remove(id, current)) || null);
           else if (!(await repository.remove(id, revs))) throw await missed(id);
         });
-      await ((await isAdmin(id)) ? keepingAnAdmin(id, commit) : commit());
+      const ofAdmin = await isAdmin(id);
+      mayTouch(actor, ofAdmin);
+      await (ofAdmin ? keepingAnAdmin(id, commit) : commit());
     },
     setPassword: (id, passwordHash) => set(id, { passwordHash }, {}),
     async changePassword(id, from, to, keep) {

@@ -1,5 +1,5 @@
 import { startTestService, type TestService } from '../support/app';
-import { type Client, createClient, eventually, login, register } from '../support/http';
+import { type Client, createClient, eventually, login, PASSWORD, register, uniqueEmail } from '../support/http';
 
 const ISSUER = 'http://auth.example.test';
 let service: TestService;
@@ -191,6 +191,26 @@ describe('service accounts', () => {
     expect((await client('DELETE', `/api/users/${user.id}`, { token: writer })).status).toBe(204);
     const auditor = await tokenOf(await account(['audit:read']));
     expect((await client('GET', '/api/audit-events', { token: auditor })).status).toBe(200);
+  });
+
+  test('have no power over administrators, and make none, whatever their scopes', async () => {
+    const writer = await tokenOf(await account(['users:read', 'users:write', 'audit:read', 'tokens:introspect']));
+    const { user } = await register(client);
+    const me = (await client('GET', '/api/auth/profile', { token: admin })).json;
+    const fresh = { name: 'Mallory', email: uniqueEmail('mallory'), password: PASSWORD };
+    for (const [method, path, body] of [
+      ['POST', '/api/users', { ...fresh, role: 'admin' }],
+      ['PATCH', `/api/users/${user.id}`, { role: 'admin' }],
+      ['PATCH', `/api/users/${me.id}`, { email: uniqueEmail('mallory') }],
+      ['PUT', `/api/users/${me.id}`, { name: me.name, email: me.email, role: 'user' }],
+      ['DELETE', `/api/users/${me.id}`, undefined],
+    ] as const) {
+      const answer = await client(method, path, { token: writer, body });
+      expect([method, path, answer.status, answer.json?.code]).toEqual([method, path, 403, 'administrators_only']);
+    }
+    expect((await client('GET', `/api/users/${me.id}`, { token: admin })).json).toEqual(me);
+    expect((await client('POST', '/api/users', { token: writer, body: fresh })).status).toBe(201);
+    expect((await client('PATCH', `/api/users/${user.id}`, { token: writer, body: { name: 'Renamed', role: 'user' } })).status).toBe(200);
   });
 
   test('are made by administrators alone, their secret shown once and stored hashed', async () => {
