@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { allowedCpus, canPin } from './cpus';
 
 export interface Machine {
@@ -11,6 +11,8 @@ export interface Machine {
   readonly distribution: string;
   readonly commit: string;
   readonly date: string;
+  /** Processes that wanted a core during the minute before: more than none disturb. */
+  readonly loadBefore: number;
   readonly pinned: boolean;
 }
 
@@ -25,6 +27,7 @@ export function describeMachine(): Machine {
       attempt(() => git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src') === '' ? '' : ' + changes')) ??
       'unknown',
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+    loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     pinned: canPin,
   };
 }

@@ -29,6 +29,7 @@ async function main(options: Options): Promise<void> {
   const say = (line: string) => console.log(line);
   say(`${machine.cpu}, ${machine.cores} cores; Node ${runtimes.map(({ version }) => version).join(', ')}; commit ${machine.commit}`);
   if (planCpus(1).shared) say('Too few cores: the load shares them with the stores, and the figures are rough.');
+  if (machine.loadBefore > 1) say(`The machine is busy (load average ${machine.loadBefore}): only ratios mean anything, if that.`);
   const stores = await startStores(planCpus(1).stores, options.mongodbUri);
   try {
     await seedUsers(stores.mongodbUri, USERS);

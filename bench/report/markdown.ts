@@ -42,7 +42,7 @@ ${report.questions.map((question) => questionSection(report, question)).join('')
 }
 
 function machineSection({ machine, options, runtimes }: Report): string {
-  const { cpu, cores, memoryGigabytes, kernel, distribution, commit, pinned } = machine;
+  const { cpu, cores, memoryGigabytes, kernel, distribution, commit, pinned, loadBefore } = machine;
   const rows = [
     ['machine', `${cpu}, ${cores} cores, ${memoryGigabytes} GB, ${distribution}, ${kernel}`],
     ['Node', runtimes.map(({ version }) => version).join(', ')],
@@ -51,6 +51,7 @@ function machineSection({ machine, options, runtimes }: Report): string {
       'turns',
       `${options.rounds} of ${options.seconds} s each, after ${options.warmSeconds} s of warming up, ${options.connections} connections`,
     ],
+    ['load average before', `${loadBefore}${loadBefore > 1 ? ': other work ran on the machine, and the figures are rough' : ''}`],
     ['cores', pinned ? 'server, stores and load on cores of their own (taskset)' : 'not pinned: this system has no taskset'],
   ];
   return table(['', ''], ['---', '---'], rows);
