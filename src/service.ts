@@ -7,6 +7,7 @@ import { connectCache } from './cache/create';
 import { createMongoLedger, LEDGER_COLLECTION } from './cache/ledger';
 import { startCounters } from './cache/redis-counters';
 import type { Config } from './config';
+import { boundCalls } from './data/bounded';
 import { connectDatabase, type Database } from './data/connection';
 import { createDatabaseCounters } from './data/counters';
 import { createIdempotencyStore } from './data/idempotency';
@@ -43,6 +44,8 @@ export interface Service {
 }
 
 const HEALTH_TIMEOUT_MS = 1000;
+/** For the driver to end an operation by itself, with a better reason. */
+const DRIVER_GRACE_MS = 100;
 /** Longer than any POST takes: its waits are all bounded, and shorter together. */
 const IDEMPOTENCY_LEASE_MS = 30_000;
 
@@ -61,9 +64,12 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const locks = createLocks(connection, { ttlMs: config.cache.writerTtlMs, waitMs: timeoutMs, timeoutMs });
 
   const userModel = createUserModel(connection);
-  const repository = createUserRepository(userModel, { timeoutMs });
+  const repository = boundCalls(createUserRepository(userModel, { timeoutMs }), timeoutMs + DRIVER_GRACE_MS);
   const users = cachedUsers(cache, repository.find);
-  const userService = createUserService({ repository, users, cache, locks, now: () => new Date() });
+  const userService = boundCalls(
+    createUserService({ repository, users, cache, locks, now: () => new Date() }),
+    timeoutMs + DRIVER_GRACE_MS,
+  );
   const userList = createUserList(userModel, cache, { timeoutMs });
 
   const passwords = createPasswords({ ...hashing(config), metrics });

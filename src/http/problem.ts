@@ -52,6 +52,7 @@ const DATABASE_AWAY = new Set([
   'MongoTopologyClosedError',
   'MongoWriteConcernError',
   'MongoExpiredSessionError',
+  'DatabaseTimeoutError',
 ]);
 
 const BROKEN_CONNECTION = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN']);
