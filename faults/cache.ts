@@ -18,7 +18,7 @@ interface Fault {
   readonly planted?: string;
 }
 
-const RATE_PER_SECOND = 200;
+const RATE_PER_SECOND = 100;
 /** A Redis client as it comes: it waits for every answer, and keeps all commands until then. */
 const PATIENT = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_QUEUE_MAX: '10000' };
 

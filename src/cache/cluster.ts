@@ -8,6 +8,7 @@ import {
   type Topology,
   type TopologyEvents,
   type TopologyOptions,
+  tryWriteCommand,
 } from './topology';
 
 const REFRESH_MS = 500;
@@ -99,7 +100,7 @@ export function createClusterTopology(options: TopologyOptions, events: Topology
       return identities.sort().join('');
     },
     async tryWrite(name) {
-      await Promise.all(keysOfMasters(name).map((key) => send(key, ['SET', key, '1', 'PX', '1000'])));
+      await Promise.all(keysOfMasters(name).map((key) => send(key, tryWriteCommand(key))));
     },
     async close() {
       closed = true;

@@ -7,6 +7,7 @@ import {
   type Topology,
   type TopologyEvents,
   type TopologyOptions,
+  tryWriteCommand,
 } from './topology';
 
 /** One server: the first of the addresses, or `address`. */
@@ -37,7 +38,7 @@ export function createSingle(
     send: (_key, args) => client.sendCommand(args),
     identify: () => identifyServer((args) => client.sendCommand(args)),
     async tryWrite(key) {
-      await client.sendCommand(['SET', key, '1', 'PX', '1000']);
+      await client.sendCommand(tryWriteCommand(key));
     },
     async close() {
       client.destroy();

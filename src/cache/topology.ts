@@ -88,6 +88,9 @@ export function clientOptions({ addresses, connectTimeoutMs, silenceMs }: Topolo
   } as const;
 }
 
+/** A write as the cache's own are: by a script. */
+export const tryWriteCommand = (key: string): RedisArgument[] => ['EVAL', "return redis.call('SET', KEYS[1], '1', 'PX', 1000)", '1', key];
+
 export type Send = (args: RedisArgument[]) => Promise<unknown>;
 
 /** The identity of one server, which must be a master. */

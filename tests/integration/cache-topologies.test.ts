@@ -16,10 +16,11 @@ interface Outcome {
 }
 
 whenRedis('Redis Cluster and Sentinel, real servers', () => {
-  let mongo: TestMongo;
+  /** One database each: the workers on a database must share one Redis, or they keep each other from using either. */
+  const databases: TestMongo[] = [];
   const started: TestWorker[] = [];
 
-  async function workers(environment: Record<string, string>): Promise<TestWorker[]> {
+  async function workers(mongo: TestMongo, environment: Record<string, string>): Promise<TestWorker[]> {
     const all = await Promise.all([1, 2, 3].map(() => startWorker({ mongoUri: mongo.uri, environment })));
     started.push(...all);
     await until(async () => (await up(all)) === all.length, 15_000, 'Redis');
@@ -36,8 +37,10 @@ whenRedis('Redis Cluster and Sentinel, real servers', () => {
   let outcomes: { readonly cluster: Promise<Outcome>; readonly sentinel: Promise<Outcome> };
 
   async function failover(topology: Servers, environment: Record<string, string>, kill: () => Promise<void> | undefined): Promise<Outcome> {
+    const mongo = await startTestMongo();
+    databases.push(mongo);
     try {
-      const all = await workers({ REDIS_URL: topology.url, ...environment });
+      const all = await workers(mongo, { REDIS_URL: topology.url, ...environment });
       const before = check(await Promise.all(all.map((one) => record(one, 1500))), KEYS.length);
       const sharedBefore = await total(all, 'shared_hits');
       const running = Promise.all(all.map((one) => record(one, 6000)));
@@ -53,7 +56,6 @@ whenRedis('Redis Cluster and Sentinel, real servers', () => {
   }
 
   beforeAll(async () => {
-    mongo = await startTestMongo();
     const name = 'main';
     outcomes = {
       cluster: startCluster(3, 1).then((cluster) => failover(cluster, { REDIS_MODE: 'cluster' }, () => cluster.servers[0]?.kill())),
@@ -65,7 +67,7 @@ whenRedis('Redis Cluster and Sentinel, real servers', () => {
   }, 90_000);
   afterAll(async () => {
     await Promise.all(started.splice(0).map((one) => one.close()));
-    await mongo.close();
+    await Promise.all(databases.map((one) => one.close()));
   });
 
   it.each([
