@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Counter, Gauge } from 'prom-client';
 import type { Config } from '../config';
 import type { Metrics } from '../observability/metrics';
@@ -66,9 +67,32 @@ export function createAdmission({ limits, exempt, metrics, now = () => performan
     longSinceMs = isLong ? (longSinceMs ?? now()) : undefined;
     turnBeganMs = undefined;
   };
-  const finished = () => {
-    inFlight--;
-  };
+  /** Requests in flight of each connection. */
+  const held = new WeakMap<Socket, { count: number }>();
+
+  /**
+   * A response that waits its turn on a connection (pipelining) has no socket yet, and never emits 'close' when the
+   * connection goes away: what is left then ends with the connection.
+   */
+  function hold({ socket }: IncomingMessage, response: ServerResponse): void {
+    let slot = held.get(socket);
+    if (slot === undefined) {
+      const opened = { count: 0 };
+      slot = opened;
+      held.set(socket, opened);
+      socket.once('close', () => {
+        inFlight -= opened.count;
+        opened.count = 0;
+      });
+    }
+    slot.count++;
+    inFlight++;
+    response.once('close', () => {
+      if (slot.count === 0) return;
+      slot.count--;
+      inFlight--;
+    });
+  }
 
   const count = createCounts(metrics, () => inFlight);
 
@@ -87,8 +111,7 @@ export function createAdmission({ limits, exempt, metrics, now = () => performan
       app(request, response);
       // What was answered within the call was never in flight: the fast path costs one comparison.
       if (response.writableEnded) return;
-      inFlight++;
-      response.once('close', finished);
+      hold(request, response);
     },
     state: () => ({ inFlight, shed }),
   };

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { Registry } from 'prom-client';
 import { runLoad, startLoad } from '../../faults/load';
@@ -23,6 +24,17 @@ const spin = (ms: number) => {
 afterEach(() => {
   server?.closeAllConnections();
   server?.close();
+});
+
+test('requests that wait behind others on a connection are not in flight for ever when the client goes away', async () => {
+  const seen: string[] = [];
+  const { admission, url } = await serve((request) => seen.push(request.url ?? ''), { inFlightMax: 50, loopBudgetMs: 1000 });
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' });
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+  await until('all are in flight', () => seen.length === 20);
+  expect(admission.state().inFlight).toBe(20);
+  socket.destroy();
+  await until('none is in flight', () => admission.state().inFlight === 0);
 });
 
 test('over the cap of requests in flight: 503 with Retry-After as problem+json; health is answered', async () => {
