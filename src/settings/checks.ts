@@ -47,6 +47,13 @@ const checks: readonly Check[] = [
           message: 'must be set in production (or JWT_SECRET, to sign with one shared secret): try openssl rand -base64 48',
         }
       : undefined,
+  ({ server, mail }) =>
+    server.environment === 'production' && mail.smtpUrl !== undefined && mail.linkBase === undefined && server.publicUrl === undefined
+      ? {
+          env: 'MAIL_LINK_BASE',
+          message: 'must be set in production when mails are sent (or PUBLIC_URL): their links would lead to localhost',
+        }
+      : undefined,
   ({ auth }) =>
     auth.keyLeadSeconds * 1000 < auth.keyPollMs * 2
       ? { env: 'KEY_LEAD_SECONDS', message: `must be at least twice KEY_POLL_MS (${auth.keyPollMs} ms), or a worker may miss a new key` }

@@ -55,6 +55,11 @@ export const url = (...protocols: string[]): z.ZodType<string> =>
   z
     .string()
     .trim()
-    .refine((value) => protocols.some((protocol) => value.startsWith(`${protocol}://`) && value.length > protocol.length + 3), {
-      error: `must be a URL that starts with ${protocols.map((p) => `${p}://`).join(' or ')}`,
-    });
+    .refine(
+      (value) =>
+        protocols.some((protocol) => value.startsWith(`${protocol}://`) && value.length > protocol.length + 3) &&
+        (!/^https?:/.test(value) || URL.canParse(value)),
+      {
+        error: `must be a URL that starts with ${protocols.map((p) => `${p}://`).join(' or ')}`,
+      },
+    );

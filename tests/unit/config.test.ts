@@ -34,6 +34,15 @@ test('all faults at once, each naming its variable', () => {
   expect(faults['TRUST_PROXY']).toContain('forge');
 });
 
+test('links in mails lead to where the service is', () => {
+  const mails = { SMTP_URL: 'smtp://mail.example', MONGODB_URI: 'mongodb://db', KEY_ENCRYPTION_SECRET: 'kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ' };
+  expect(faultsOf({ NODE_ENV: 'production', ...mails })).toEqual({ MAIL_LINK_BASE: expect.stringContaining('localhost') });
+  for (const base of [{ MAIL_LINK_BASE: 'https://app.example/account' }, { PUBLIC_URL: 'https://api.example' }]) {
+    expect(faultsOf({ NODE_ENV: 'production', ...mails, ...base })).toEqual({});
+  }
+  expect(Object.keys(faultsOf({ MAIL_LINK_BASE: 'http://%' }))).toEqual(['MAIL_LINK_BASE']);
+});
+
 test('a fault never shows a secret', () => {
   const faults = faultsOf({ JWT_SECRET: 'canary-short', MONGODB_URI: 'http://canary-user:canary-password@db' });
   expect(JSON.stringify(faults)).not.toContain('canary');
