@@ -80,10 +80,13 @@ function outcomes(records: readonly RequestRecord[]): string {
   return counts.size === 0 ? 'none' : [...counts].map(([what, count]) => `${count} × ${what}`).join('; ');
 }
 
-/** Writes that were sent and not answered at that moment: what a death then may cost. */
-export function writesInFlight(records: readonly RequestRecord[], atMs: number): number {
-  const open = (record: RequestRecord) => record.answeredMs === undefined || record.answeredMs >= atMs;
-  return records.filter((record) => record.tag === 'write' && record.plannedMs <= atMs && open(record)).length;
+/**
+ * Writes that were due and not answered while a death took place: what it may cost. From the moment that it was ordered to the one
+ * when it was done, which on a busy machine is not the same.
+ */
+export function writesInFlight(records: readonly RequestRecord[], orderedMs: number, doneMs = orderedMs): number {
+  const open = (record: RequestRecord) => record.answeredMs === undefined || record.answeredMs >= orderedMs;
+  return records.filter((record) => record.tag === 'write' && record.plannedMs <= doneMs && open(record)).length;
 }
 
 /** The edge without its second chances: the planted fault of the scenarios where a host or worker dies. */

@@ -78,9 +78,9 @@ const primaryKilled: Scenario = {
       await load.reached(1000);
       const workers = host.workerPids();
       const moment = load.elapsedMs();
-      // First the workers stand still, so that they hold requests; a stopped process still dies when its turn comes.
       process.kill(host.pid, 'SIGKILL');
       await until('no orphans', () => !workers.some(isRunning), 2000).catch(() => undefined);
+      const done = load.elapsedMs();
       const orphans = workers.filter(isRunning).length;
       await load.reached(moment + (quick ? 1500 : 5000));
       await host.start();
@@ -88,7 +88,7 @@ const primaryKilled: Scenario = {
       const records = await load.stop();
       const used = await usedAgain(stage);
       const { failedReads, failedWrites } = figuresOf(records);
-      const inFlight = writesInFlight(records, moment);
+      const inFlight = writesInFlight(records, moment, done);
       return {
         met: failedReads === 0 && failedWrites <= inFlight && orphans === 0 && used,
         figures: { ...shown(records), 'writes in flight': inFlight, orphans, 'used again': used ? 'yes' : 'no' },
@@ -128,6 +128,7 @@ const hostCut = (kind: 'nginx' | 'haproxy'): Scenario => ({
       await load.reached(1000);
       const moment = load.elapsedMs();
       host.node.cut();
+      const done = load.elapsedMs();
       await load.reached(moment + (quick ? 5000 : 20_000));
       host.node.restore();
       const restored = performance.now();
@@ -136,7 +137,7 @@ const hostCut = (kind: 'nginx' | 'haproxy'): Scenario => ({
       await load.reached(load.elapsedMs() + 1000);
       const records = await load.stop();
       const { failedReads, failedWrites, readMaxMs } = figuresOf(records);
-      const inFlight = writesInFlight(records, moment);
+      const inFlight = writesInFlight(records, moment, done);
       const reads = records.filter((record) => record.tag === 'read');
       const slow = reads.filter((record) => (record.answeredMs ?? Number.POSITIVE_INFINITY) - record.plannedMs > 500).length;
       const slowShare = Math.round((1000 * slow) / reads.length) / 10;
@@ -158,10 +159,11 @@ const balancerKilled: Scenario = {
       await load.reached(1000);
       const moment = load.elapsedMs();
       first(stage.balancers).node.kill();
+      const done = load.elapsedMs();
       await load.reached(moment + (quick ? 1500 : 5000));
       const records = await load.stop();
       const { failedReads, failedWrites } = figuresOf(records);
-      const inFlight = writesInFlight(records, moment);
+      const inFlight = writesInFlight(records, moment, done);
       const byOther = records.filter((record) => record.target !== first(stage.balancers).url && record.status === 200).length;
       return {
         met: failedReads === 0 && failedWrites <= inFlight && byOther > 0,
