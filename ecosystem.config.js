@@ -37,8 +37,8 @@ const api = {
   script: 'dist/src/index.js',
   exec_mode: 'cluster',
   instances: instances(),
-  // PM2 takes a worker for ready when this has passed: it must exceed the wait for the database.
-  listen_timeout: Number(setting('WORKER_READY_TIMEOUT_MS', 60_000)),
+  // PM2 takes a worker for ready when this has passed; one that is not ready by then has ended itself before.
+  listen_timeout: Number(setting('WORKER_READY_TIMEOUT_MS', 60_000)) + 15_000,
   // From SIGINT to SIGKILL: the worker's own deadline for its drain, and a little more.
   kill_timeout: Number(setting('SHUTDOWN_DELAY_MS', 0)) + Number(setting('SHUTDOWN_DEADLINE_MS', 10_000)) + 2000,
   // Resident memory: the heap's limit, and what Node holds outside of it.

@@ -9,6 +9,9 @@ import { createMix, naiveEntry, pause, QUIET, shown } from './process-kit';
 import type { Scenario } from './scenario';
 import { summarise } from './summary';
 
+/** PM2's commands can wait for ever for a process that never becomes ready. */
+const PM2_TIMEOUT_MS = 120_000;
+
 /** The real pm2 with a home of its own. */
 async function withPm2<T>(env: Record<string, string>, use: (pm2: (...args: string[]) => Promise<string>) => Promise<T>): Promise<T> {
   const home = mkdtempSync(path.join(tmpdir(), 'faults-pm2-'));
@@ -25,6 +28,8 @@ async function withPm2<T>(env: Record<string, string>, use: (pm2: (...args: stri
       child.stdout.on('data', (part: Buffer) => {
         output += part.toString();
       });
+      const timer = setTimeout(() => child.kill('SIGKILL'), PM2_TIMEOUT_MS);
+      child.once('close', () => clearTimeout(timer));
       child.once('exit', (code) =>
         code === 0 ? resolve(output) : reject(new Error(`pm2 ${args.join(' ')} ended with ${code}\n${output}`)),
       );

@@ -116,6 +116,8 @@ export function createMember({ config, role, log }: MemberOptions): Member {
       void drain('the primary is gone', 0);
     });
   }
+  // Our primary has a watchdog for this; PM2 would go on as if the worker were ready.
+  const tooLate = setTimeout(() => member.fail(new Error('not ready in time')), bounds.readyTimeoutMs).unref();
   listenToSignals((signal) => {
     if (!managed) return leaveByItself(signal);
     tell({ type: 'retire' });
@@ -135,6 +137,7 @@ export function createMember({ config, role, log }: MemberOptions): Member {
       else await given.listen(server);
     },
     ready() {
+      clearTimeout(tooLate);
       if (managed) tell({ type: 'ready' });
       // PM2's wait_ready.
       else process.send?.('ready');
