@@ -11,6 +11,7 @@ import { notModified } from './not-modified';
 import { profile } from './profile';
 import { prototypes } from './prototypes';
 import { register } from './register';
+import { secondOpinion } from './second-opinion';
 import { update } from './update';
 import { userById } from './user-by-id';
 import { workers } from './workers';
@@ -19,6 +20,7 @@ import { workers } from './workers';
 export const questions: readonly Question[] = [
   profile,
   userById,
+  secondOpinion,
   notModified,
   prototypes,
   latency,
