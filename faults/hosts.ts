@@ -28,10 +28,13 @@ function shown(records: readonly RequestRecord[]): Record<string, number | strin
  * A worker stands still for a moment first, so that it has requests in hand when it dies: a kill between two requests
  * would show nothing.
  */
-async function freezeAndKill(pid: number, frozenMs: number): Promise<void> {
+async function freezeAndKill(pid: number, frozenMs: number, now: () => number): Promise<[orderedMs: number, doneMs: number]> {
   process.kill(pid, 'SIGSTOP');
   await new Promise((resolve) => setTimeout(resolve, frozenMs));
+  const orderedMs = now();
   process.kill(pid, 'SIGKILL');
+  await until('it is dead', () => !isRunning(pid), 5000, 1);
+  return [orderedMs, now()];
 }
 
 const workerKilled: Scenario = {
@@ -43,21 +46,20 @@ const workerKilled: Scenario = {
     withStage({ balancers: [nginx(planted ? withoutRetry : undefined)] }, async (stage) => {
       const host = first(stage.hosts);
       const load = await stage.startLoad();
-      let [inFlight, wholeMs] = [0, 0];
-      const moments: number[] = [];
+      let wholeMs = 0;
+      const moments: [number, number][] = [];
       for (let turn = 0; turn < (quick ? 2 : 6); turn += 1) {
         await load.reached(load.elapsedMs() + 700);
         const victim = first(host.workerPids().filter(isRunning));
         const ready = host.logs('worker ready').length;
-        moments.push(load.elapsedMs() + 150);
-        await freezeAndKill(victim, 150);
+        moments.push(await freezeAndKill(victim, 150, load.elapsedMs));
         const killed = performance.now();
         await until('a successor is ready', () => host.logs('worker ready').length > ready);
         wholeMs = Math.max(wholeMs, Math.round(performance.now() - killed));
       }
       await load.reached(load.elapsedMs() + 500);
       const records = await load.stop();
-      inFlight = moments.reduce((sum, moment) => sum + writesInFlight(records, moment), 0);
+      const inFlight = moments.reduce((sum, [ordered, done]) => sum + writesInFlight(records, ordered, done), 0);
       const { failedReads, failedWrites } = figuresOf(records);
       return {
         met: failedReads === 0 && failedWrites <= inFlight && wholeMs <= (quick ? 6000 : 2000),
