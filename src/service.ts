@@ -104,7 +104,14 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     }),
     // The router tries them in this order: what is asked for most comes first.
     routes: [
-      ...createUserRoutes({ service: userService, list: userList, newPassword, hashPassword: passwords.hash, record: auth.record }),
+      ...createUserRoutes({
+        service: userService,
+        list: userList,
+        newPassword,
+        hashPassword: passwords.hash,
+        assertRecentLogin: auth.assertRecentLogin,
+        record: auth.record,
+      }),
       ...auth.routes,
     ],
   });

@@ -3,7 +3,7 @@ import type { Connection } from 'mongoose';
 import type { Cache, Region } from '../cache/port';
 import type { Config } from '../config';
 import type { Counters } from '../data/counters';
-import type { Route } from '../http/endpoint';
+import { principalOf, type Route } from '../http/endpoint';
 import type { Closable } from '../lifecycle';
 import type { Logger } from '../observability/logger';
 import type { Metrics } from '../observability/metrics';
@@ -59,6 +59,8 @@ export interface AuthDependencies {
 export interface Auth {
   readonly authenticate: RequestHandler;
   readonly routes: readonly Route[];
+  /** For what a stolen access token must not do: throws 401 unless the login was recent (RFC 9470). */
+  readonly assertRecentLogin: (req: Request) => Promise<void>;
   /** What was done to an account elsewhere, for the audit log; a removed one is forgotten here too. */
   readonly record: (event: AccountEvent, subject: string, req: Request, leftEmail?: string) => void;
 }
@@ -134,6 +136,7 @@ export function createAuth(deps: AuthDependencies): Auth {
 
   return {
     record,
+    assertRecentLogin: (req) => sessions.assertRecentLogin(principalOf(req).sessionId),
     authenticate: authenticate({ tokens, subjects }),
     routes: [
       ...createAuthRoutes({ service, newPassword, limiter }),

@@ -28,6 +28,7 @@ const endpoints = {
     ...common,
     path: '/api/auth/token',
     id: 'token',
+    idempotencyKey: false,
     summary: 'Token endpoint (RFC 6749): grants refresh_token and, for service accounts, client_credentials',
     body: z.looseObject({ grant_type: field, refresh_token: field, scope: field, ...client }),
     documentedBody: z.union([
@@ -46,6 +47,7 @@ const endpoints = {
     ...common,
     path: '/api/auth/revoke',
     id: 'revoke',
+    idempotencyKey: false,
     summary: 'Token revocation (RFC 7009): ends the session of a refresh or access token',
     body: z.looseObject({ token: field, token_type_hint: field, ...client }),
     documentedBody: documentedToken,
@@ -55,6 +57,7 @@ const endpoints = {
     ...common,
     path: '/api/auth/introspect',
     id: 'introspect',
+    idempotencyKey: false,
     summary: 'Token introspection (RFC 7662), for service accounts with the scope tokens:introspect',
     body: z.looseObject({ token: field, token_type_hint: field, ...client }),
     documentedBody: documentedToken,

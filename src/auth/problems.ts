@@ -12,6 +12,14 @@ export const refreshTokenReused = () =>
 export const wrongPassword = () =>
   problems.invalid([{ pointer: '/current_password', code: 'wrong_password', message: 'is not the current password' }]);
 
+/** RFC 9470: the token is good, the login that it comes from is too long ago for this. */
+export const loginTooOld = (maxAgeSeconds: number) =>
+  problems.unauthorized(
+    'insufficient_user_authentication',
+    'This needs a recent login: sign in again, or use POST /api/auth/email/change with the password.',
+    `error="insufficient_user_authentication", max_age=${maxAgeSeconds}`,
+  );
+
 export const invalidMailToken = () => problems.malformed('invalid_mail_token', 'The token is wrong, has expired or was used before.');
 
 /** For a locked account as for a crowded network; says nothing of the account or of the password. */

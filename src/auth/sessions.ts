@@ -5,7 +5,7 @@ import type { KeptSession } from '../users/model';
 import type { UserService } from '../users/service';
 import type { Audit } from './audit';
 import type { ClientInfo } from './client';
-import { invalidRefreshToken, refreshTokenReused } from './problems';
+import { invalidRefreshToken, loginTooOld, refreshTokenReused } from './problems';
 import { digest, newRefreshToken, parseRefreshToken, type RefreshToken, successorOf } from './refresh-token';
 import { seal, unseal } from './sealing';
 import type { SessionRow, SessionStore } from './session-store';
@@ -52,6 +52,8 @@ export interface Sessions {
   forget(userId: string, except?: string): Promise<void>;
   /** The session that a refresh token is or was of, used up or not. */
   ofToken(text: string): Promise<SessionRow | undefined>;
+  /** Throws 401 `insufficient_user_authentication` when the session's login is older than `recentLoginSeconds`. */
+  assertRecentLogin(sid: string): Promise<void>;
   /** The session of a refresh token that is good now, else undefined. */
   peek(text: string): Promise<SessionRow | undefined>;
 }
@@ -216,6 +218,11 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     },
     forget,
     ofToken,
+    async assertRecentLogin(sid) {
+      const row = await store.find(sid);
+      const ageMs = row === null ? Number.POSITIVE_INFINITY : now() - row.createdAt.getTime();
+      if (ageMs > settings.recentLoginSeconds * 1000) throw loginTooOld(settings.recentLoginSeconds);
+    },
     async peek(text) {
       const row = await ofToken(text);
       if (row === undefined || row.tokenHash !== digest(text) || row.endedAt !== undefined || row.until.getTime() <= now())

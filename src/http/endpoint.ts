@@ -33,6 +33,8 @@ export interface Endpoint<P extends z.ZodType = z.ZodType, Q extends z.ZodType =
   readonly documentedBody?: z.ZodType;
   /** Media types accepted for the body; application/json unless said. */
   readonly consumes?: readonly string[];
+  /** False: a repeat is asked anew, Idempotency-Key or not, since the answer is about this moment. */
+  readonly idempotencyKey?: false;
   readonly answers: Readonly<Record<number, Answer>>;
   /** Statuses of the problems it can give, besides those that follow from the other fields. */
   readonly problems?: readonly number[];

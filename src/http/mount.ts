@@ -35,7 +35,7 @@ function allowOf(group: readonly Route[]): string {
 
 function chainOf({ endpoint, before, handle }: Route, options: MountOptions): RequestHandler[] {
   const { authenticate, bodyLimitBytes, idempotency } = options;
-  const isPost = endpoint.method === 'post';
+  const repeatable = endpoint.method === 'post' && endpoint.idempotencyKey !== false;
   const sendReply = createSender(options);
   return [
     matched(endpoint),
@@ -46,7 +46,7 @@ function chainOf({ endpoint, before, handle }: Route, options: MountOptions): Re
     ...(endpoint.body === undefined ? [] : bodyReader(endpoint, bodyLimitBytes)),
     (req, res, next) => {
       const input = inputOf(endpoint, req);
-      const key = isPost ? req.headers['idempotency-key'] : undefined;
+      const key = repeatable ? req.headers['idempotency-key'] : undefined;
       const reply = key === undefined ? handle(input, req, res) : idempotency.run(req, String(key), () => handle(input, req, res));
       // What is at hand is sent in the same turn: a promise would cost a read from the near copies 2 of its 30 µs.
       if (reply instanceof Promise) reply.then((late) => sendReply(req, res, late)).catch(next);

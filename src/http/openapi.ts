@@ -128,8 +128,8 @@ function problemsOf(endpoint: Endpoint, schema: JsonSchema): Record<string, unkn
   );
 }
 
-function idempotencyKeyOf({ method }: Endpoint): unknown[] {
-  if (method !== 'post') return [];
+function idempotencyKeyOf({ method, idempotencyKey }: Endpoint): unknown[] {
+  if (method !== 'post' || idempotencyKey === false) return [];
   const description = 'A new name for a new request, e.g. a UUID. Sent again with the same name, the request gets its first answer again.';
   const schema = { type: 'string', minLength: 8, maxLength: 130, pattern: IDEMPOTENCY_KEY_PATTERN };
   return [{ name: 'Idempotency-Key', in: 'header', required: false, description, schema }];

@@ -19,6 +19,12 @@ export const sessions = {
     '10',
     'How long the repeat of a refresh gets the same answer instead of ending the session, in seconds.',
   ),
+  recentLoginSeconds: setting(
+    'RECENT_LOGIN_SECONDS',
+    integer(60, 31_536_000),
+    '600',
+    "How old a login may be for a change of one's own e-mail address without the password, in seconds.",
+  ),
   maxPerUser: setting('SESSIONS_PER_USER', integer(1, 100), '20', 'Most sessions of a user; a login past them ends the oldest.'),
   accountAttempts: setting(
     'LOGIN_ATTEMPTS_PER_ACCOUNT',

@@ -8,19 +8,22 @@ import { userEndpoints } from './contract';
 import type { ListParameters, Page, UserList } from './list';
 import type { Changes } from './repository';
 import { mayTouch, type UserService } from './service';
+import type { UserView } from './view';
 
 export interface UserRoutesDependencies {
   readonly service: UserService;
   readonly list: UserList;
   readonly newPassword: z.ZodType<string>;
   readonly hashPassword: (password: string) => Promise<string>;
+  /** Rejects when the request's login is too long ago for a change of what the account is recovered by. */
+  readonly assertRecentLogin: (req: Request) => Promise<void>;
   /** Told of what an audit wants to know, after it was done. */
   readonly record: (event: AccountEvent, subject: string, req: Request, leftEmail?: string) => void;
 }
 
 export type AccountEvent = 'account_created' | 'role_set' | 'email_changed' | 'account_removed';
 
-export function createUserRoutes({ service, list, newPassword, hashPassword, record }: UserRoutesDependencies): Route[] {
+export function createUserRoutes({ service, list, newPassword, hashPassword, assertRecentLogin, record }: UserRoutesDependencies): Route[] {
   const endpoints = userEndpoints(newPassword);
   return [
     route(endpoints.list, async ({ query }) => pageReply(await list.page(query), query)),
@@ -60,12 +63,16 @@ export function createUserRoutes({ service, list, newPassword, hashPassword, rec
       ...(role === undefined ? {} : { role }),
     };
     const target = ownOrAdmin(req, id);
+    // A stolen access token must not move the account to another mailbox, and so to another password.
+    if (email !== undefined && target === req.account?.id && email !== emailOf(req.account)) await assertRecentLogin(req);
     const { user, leftEmail } = await service.change(principalOf(req), target, changes, ifMatchRevs(req, target));
     if (role !== undefined) record('role_set', target, req);
     if (leftEmail !== undefined) record('email_changed', target, req, leftEmail);
     return user;
   }
 }
+
+const emailOf = ({ body }: CachedUser): string => (JSON.parse(body.toString('utf8')) as UserView).email;
 
 /** Which user `:id` means, if this principal may touch it. Others get 403 whether or not there is such a user. */
 function ownOrAdmin(req: Request, id: string): string {

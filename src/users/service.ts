@@ -56,6 +56,7 @@ const FENCE_ATTEMPTS = 30;
 export const emailTaken = () => problems.conflict('email_taken', 'Another account has this e-mail address.');
 export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
 
+const contended = () => problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
 const lastAdmin = () => problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
 
 /** A scope over users is none over administrators: who could make or take over one would have every scope. */
@@ -113,11 +114,29 @@ export function createUserService({ repository, users, cache, locks, now }: User
       rev = undefined;
       await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, 1, 50)));
     }
-    throw problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
+    throw contended();
   }
 
   function set(id: string, changes: Changes, endSessions?: EndSessions): Promise<CachedUser> {
     return write(id, () => atCurrentRev(id, undefined, (revs) => repository.update(id, changes, { now: now(), endSessions, revs })));
+  }
+
+  /**
+   * Null: the user has changed since it was read here, and what was decided on it no longer holds: If-Match, or the role
+   * (who is made an administrator meanwhile must not be demoted past the lock).
+   */
+  async function tryChange(actor: Actor, id: string, changes: Changes, revs: readonly number[] | undefined): Promise<Changed | null> {
+    const before = await repository.find(id);
+    if (before === null) throw noSuchUser();
+    const { role = before.role, email = before.email } = changes;
+    mayTouch(actor, role === 'admin' || before.role === 'admin');
+    if (revs !== undefined && !revs.includes(before.rev)) throw problems.preconditionFailed();
+    const endSessions = role === before.role ? undefined : {};
+    const update = (at: readonly number[]) => repository.update(id, changes, { now: now(), endSessions, revs: at });
+    const exactly = revs !== undefined || changes.role !== undefined;
+    const commit = () => write(id, () => (exactly ? update([before.rev]) : atCurrentRev(id, before.rev, update)));
+    const user = await (before.role === 'admin' && role !== 'admin' ? keepingAnAdmin(id, commit) : commit());
+    return user && { user, leftEmail: foldEmail(email) === foldEmail(before.email) ? undefined : before.email };
   }
 
   async function isAdmin(id: string): Promise<boolean> {
@@ -134,25 +153,14 @@ export function createUserService({ repository, users, cache, locks, now }: User
       return write(id, () => repository.insert({ ...user, id }, now()));
     },
     async change(actor, id, changes, revs) {
-      const { role } = changes;
-      if (role !== undefined && actor.role !== 'admin')
+      if (changes.role !== undefined && actor.role !== 'admin')
         throw problems.forbidden('Only an administrator may change a role.', 'role_change_forbidden');
-      const before = await repository.find(id);
-      if (before === null) throw noSuchUser();
-      mayTouch(actor, role === 'admin' || before.role === 'admin');
-      const roleChanges = role !== undefined && role !== before.role;
-      const commit = () =>
-        write(id, async () => {
-          const update = (allowed: readonly number[]) =>
-            repository.update(id, changes, { now: now(), endSessions: roleChanges ? {} : undefined, revs: allowed });
-          if (revs === undefined) return atCurrentRev(id, before.rev, update);
-          const updated = await update(revs);
-          if (updated === null) throw await missed(id);
-          return updated;
-        });
-      const user = await (roleChanges && before.role === 'admin' ? keepingAnAdmin(id, commit) : commit());
-      const { email = before.email } = changes;
-      return { user, leftEmail: foldEmail(email) === foldEmail(before.email) ? undefined : before.email };
+      for (let attempt = 0; attempt < FENCE_ATTEMPTS; attempt += 1) {
+        const done = await tryChange(actor, id, changes, revs);
+        if (done !== null) return done;
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, 1, 50)));
+      }
+      throw contended();
     },
     async remove(actor, id, revs) {
       const commit = () =>

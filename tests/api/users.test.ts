@@ -1,3 +1,11 @@
+import { createCache } from '../../src/cache/create';
+import { parseConfig } from '../../src/config';
+import { createLocks } from '../../src/data/locks';
+import { createLogger } from '../../src/observability/logger';
+import { cachedUsers } from '../../src/users/cached';
+import { createUserModel } from '../../src/users/model';
+import { createUserRepository, type UserRepository } from '../../src/users/repository';
+import { createUserService } from '../../src/users/service';
 import { startTestService, type TestService } from '../support/app';
 import { type Client, createClient, login, PASSWORD, register, uniqueEmail } from '../support/http';
 
@@ -133,6 +141,64 @@ describe('changing a user', () => {
     const winner = writes.find(({ status }) => status === 200);
     expect((await client('GET', '/api/users/me', { token })).json).toEqual(winner?.json);
   });
+});
+
+describe("one's own e-mail address", () => {
+  const age = (token: string) => {
+    const { sid } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sid: string };
+    const sessions = service.database.connection.collection<{ _id: string; createdAt: Date }>('sessions');
+    return sessions.updateOne({ _id: sid }, { $set: { createdAt: new Date(Date.now() - 3_600_000) } });
+  };
+
+  test('changes by PUT and PATCH after a recent login alone; a name at any time, an administrator needs no login of the user', async () => {
+    const { user, access_token: token } = await register(client);
+    await age(token);
+    for (const [method, body] of [
+      ['PUT', { name: 'Thief', email: uniqueEmail() }],
+      ['PATCH', { email: uniqueEmail() }],
+    ] as const) {
+      const refused = await client(method, '/api/users/me', { token, body });
+      expect([refused.status, refused.json.code]).toEqual([401, 'insufficient_user_authentication']);
+      expect(refused.headers.get('www-authenticate')).toContain('max_age=600');
+    }
+    expect((await client('PUT', '/api/users/me', { token, body: { name: 'Ada', email: user.email } })).status).toBe(200);
+    const email = uniqueEmail();
+    expect((await client('PATCH', `/api/users/${user.id}`, { token: adminToken, body: { email } })).json.email).toBe(email);
+  });
+});
+
+test('a user who is made an administrator while being demoted is not demoted past the lock', async () => {
+  const { connection } = service.database;
+  const repository = createUserRepository(createUserModel(connection), { timeoutMs: 2000 });
+  const cache = createCache({ settings: parseConfig({}).cache, log: createLogger({ level: 'silent' }) });
+  const { user } = await register(client);
+  let seen = 0;
+  const racing: UserRepository = {
+    ...repository,
+    async find(id) {
+      const found = await repository.find(id);
+      seen += 1;
+      if (seen === 1) {
+        await repository.update(id, { role: 'admin' }, { now: new Date() });
+        await connection.collection('users').updateMany({ emailKey: service.admin.email }, { $set: { role: 'user' } });
+      }
+      return found;
+    },
+  };
+  const users = createUserService({
+    repository: racing,
+    users: cachedUsers(cache, repository.find),
+    cache,
+    locks: createLocks(connection, { ttlMs: 5000, waitMs: 1000, timeoutMs: 2000 }),
+    now: () => new Date(),
+  });
+  await expect(users.change({ userId: user.id, role: 'admin' }, user.id, { role: 'user' }, undefined)).rejects.toMatchObject({
+    code: 'last_admin',
+  });
+  expect((await repository.find(user.id))?.role).toBe('admin');
+  await connection.collection('users').updateMany({ emailKey: service.admin.email }, { $set: { role: 'admin' } });
+  await repository.remove(user.id);
+  await cache.close();
 });
 
 describe('administrators', () => {
