@@ -76,8 +76,9 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
       return region;
     },
     write: createWriter({
-      ...common,
-      writerTtlMs: settings.writerTtlMs,
+      nearTtlMs: settings.nearTtlMs,
+      counts,
+      shared,
       generation: () => permit?.confirmedGeneration(),
       prepare: async () => permit?.prepare(),
       fence: async (tell) => permit?.fence(tell),

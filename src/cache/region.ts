@@ -39,9 +39,10 @@ export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedR
     }
   }
 
-  /** Nobody waits for a fill: the reader has its value. */
+  /** Nobody waits for a fill, and nothing that goes wrong in it is the reader's concern: it has its value. */
   function fill(copies: SharedCopies, lease: Lease, place: Place, value: T | null): void {
-    copies.fill(lease, place, value === null ? null : spec.encode(value), deps.ttlMs(value === null)).then(
+    const filled = async () => copies.fill(lease, place, value === null ? null : spec.encode(value), deps.ttlMs(value === null));
+    filled().then(
       (wanted) => {
         counts[wanted ? 'fills' : 'fillsRefused'] += 1;
       },

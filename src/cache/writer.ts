@@ -3,9 +3,7 @@ import type { Counts } from './counts';
 import { newToken, type SharedCopies } from './shared';
 
 export interface WriterDeps {
-  readonly now: () => number;
   readonly nearTtlMs: number;
-  readonly writerTtlMs: number;
   readonly counts: Counts;
   readonly shared: SharedCopies | undefined;
   /** The generation of keys that every reader uses now; undefined: Redis cannot be told. */
@@ -17,18 +15,9 @@ export interface WriterDeps {
   pause(ms: number): Promise<unknown>;
 }
 
-interface Entry {
-  readonly token: string;
-  readonly began: number;
-  /** Under which all groups have been entered; undefined: not all of them were. */
-  readonly generation: string | undefined;
-}
-
 type Harmless = (error: unknown) => boolean;
 export type Write = <R>(groups: readonly string[], commit: () => Promise<R>, isHarmless?: Harmless) => Promise<R>;
 
-/** A writer's entry guards its groups for `writerTtlMs`; what is left must at least cover the answer's way back. */
-const GUARD_MARGIN_MS = 500;
 const LEAVE_ATTEMPTS = 3;
 
 /** Neither Redis nor the ledger could be told: no acknowledgement, even where the commit has happened. */
@@ -37,7 +26,7 @@ function unconfirmed(cause: unknown): never {
 }
 
 export function createWriter(deps: WriterDeps): Write {
-  const { now, nearTtlMs, writerTtlMs, counts, shared } = deps;
+  const { nearTtlMs, counts, shared } = deps;
 
   async function everywhere(groups: readonly string[], step: (group: string) => Promise<void>): Promise<boolean> {
     const done = await Promise.allSettled(groups.map(step));
@@ -46,44 +35,37 @@ export function createWriter(deps: WriterDeps): Write {
     return failed === 0;
   }
 
-  async function enter(copies: SharedCopies, groups: readonly string[]): Promise<Entry> {
-    const token = newToken();
-    const began = now();
+  /** It matters only for a writer that dies after its commit: a live one has left before it acknowledges. */
+  async function enter(copies: SharedCopies, groups: readonly string[], token: string): Promise<void> {
     const generation = deps.generation();
-    const all = generation !== undefined && (await everywhere(groups, (group) => copies.enter(generation, group, token)));
-    return { token, began, generation: all ? generation : undefined };
-  }
-
-  /** The entry itself holds readers off until it expires, and it emptied the groups when it was made. */
-  function guarded(entry: Entry): boolean {
-    return entry.generation !== undefined && entry.generation === deps.generation() && now() - entry.began < writerTtlMs - GUARD_MARGIN_MS;
+    if (generation !== undefined) await everywhere(groups, (group) => copies.enter(generation, group, token));
   }
 
   /** Whether, from now on, no shared copy from before the commit can be read. */
-  async function leave(copies: SharedCopies, groups: readonly string[], entry: Entry): Promise<boolean> {
+  async function leave(copies: SharedCopies, groups: readonly string[], token: string): Promise<boolean> {
     for (let attempt = 0; attempt < LEAVE_ATTEMPTS; attempt += 1) {
       const generation = deps.generation();
       if (generation === undefined) break;
-      if ((await everywhere(groups, (group) => copies.leave(generation, group, entry.token))) && deps.generation() === generation)
-        return true;
+      if ((await everywhere(groups, (group) => copies.leave(generation, group, token))) && deps.generation() === generation) return true;
     }
-    return guarded(entry);
+    return false;
   }
 
   async function committed<R>(copies: SharedCopies, groups: readonly string[], commit: () => Promise<R>, isHarmless: Harmless): Promise<R> {
     if (deps.generation() === undefined) await deps.prepare().catch(unconfirmed);
-    const entry = await enter(copies, groups);
+    const token = newToken();
+    await enter(copies, groups, token);
     let result: R;
     try {
       result = await commit();
     } catch (error) {
       // Unless nothing was written, the commit may still happen: the entry stays and keeps the groups uncached until it expires.
-      if (isHarmless(error)) await leave(copies, groups, entry);
+      if (isHarmless(error)) await leave(copies, groups, token);
       throw error;
     }
-    if (!(await leave(copies, groups, entry))) {
+    if (!(await leave(copies, groups, token))) {
       counts.fences += 1;
-      await deps.fence(() => leave(copies, groups, entry)).catch(unconfirmed);
+      await deps.fence(() => leave(copies, groups, token)).catch(unconfirmed);
     }
     return result;
   }
