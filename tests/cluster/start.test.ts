@@ -45,7 +45,7 @@ test('the whole service on its embedded database: killed workers, then the prima
   const [victim = 0] = service.workerPids();
   process.kill(victim, 'SIGKILL');
   await service.waitForLog('worker died');
-  await until('the service to be whole', async () => (await health()).workers === 2, 5000);
+  await until('the service to be whole', async () => (await health()).workers === 2);
   const databasePid = Number(service.logs().find((line) => line['databasePid'] !== undefined)?.['databasePid']);
   expect(isRunning(databasePid)).toBe(true);
   const pids = [...service.workerPids(), databasePid];
