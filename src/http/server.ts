@@ -12,7 +12,14 @@ import type { Closable } from '../lifecycle';
 
 export type ServerLimits = Pick<
   Config['server'],
-  'headersTimeoutMs' | 'requestTimeoutMs' | 'keepAliveTimeoutMs' | 'maxHeaderBytes' | 'maxConnections' | 'drainTimeoutMs' | 'drainIdleMs'
+  | 'headersTimeoutMs'
+  | 'requestTimeoutMs'
+  | 'socketTimeoutMs'
+  | 'keepAliveTimeoutMs'
+  | 'maxHeaderBytes'
+  | 'maxConnections'
+  | 'drainTimeoutMs'
+  | 'drainIdleMs'
 >;
 
 /** The HTTP server of one worker. Its connections come from its own listener or, one by one, from the primary. */
@@ -56,6 +63,8 @@ export function createServer(
     app,
   );
   server.maxConnections = limits.maxConnections;
+  // Nothing else ends a connection whose client asks and never reads.
+  server.timeout = limits.socketTimeoutMs;
   const sockets = new Set<Socket>();
   let leaving = false;
   let accepting = false;

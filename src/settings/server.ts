@@ -54,6 +54,12 @@ export const server = {
   bodyLimitBytes: setting('BODY_LIMIT_BYTES', integer(1024, 10_485_760), '16384', 'Largest request body, in bytes.'),
   requestTimeoutMs: setting('REQUEST_TIMEOUT_MS', integer(100, 300_000), '10000', 'Longest time to receive one whole request, in ms.'),
   headersTimeoutMs: setting('HEADERS_TIMEOUT_MS', integer(100, 300_000), '8000', "Longest time to receive a request's headers, in ms."),
+  socketTimeoutMs: setting(
+    'SOCKET_TIMEOUT_MS',
+    integer(100, 600_000),
+    '30000',
+    'Longest time without a byte in either direction while a request is in progress (a client that does not read), in ms.',
+  ),
   maxHeaderBytes: setting('MAX_HEADER_BYTES', integer(1024, 1_048_576), '16384', "Largest size of all a request's headers, in bytes."),
   maxConnections: setting('MAX_CONNECTIONS', integer(10, 1_000_000), '10000', 'Most open connections per worker; more are closed at once.'),
   keepAliveTimeoutMs: setting(

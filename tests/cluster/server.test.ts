@@ -7,6 +7,7 @@ import { until } from '../support/service';
 const limits: ServerLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 10_000,
+  socketTimeoutMs: 30_000,
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 2048,
   maxConnections: 100,
@@ -74,6 +75,16 @@ test('the same limits hold for connections that another process accepted', async
   await until('the 408', () => slow.ended);
   expect(slow.answer).toMatch(/^HTTP\/1\.1 408 /);
   front.close();
+});
+
+test('a client that asks and never reads is cut off after the time without progress', async () => {
+  const large = Buffer.alloc(1 << 20);
+  await serve({ socketTimeoutMs: 300 }, (_request, response) => response.end(large));
+  const greedy = await raw('');
+  greedy.socket.pause();
+  greedy.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
+  await until('the request', () => api.connections() === 1);
+  await until('the cut', () => api.connections() === 0);
 });
 
 test('headers larger than the limit are refused with 431', async () => {
