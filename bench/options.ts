@@ -4,6 +4,8 @@ export interface Options {
   readonly quick: boolean;
   /** Where to write every figure as JSON. */
   readonly json: string | undefined;
+  /** Figures of earlier runs (their --json) to write the results from, instead of measuring. */
+  readonly report: readonly string[];
   /** Node majors, e.g. ['20', '24']; empty is the Node that runs the harness. */
   readonly nodes: readonly string[];
   /** Ids of the questions to ask; empty is all. */
@@ -22,6 +24,7 @@ export const USAGE = `npm run bench -- [options]
   --quick         fewer rounds and questions, at most three minutes; writes no results
   --json FILE     every figure as JSON
   --mongodb URI   use this MongoDB instead of the embedded one
+  --report A,B    writes the results from earlier runs' JSON; of a figure in several, the last counts
   --node 20,24    Node versions to compare, fetched through npx where they are not at hand
   --only a,b      only these questions
   --rounds N      turns per contestant (5)
@@ -35,6 +38,7 @@ export function parseOptions(args: readonly string[]): Options {
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
       mongodb: { type: 'string' },
+      report: { type: 'string', default: '' },
       node: { type: 'string', default: '' },
       only: { type: 'string', default: '' },
       rounds: { type: 'string' },
@@ -47,6 +51,7 @@ export function parseOptions(args: readonly string[]): Options {
     quick,
     json: values.json,
     mongodbUri: values.mongodb,
+    report: list(values.report),
     nodes: list(values.node),
     only: list(values.only),
     write: !values['no-write'] && !quick && values.only === '',

@@ -1,16 +1,16 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createBench, type Question } from './bench';
 import { planCpus } from './cpus';
 import { seedUsers } from './dataset';
-import { createFigures, type Figures, show } from './figures';
+import { createFigures, type Figure, type Figures, show } from './figures';
 import { goalRows } from './goals';
-import { describeMachine } from './machine';
+import { describeMachine, type Machine } from './machine';
 import { type Options, parseOptions, USAGE } from './options';
 import { questions } from './questions';
 import { markdown } from './report/markdown';
 import { picture } from './report/svg';
-import { resolveRuntimes } from './runtimes';
+import { type Runtime, resolveRuntimes } from './runtimes';
 import { startStores } from './stores';
 
 /** Users that every question may count on. */
@@ -22,11 +22,17 @@ function chosen({ quick, only }: Options): readonly Question[] {
   return questions.filter(({ id, quick: fast }) => (only.length > 0 ? only.includes(id) : !quick || fast));
 }
 
-async function main(options: Options): Promise<void> {
+interface Outcome {
+  readonly machine: Machine;
+  readonly runtimes: readonly Runtime[];
+  readonly options: Pick<Options, 'rounds' | 'seconds' | 'warmSeconds' | 'connections'>;
+  readonly figures: Figures;
+}
+
+async function measure(options: Options): Promise<Outcome> {
   const machine = describeMachine();
   const runtimes = resolveRuntimes(options.nodes);
   const figures = createFigures();
-  const say = (line: string) => console.log(line);
   say(`${machine.cpu}, ${machine.cores} cores; Node ${runtimes.map(({ version }) => version).join(', ')}; commit ${machine.commit}`);
   if (planCpus(1).shared) say('Too few cores: the load shares them with the stores, and the figures are rough.');
   if (machine.loadBefore > 1) say(`The machine is busy (load average ${machine.loadBefore}): only ratios mean anything, if that.`);
@@ -41,25 +47,44 @@ async function main(options: Options): Promise<void> {
   } finally {
     await stores.close();
   }
-  const goals = goalRows(
-    figures,
-    runtimes.map(({ major }) => major),
+  // Not all options: a database's URI may hold a password.
+  const { rounds, seconds, warmSeconds, connections } = options;
+  return { machine, runtimes, options: { rounds, seconds, warmSeconds, connections }, figures };
+}
+
+/** What earlier runs wrote. The last run describes the machine. */
+function read(files: readonly string[]): Outcome {
+  const runs = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Saved);
+  const last = runs.at(-1);
+  if (last === undefined) throw new Error('no files');
+  const latest = new Map(
+    runs.flatMap((run) => run.figures).map((one) => [[one.question, one.name, one.contestant, one.node].join('|'), one]),
   );
+  const figures = createFigures();
+  for (const { samples, ...key } of latest.values()) for (const sample of samples) figures.add(key, sample);
+  return { ...last, figures };
+}
+
+type Saved = Omit<Outcome, 'figures'> & { readonly figures: readonly Figure[] };
+
+async function main(options: Options): Promise<void> {
+  const outcome = options.report.length > 0 ? read(options.report) : await measure(options);
+  const { figures, runtimes, machine } = outcome;
+  const nodes = runtimes.map(({ major }) => major);
+  const goals = goalRows(figures, nodes);
   for (const { text, node, goal, value, met } of goals) {
     say(`${met ? '✓' : '✗'} ${text}, Node ${node}: ${show(value.median)} (${show(value.min)} to ${show(value.max)}), goal ${goal}`);
   }
-  if (options.json !== undefined)
-    writeFileSync(options.json, `${JSON.stringify({ machine, runtimes, figures: figures.all, goals }, undefined, 1)}\n`);
-  if (options.write) writeResults(figures);
-
-  function writeResults(all: Figures): void {
-    // The compiled program stands in dist/bench; the results belong beside its source.
-    const folder = join(__dirname, '..', '..', 'bench');
-    writeFileSync(join(folder, 'RESULTS.md'), markdown({ machine, options, runtimes, figures: all, goals, questions }));
-    writeFileSync(join(folder, 'results.svg'), picture(all, runtimes, machine));
-    say('Written: bench/RESULTS.md and bench/results.svg');
-  }
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...outcome, figures: figures.all }, undefined, 1)}\n`);
+  if (!options.write) return;
+  // The compiled program stands in dist/bench; the results belong beside its source.
+  const folder = join(__dirname, '..', '..', 'bench');
+  writeFileSync(join(folder, 'RESULTS.md'), markdown({ ...outcome, goals, questions }));
+  writeFileSync(join(folder, 'results.svg'), picture(figures, runtimes, machine));
+  say('Written: bench/RESULTS.md and bench/results.svg');
 }
+
+const say = (line: string): void => console.log(line);
 
 let options: Options | undefined;
 try {

@@ -8,7 +8,7 @@ import type { Runtime } from '../runtimes';
 
 export interface Report {
   readonly machine: Machine;
-  readonly options: Options;
+  readonly options: Pick<Options, 'rounds' | 'seconds' | 'warmSeconds' | 'connections'>;
   readonly runtimes: readonly Runtime[];
   readonly figures: Figures;
   readonly goals: readonly GoalRow[];
