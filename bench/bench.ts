@@ -46,6 +46,7 @@ export interface TurnOptions {
   readonly seconds?: number;
   readonly connections?: number;
   readonly requestsPerConnection?: number;
+  readonly skip?: number;
 }
 
 export interface Question {

@@ -42,7 +42,11 @@ async function measure(options: Options): Promise<Outcome> {
     const bench = createBench({ options, runtimes, stores, figures, say });
     for (const question of chosen(options)) {
       say(question.title);
-      await question.ask(bench);
+      // One question that fails must not take half an hour of figures with it.
+      await question.ask(bench).catch((error: unknown) => {
+        console.error(error);
+        process.exitCode = 1;
+      });
     }
   } finally {
     await stores.close();

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createClient } from 'redis';
 import { startEmbeddedDatabase } from '../src/embedded';
 import type { Closable } from '../src/lifecycle';
 import { createLogger } from '../src/observability/logger';
@@ -13,6 +14,7 @@ export interface Stores extends Closable {
   readonly folder: string;
   readonly mongodbUri: string;
   readonly redisUrl: string;
+  emptyRedis(): Promise<void>;
 }
 
 export async function startStores(cpus: readonly number[], mongodbUri: string | undefined): Promise<Stores> {
@@ -32,11 +34,19 @@ export async function startStores(cpus: readonly number[], mongodbUri: string | 
     folder,
     mongodbUri: mongodbUri ?? database?.uri ?? '',
     redisUrl: `redis://127.0.0.1:${port}`,
+    emptyRedis: () => emptyRedis(port),
     async close() {
       await Promise.all([redis.stop(), database?.close()]);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function emptyRedis(port: number): Promise<void> {
+  const client = createClient({ socket: { port, host: '127.0.0.1' } });
+  await client.connect();
+  await client.flushAll();
+  await client.close();
 }
 
 async function startDatabase(folder: string, cpus: readonly number[]) {

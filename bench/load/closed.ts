@@ -10,6 +10,8 @@ export interface ClosedSpec {
   readonly seconds: number;
   /** Requests after which a connection is closed and opened anew; 1 turns keep-alive off. */
   readonly requestsPerConnection?: number;
+  /** Requests of the list to leave out, since they were sent before. */
+  readonly skip?: number;
 }
 
 export interface ClosedResult {
@@ -20,7 +22,7 @@ export interface ClosedResult {
 
 /** Each connection sends its next request when the answer to the last is there: how much the server can do at most. */
 export async function runClosed(spec: ClosedSpec, stripe: Stripe): Promise<ClosedResult> {
-  const next = createSource(spec.trafficFile, new URL(spec.url).host, stripe);
+  const next = createSource(spec.trafficFile, new URL(spec.url).host, stripe, spec.skip);
   const result = await autocannon({
     url: spec.url,
     connections: Math.max(1, Math.round(spec.connections / stripe.count)),

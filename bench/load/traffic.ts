@@ -29,13 +29,16 @@ export interface Stripe {
   readonly count: number;
 }
 
-/** Gives the bytes of the next request. Everything is built before the load starts, so that sending costs no more than a write. */
-export function createSource(file: string, host: string, stripe: Stripe): () => Buffer {
+/**
+ * Gives the bytes of the next request. Everything is built before the load starts, so that sending costs no more than a write.
+ * `skip`: how many of the list all processes together have sent before.
+ */
+export function createSource(file: string, host: string, stripe: Stripe, skip = 0): () => Buffer {
   const traffic = JSON.parse(readFileSync(file, 'utf8')) as Traffic;
   const random = seededRandom(1 + stripe.index);
   const kinds = traffic.kinds.map(({ weight, requests }) => {
     const mine = requests.length >= stripe.count * 2 ? requests.filter((_, i) => i % stripe.count === stripe.index) : requests;
-    return { weight, bytes: mine.map((request) => encode(request, host)), next: 0 };
+    return { weight, bytes: mine.map((request) => encode(request, host)), next: Math.floor(skip / stripe.count) };
   });
   const total = kinds.reduce((sum, kind) => sum + kind.weight, 0);
 
