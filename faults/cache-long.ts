@@ -89,7 +89,7 @@ async function absentIds({ quick }: RunOptions) {
   const one = await startWorker({ mongoUri: mongo.uri, environment: { REDIS_URL: redis.url, CACHE_NEGATIVE_TTL_SECONDS: '1' } });
   const used = async () => Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1] ?? 0) / 1048576;
   try {
-    await one.ask({ op: 'flood', prefix: 'warm', times: 5000 });
+    await one.ask({ op: 'flood', prefix: 'warm', times: quick ? 5000 : 20_000 });
     const [rssBefore, redisBefore] = [(await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb, await used()];
     await one.ask({ op: 'flood', prefix: 'absent', times: quick ? 5000 : 50_000 });
     const grownMb = (await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb - rssBefore;
