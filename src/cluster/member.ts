@@ -147,14 +147,17 @@ export function createMember({ config, role, log }: MemberOptions): Member {
     },
     workers: () => (managed || runtimeDir === undefined ? ready : liveWorkers(runtimeDir).length),
     async exposeMetrics(registry) {
-      runtimeDir = openRuntimeDir(config);
-      const offer = await offerMetrics(runtimeDir, role.workerId, registry);
-      if (managed || server.opsPort === 0) return offer;
-      const ops = await startOps({ host: server.opsHost, port: server.opsPort, runtimeDir });
+      const opened: Closable[] = [];
+      try {
+        runtimeDir = openRuntimeDir(config);
+        opened.push(await offerMetrics(runtimeDir, role.workerId, registry));
+        if (!managed && server.opsPort !== 0) opened.push(await startOps({ host: server.opsHost, port: server.opsPort, runtimeDir }));
+      } catch (error) {
+        log.error({ err: error }, 'the metrics of this worker are not served');
+      }
       return {
         async close() {
-          await ops.close();
-          await offer.close();
+          for (const one of opened.reverse()) await one.close();
         },
       };
     },

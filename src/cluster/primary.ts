@@ -88,8 +88,7 @@ async function start(options: PrimaryOptions, fleet: Fleet, handed: Handed, owne
     log.fatal({ err: error }, 'the database cannot be used');
     return exitCodes.unavailable;
   }
-  const runtimeDir = openRuntimeDir(config);
-  handed.runtimeDir = owned.own('runtime folder', openWorkersDir(runtimeDir)).path;
+  const runtimeDir = openFolders(options, handed, owned);
   const failed = await fleet.supervisor.start();
   if (failed !== undefined) return failed;
   const address = await owned.own('listener', fleet.distributor).listen();
@@ -99,16 +98,32 @@ async function start(options: PrimaryOptions, fleet: Fleet, handed: Handed, owne
   );
   // A supervisor above us (PM2 in fork mode, a test) may wait for this.
   process.send?.('ready');
-  await startSideServices(options, fleet, runtimeDir, handed.runtimeDir, owned);
+  if (runtimeDir !== undefined) await startSideServices(options, fleet, { runtimeDir, workersDir: handed.runtimeDir ?? runtimeDir }, owned);
   return undefined;
+}
+
+/** The folders of the private sockets; undefined where there is no place for them (a read-only file system, say). */
+function openFolders({ config, log }: PrimaryOptions, handed: Handed, owned: Lifecycle): string | undefined {
+  try {
+    const runtimeDir = openRuntimeDir(config);
+    handed.runtimeDir = owned.own('runtime folder', openWorkersDir(runtimeDir)).path;
+    return runtimeDir;
+  } catch (error) {
+    log.error({ err: error }, 'no folder for private sockets (RUNTIME_DIR): neither metrics nor control');
+    return undefined;
+  }
+}
+
+interface Folders {
+  readonly runtimeDir: string;
+  readonly workersDir: string;
 }
 
 /** Metrics and control: the service serves without them, so their failure is said and survived. */
 async function startSideServices(
   { config, log }: PrimaryOptions,
   fleet: Fleet,
-  runtimeDir: string,
-  workersDir: string,
+  { runtimeDir, workersDir }: Folders,
   owned: Lifecycle,
 ): Promise<void> {
   const { opsHost, opsPort } = config.server;

@@ -18,19 +18,17 @@ function openPrivate(path: string): string {
 /**
  * The folder of the private sockets (metrics, control), made if need be, readable by this user alone. Its name follows
  * from user and address, so that the workers of one service find each other without a primary of ours (PM2), and so
- * that the command line finds the primary.
+ * that the command line finds the primary. Names are short: the whole path of a socket may have 103 bytes on macOS.
  */
 export function openRuntimeDir({ server, cluster }: Pick<Config, 'server' | 'cluster'>): string {
   const { username } = userInfo();
   const address = `${server.host.replaceAll(/[^\w.]/g, '_')}-${server.port}`;
-  return openPrivate(
-    cluster.runtimeDir === undefined ? join(tmpdir(), `clustered-auth-api-${username}-${address}`) : resolve(cluster.runtimeDir),
-  );
+  return openPrivate(cluster.runtimeDir === undefined ? join(tmpdir(), `auth-api-${username}-${address}`) : resolve(cluster.runtimeDir));
 }
 
 /** The folder of one primary's workers within it: what an earlier primary may have left there is not counted. */
 export function openWorkersDir(runtimeDir: string): Closable & { readonly path: string } {
-  const path = openPrivate(join(runtimeDir, `primary-${process.pid}`));
+  const path = openPrivate(join(runtimeDir, `p${process.pid}`));
   return {
     path,
     async close() {

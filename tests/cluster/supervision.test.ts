@@ -282,3 +282,9 @@ function send(service: ServiceProcess, path = '/'): Promise<number> {
     sending.end();
   });
 }
+
+test('without a place for its private sockets the service serves all the same', async () => {
+  const service = await start({ RUNTIME_DIR: '/dev/null/none' });
+  expect((await fetch(service.url)).status).toBe(200);
+  expect(service.logs('no folder for private sockets (RUNTIME_DIR): neither metrics nor control')).toHaveLength(1);
+});
