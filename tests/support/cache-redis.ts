@@ -42,6 +42,15 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
   }
 }
 
+/** A shell that kills the server when this process ends, even by SIGKILL: then its standard input ends. */
+function guard(child: ChildProcess): void {
+  const shell = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"', 'guard', String(child.pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  child.once('exit', () => shell.kill('SIGKILL'));
+}
+
 async function ask(port: number, args: string[]): Promise<unknown> {
   const client = createClient({ RESP: 2, socket: { host: '127.0.0.1', port, connectTimeout: 1000, reconnectStrategy: false } });
   client.on('error', () => undefined);
@@ -63,6 +72,7 @@ export async function startRedis(extra: readonly string[] = [], givenPort?: numb
     const storage = first === undefined ? ['--save', '', '--appendonly', 'no'] : [];
     const args = [...(first ?? []), '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...storage, ...extra, ...more];
     child = spawn('redis-server', args, { stdio: 'ignore' });
+    guard(child);
     await until(
       () =>
         ask(port, ['PING']).then(

@@ -29,7 +29,10 @@ export async function startCluster(masters: number, replicas: number): Promise<S
   const made = spawnSync('redis-cli', ['--cluster', 'create', ...nodes, '--cluster-replicas', String(replicas), '--cluster-yes'], {
     encoding: 'utf8',
   });
-  if (made.status !== 0) throw new Error(`redis-cli --cluster create: ${made.stdout}${made.stderr}`);
+  if (made.status !== 0) {
+    await stopAll(servers);
+    throw new Error(`redis-cli --cluster create: ${made.stdout}${made.stderr}`);
+  }
   const agreed = async () => {
     const infos = await Promise.all(servers.map((one) => one.command('CLUSTER', 'INFO')));
     return infos.every((info) => String(info).includes('cluster_state:ok') && String(info).includes(`cluster_known_nodes:${count}`));
