@@ -51,6 +51,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let wanted = options.wanted;
   let stopping = false;
   let begun = false;
+  /** Why there is no hope that a worker will ever be ready. */
+  let doomed: Exit | undefined;
   let reloading = false;
   let pause: NodeJS.Timeout | undefined;
   let started: ((code: number | undefined) => void) | undefined;
@@ -99,6 +101,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       'worker ready',
     );
     started?.(undefined);
+    doomed = undefined;
     reconcile();
   }
 
@@ -110,17 +113,18 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     else {
       restarts.died(worker);
       log.error({ worker: worker.id, workerPid: worker.pid, ...exit, ready: readyCount() }, 'worker died');
-      if (restarts.hopeless() || exit.code === exitCodes.config) giveUp(exit);
+      // None was ever ready: no further one is started, and with the last that still tries the service gives up.
+      if (started !== undefined && (restarts.hopeless() || exit.code === exitCodes.config)) doomed ??= exit;
     }
+    if (doomed !== undefined && fleet.size === 0) giveUp(doomed);
     reconcile();
   }
 
   function giveUp(exit: Exit): void {
-    if (started === undefined || fleet.size > 0) return;
     const code = exit.code === exitCodes.config || exit.code === exitCodes.unavailable ? exit.code : exitCodes.software;
     stopping = true;
     log.fatal({ lastExit: exit, code }, 'no worker ever became ready: giving up');
-    started(code);
+    started?.(code);
   }
 
   function drain(worker: WorkerHandle): void {
@@ -137,7 +141,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   function reconcile(): void {
     // The database is still being prepared: a worker that was ready before `start` asks for it would never be noticed.
-    if (stopping || !begun) return;
+    if (stopping || !begun || doomed !== undefined) return;
     clearTimeout(pause);
     const starting = all().filter((worker) => worker.state === 'starting').length;
     let missing = Math.min(wanted - all().filter(counts).length, restarts.concurrency() - starting);
