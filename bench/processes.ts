@@ -27,6 +27,10 @@ export function start(program: Program): Running {
   const log = openSync(program.logFile, 'a');
   const child: ChildProcess = spawn(command, args, { env: program.env, stdio: ['ignore', log, log] });
   const ended = once(child, 'exit');
+  // Whatever ends the harness, nobody is to find a contestant running days later.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.removeListener('exit', kill));
   ended.catch(() => {});
   const { pid } = child;
   if (pid === undefined) throw new Error(`${program.name} did not start: ${command} cannot be run`);

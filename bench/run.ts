@@ -90,6 +90,9 @@ async function main(options: Options): Promise<void> {
 
 const say = (line: string): void => console.log(line);
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
+process.setMaxListeners(100);
+
 let options: Options | undefined;
 try {
   options = parseOptions(process.argv.slice(2));

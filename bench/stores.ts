@@ -19,6 +19,7 @@ export interface Stores extends Closable {
 
 export async function startStores(cpus: readonly number[], mongodbUri: string | undefined): Promise<Stores> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const port = await freePort();
   const program = {
     name: 'redis-server',
