@@ -4,7 +4,7 @@ import { type Endpoint, type Input, principalOf, type Route } from './endpoint';
 import type { Idempotency } from './idempotency';
 import { FORM, formBody, jsonBody } from './json-body';
 import { type CompressOptions, createSender } from './send-reply';
-import { MAX_FIELD_ERRORS, parseBody, parseParameters } from './validation';
+import { MAX_FIELD_ERRORS, parseBody, parseParameters, rememberingPath } from './validation';
 
 export interface MountOptions extends CompressOptions {
   readonly authenticate: RequestHandler;
@@ -37,6 +37,7 @@ function chainOf({ endpoint, before, handle }: Route, options: MountOptions): Re
   const { authenticate, bodyLimitBytes, idempotency } = options;
   const repeatable = endpoint.method === 'post' && endpoint.idempotencyKey !== false;
   const sendReply = createSender(options);
+  const parsePath = endpoint.params === undefined ? () => undefined : rememberingPath(endpoint.params);
   return [
     matched(endpoint),
     acceptable,
@@ -45,7 +46,7 @@ function chainOf({ endpoint, before, handle }: Route, options: MountOptions): Re
     ...before,
     ...(endpoint.body === undefined ? [] : bodyReader(endpoint, bodyLimitBytes)),
     (req, res, next) => {
-      const input = inputOf(endpoint, req);
+      const input = inputOf(endpoint, req, parsePath);
       const key = repeatable ? req.headers['idempotency-key'] : undefined;
       const reply = key === undefined ? handle(input, req, res) : idempotency.run(req, String(key), () => handle(input, req, res));
       // What is at hand is sent in the same turn: a promise would cost a read from the near copies 2 of its 30 µs.
@@ -80,7 +81,7 @@ const adminOnly: RequestHandler = (req, _res, next) => {
 
 const NO_QUERY: Readonly<Record<string, never>> = {};
 
-function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unknown> {
+function inputOf(endpoint: Endpoint, req: Request, parsePath: (params: Request['params']) => unknown): Input<unknown, unknown, unknown> {
   // Express parses the query anew at each look.
   const query: Record<string, unknown> = req.url.includes('?') ? req.query : NO_QUERY;
   if (endpoint.query === undefined && query !== NO_QUERY && Object.keys(query).length > 0) {
@@ -90,7 +91,7 @@ function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unkn
     throw problems.malformed('invalid_query', 'A query parameter is not valid.', { errors });
   }
   return {
-    params: endpoint.params === undefined ? undefined : parseParameters(endpoint.params, req.params, 'path'),
+    params: parsePath(req.params),
     query: endpoint.query === undefined ? NO_QUERY : parseParameters(endpoint.query, { ...query }, 'query'),
     body: endpoint.body === undefined ? undefined : parseBody(endpoint.body, req.body),
   };
