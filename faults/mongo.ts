@@ -1,4 +1,4 @@
-import { until } from '../tests/support/service';
+import { until, victimOf } from '../tests/support/service';
 import { startLoad } from './load';
 import { registerUsers, residentMb, type Stage, startWriter, watchHealth, withDatabaseStage, writtenNumber } from './mongo-kit';
 import { pause } from './process-kit';
@@ -98,8 +98,8 @@ const killed: Trouble = {
 };
 
 const stopped: Trouble = {
-  begin: ({ database }) => void process.kill(database.pid() ?? 0, 'SIGSTOP'),
-  end: ({ database }) => void process.kill(database.pid() ?? 0, 'SIGCONT'),
+  begin: ({ database }) => void process.kill(victimOf([database.pid()]), 'SIGSTOP'),
+  end: ({ database }) => void process.kill(victimOf([database.pid()]), 'SIGCONT'),
 };
 
 const slow: Trouble = {

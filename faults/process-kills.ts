@@ -1,6 +1,6 @@
 import { startNginx } from '../tests/support/balancers';
 import { startTestMongo } from '../tests/support/mongo';
-import { isRunning, type ServiceProcess, startService, until } from '../tests/support/service';
+import { isRunning, type ServiceProcess, startService, until, victimOf } from '../tests/support/service';
 import { findTool } from '../tests/support/tools';
 import { withoutRetry } from './hosts-setup';
 import { mixOf, startLoad } from './load';
@@ -61,7 +61,7 @@ const eachInTurn: Scenario = {
 
 /** Kills the oldest worker while it holds requests: it stands still for a moment first. Ms until a successor is ready. */
 async function killOne(host: ServiceProcess): Promise<number> {
-  const [victim = 0] = host.workerPids();
+  const victim = victimOf(host.workerPids());
   const before = host.logs('worker ready').length;
   process.kill(victim, 'SIGSTOP');
   await pause(100);

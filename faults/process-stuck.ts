@@ -1,4 +1,4 @@
-import { isRunning, until } from '../tests/support/service';
+import { isRunning, until, victimOf } from '../tests/support/service';
 import { mixOf, startLoad } from './load';
 import { createMix, failedOf, fixtureEntry, naiveEntry, pause, shown, withRealService, withService } from './process-kit';
 import type { Scenario } from './scenario';
@@ -21,7 +21,7 @@ const stopped: Scenario = {
         request: mix,
       });
       await pause(1000);
-      const [victim = 0] = service.workerPids();
+      const victim = victimOf(service.workerPids());
       process.kill(victim, 'SIGSTOP');
       const from = performance.now();
       await until('its end', () => !isRunning(victim), 15_000).catch(() => undefined);
@@ -76,7 +76,7 @@ const stoppedHandover: Scenario = {
       const request = () => ({ method: 'GET', path: '/', headers: { connection: 'close' } });
       const load = startLoad({ targets: [service.url], ratePerSecond: 200, connections: 500, timeoutMs: 6000, request });
       await pause(1000);
-      const [victim = 0] = service.workerPids();
+      const victim = victimOf(service.workerPids());
       process.kill(victim, 'SIGSTOP');
       // The naive one is ended by hand after the time that our watchdog takes.
       await until('its end', () => !isRunning(victim), 4000).catch(() => process.kill(victim, 'SIGKILL'));

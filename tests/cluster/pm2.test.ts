@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startLoad } from '../../faults/load';
 import { summarise } from '../../faults/summary';
-import { freePort, isRunning, root, until } from '../support/service';
+import { freePort, isRunning, root, until, victimOf } from '../support/service';
 
 interface Listed {
   readonly name: string;
@@ -102,7 +102,7 @@ test('scale: one more worker, and back, without a failed request', async () => {
 }, 60_000);
 
 test('a killed worker is started again', async () => {
-  const [victim = 0] = await workers();
+  const victim = victimOf(await until('a worker', async () => ((pids) => pids.length > 0 && pids)(await workers())));
   process.kill(victim, 'SIGKILL');
   await until('two workers', async () => (await workers()).filter((pid) => pid !== victim).length === 2 && (await health()).workers === 2);
 });

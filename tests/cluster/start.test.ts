@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { exitCodes } from '../../src/cluster/exit-codes';
-import { isRunning, root, type ServiceProcess, startService, until } from '../support/service';
+import { isRunning, root, type ServiceProcess, startService, until, victimOf } from '../support/service';
 
 const entry = path.join(root, 'dist', 'src', 'index.js');
 let running: ServiceProcess[] = [];
@@ -42,7 +42,7 @@ test('the whole service on its embedded database: killed workers, then the prima
   const health = async () =>
     (await (await fetch(`${service.url}/health`)).json()) as { status: string; workers: number; database: { engine: string } };
   expect(await health()).toMatchObject({ status: 'ok', workers: 2 });
-  const [victim = 0] = service.workerPids();
+  const victim = victimOf(service.workerPids());
   process.kill(victim, 'SIGKILL');
   await service.waitForLog('worker died');
   await until('the service to be whole', async () => (await health()).workers === 2);

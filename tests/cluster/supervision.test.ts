@@ -7,7 +7,7 @@ import path from 'node:path';
 import { startLoad } from '../../faults/load';
 import { summarise } from '../../faults/summary';
 import { exitCodes } from '../../src/cluster/exit-codes';
-import { isRunning, type ServiceOptions, type ServiceProcess, startService, until } from '../support/service';
+import { isRunning, type ServiceOptions, type ServiceProcess, startService, until, victimOf } from '../support/service';
 
 const entry = path.join(__dirname, 'fixtures', 'service.js');
 let running: ServiceProcess[] = [];
@@ -37,7 +37,7 @@ afterEach(async () => {
 
 test('a killed worker is replaced within 2 s', async () => {
   const service = await start();
-  const [victim = 0] = service.workerPids();
+  const victim = victimOf(service.workerPids());
   const from = performance.now();
   process.kill(victim, 'SIGKILL');
   await service.waitForLog('worker died', ({ workerPid }) => workerPid === victim);
@@ -58,7 +58,7 @@ test('with all workers killed, connections wait and the first answer comes withi
 
 test('a stopped worker: its untaken connections go to another, and it is replaced', async () => {
   const service = await start({ WORKER_STALL_MS: '1500', WORKER_HEARTBEAT_MS: '100' });
-  const [victim = 0] = service.workerPids();
+  const victim = victimOf(service.workerPids());
   process.kill(victim, 'SIGSTOP');
   // Each request on a connection of its own: some of them are given to the stopped worker before it is known to be.
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(service)));
@@ -226,7 +226,7 @@ test('a crash loop of a service that has served is slow, never gives up, and hea
 test('SIGTERM to one worker: its successor is ready before it drains', async () => {
   const service = await start();
   const load = open(service);
-  const [victim = 0] = service.workerPids();
+  const victim = victimOf(service.workerPids());
   process.kill(victim, 'SIGTERM');
   const ended = await service.waitForLog('worker ended', ({ workerPid }) => workerPid === victim);
   expect(summarise(await load.stop()).failed).toBe(0);

@@ -14,6 +14,7 @@ import { layoutOf } from '../../src/embedded/layout';
 import { processExists, startedAt } from '../../src/embedded/system';
 import { createLogger } from '../../src/observability/logger';
 import { writeFakeMongod } from '../support/fake-mongod';
+import { victimOf } from '../support/service';
 
 const ENTRY = path.join(__dirname, '../../src/embedded/main.js');
 const log = createLogger({ level: 'silent' });
@@ -180,7 +181,7 @@ describe('when processes are killed', () => {
 
   it('says so while it is away', async () => {
     const database = await start();
-    process.kill(database.pid() ?? 0, 'SIGKILL');
+    process.kill(victimOf([database.pid()]), 'SIGKILL');
     await until(() => database.state() === 'restarting');
     await until(() => database.state() === 'up');
   });

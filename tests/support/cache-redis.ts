@@ -44,10 +44,14 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
 
 /** A shell that kills the server when this process ends, even by SIGKILL: then its standard input ends. */
 function guard(child: ChildProcess): void {
-  const shell = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"', 'guard', String(child.pid)], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
+  const shell = spawn(
+    'sh',
+    ['-c', 'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"', 'guard', String(child.pid)],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    },
+  );
   child.once('exit', () => shell.kill('SIGKILL'));
 }
 

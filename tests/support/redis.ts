@@ -93,11 +93,20 @@ async function startServer(port: number, dir: string, args: readonly string[]): 
 
 /** A shell that kills `pid` and removes its folder when its stdin ends, which it does when this process ends, even by SIGKILL. */
 function startGuard(pid: number, dir: string): { end(): void } {
-  const guard = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$1"; rm -rf "$2"', 'guard', String(pid), dir], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  });
-  return { end: () => void process.kill(-(guard.pid ?? 0), 'SIGKILL') };
+  const guard = spawn(
+    'sh',
+    ['-c', 'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"; rm -rf "$2"', 'guard', String(pid), dir],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    },
+  );
+  return {
+    end() {
+      // The shell's own group; without a pid there is none, and 0 would be ours.
+      if (guard.pid !== undefined) process.kill(-guard.pid, 'SIGKILL');
+    },
+  };
 }
 
 /** Also true for a server that answers with an error (no AUTH, loading): it is there. */

@@ -43,6 +43,13 @@ export interface ServiceOptions {
   readonly timeoutMs?: number;
 }
 
+/** A pid to send signals to. Never 0 or nothing: that would be the whole group of this very process. */
+export function victimOf(pids: readonly (number | undefined)[]): number {
+  const [pid] = pids;
+  if (pid === undefined || pid <= 1) throw new Error(`no process to send a signal to: ${JSON.stringify(pids)}`);
+  return pid;
+}
+
 export const root = path.join(__dirname, '..', '..', '..');
 
 /** Polls until `probe` gives something; the deadline's error names what was waited for. */
