@@ -125,4 +125,6 @@ test('stop ends every worker in order', async () => {
   await pm2('stop', 'api');
   expect(pids.some(isRunning)).toBe(false);
   await expect(fetch(url)).rejects.toThrow();
-});
+  // The tests run in any order.
+  await pm2('restart', 'api');
+}, 60_000);
