@@ -49,5 +49,5 @@ export FUZZED_NEW_ADMIN="env ${settings[*]} node $root/dist/src/cli/admin.js cre
 export SCHEMATHESIS_HOOKS="$root/scripts/schemathesis/hooks.py"
 status=0
 (cd "$dir" && "$cache/bin/st" --config-file "$root/scripts/schemathesis/schemathesis.toml" run "$FUZZED_URL/openapi.json" \
-  --checks all --max-time "$seconds" --request-timeout 10 --continue-on-failure --workers 1 --generation-database none) || status=$?
+  --checks all --seed "${SCHEMATHESIS_SEED:-1}" --max-time "$seconds" --request-timeout 10 --continue-on-failure --workers 1 --generation-database none) || status=$?
 exit "$status"

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { run } from './system';
 
 /** Where each distribution's next release, whose C library is new enough, is found, and the keys that sign it. */
-const NEWER_RELEASES: Readonly<Record<string, { suite: string; keyring: string; mirror: string }>> = {
-  debian: { suite: 'trixie', keyring: '/usr/share/keyrings/debian-archive-keyring.gpg', mirror: 'http://deb.debian.org/debian/' },
-  ubuntu: { suite: 'noble', keyring: '/usr/share/keyrings/ubuntu-archive-keyring.gpg', mirror: 'http://archive.ubuntu.com/ubuntu/' },
+const NEWER_RELEASES: Readonly<Record<string, { suite: string; keyring: string }>> = {
+  debian: { suite: 'trixie', keyring: '/usr/share/keyrings/debian-archive-keyring.gpg' },
+  ubuntu: { suite: 'noble', keyring: '/usr/share/keyrings/ubuntu-archive-keyring.gpg' },
 };
 
 /**
@@ -20,7 +20,7 @@ export async function fetchLibc(work: string, triplet: string, timeoutMs: number
   for (const folder of ['lists/partial', 'cache/archives/partial', 'empty', 'unpacked'])
     mkdirSync(path.join(work, folder), { recursive: true });
   writeFileSync(path.join(work, 'status'), '');
-  const mirror = await systemMirror(release.mirror);
+  const mirror = await systemMirror();
   writeFileSync(path.join(work, 'sources.list'), `deb [signed-by=${release.keyring}] ${mirror} ${release.suite} main\n`);
   writeFileSync(path.join(work, 'apt.conf'), aptConfig(work));
   const apt = (...args: string[]) => run('apt-get', ['-q', '-c', path.join(work, 'apt.conf'), ...args], { timeoutMs, cwd: work });
@@ -45,13 +45,15 @@ function distribution(): string {
 }
 
 /** The mirror that this machine's own sources name for its release: the one that is reachable from here. */
-async function systemMirror(fallback: string): Promise<string> {
+async function systemMirror(): Promise<string> {
   const codename = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
   const targets = await run('apt-get', ['indextargets', '--format', '$(RELEASE) $(REPO_URI)', 'Created-By: Packages'], {
     timeoutMs: 10_000,
   });
   const found = targets.split('\n').find((line) => line.startsWith(`${codename} http`));
-  return found?.split(' ')[1] ?? fallback;
+  const mirror = found?.split(' ')[1];
+  if (mirror === undefined) throw new Error("the system's apt sources name no mirror for its own release");
+  return mirror;
 }
 
 /** Hooks are cleared because those of container images delete from the system's own cache. */

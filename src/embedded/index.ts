@@ -47,7 +47,7 @@ export class NoDatabaseError extends Error {
         'What can be done, any one of:',
         '  - set MONGODB_URI to a MongoDB that runs elsewhere',
         '  - set MONGOMS_SYSTEM_BINARY to the path of a mongod, or put one on the PATH',
-        '  - set MONGOMS_DOWNLOAD_MIRROR to a mirror of fastdl.mongodb.org that is reachable from here',
+        '  - set MONGOMS_DOWNLOAD_MIRROR to a mirror of the downloads of MongoDB that is reachable from here',
       ].join('\n'),
     );
   }
