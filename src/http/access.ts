@@ -1,14 +1,14 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { Counter } from 'prom-client';
 import { DurationHistogram, type DurationSeries } from '../observability/duration-histogram';
-import { createLineWriter, quoted } from '../observability/line-writer';
 import type { Logger } from '../observability/logger';
 import type { Metrics } from '../observability/metrics';
 
 /** One log line and one observation per request, when its answer is out or its connection gone. */
 export function accessRecorder(options: { log: Logger; metrics: Metrics; accessLog: boolean }): RequestHandler {
-  const { log, metrics, accessLog } = options;
-  const writeLine = createLineWriter(log, 'request');
+  const { metrics, accessLog } = options;
+  // Our own fields, none of them a secret: looking for secrets in them would cost 60 µs of each request's 30.
+  const log = options.log.child({}, { redact: [] });
   const duration = new DurationHistogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the first byte of a request to the last of its answer.',
@@ -29,7 +29,20 @@ export function accessRecorder(options: { log: Logger; metrics: Metrics; accessL
     if (!res.writableFinished) aborted.inc();
     seriesOf(route, req.method, res.statusCode).observe(ms / 1000);
     if (!accessLog) return;
-    writeLine(fieldsOf(req, res, route, ms));
+    log.info(
+      {
+        request_id: req.id,
+        method: req.method,
+        route,
+        status: res.statusCode,
+        duration_ms: Math.round(ms * 1000) / 1000,
+        client: req.clientAddress,
+        ...(req.principal === undefined ? {} : { user_id: req.principal.userId }),
+        ...(req.traceId === undefined ? {} : { trace_id: req.traceId }),
+        ...(res.writableFinished ? {} : { aborted: true }),
+      },
+      'request',
+    );
   }
 
   // One function for all: a response emits 'close' once, and knows its request.
@@ -41,15 +54,6 @@ export function accessRecorder(options: { log: Logger; metrics: Metrics; accessL
     res.on('close', onClose);
     next();
   };
-}
-
-/** None of it is a secret: looking for secrets there, as the log does elsewhere, would cost 60 µs of each request's 30. */
-function fieldsOf(req: Request, res: Response, route: string, ms: number): string {
-  const user = req.principal === undefined ? '' : `,"user_id":${quoted(req.principal.userId)}`;
-  const trace = req.traceId === undefined ? '' : `,"trace_id":${quoted(req.traceId)}`;
-  const aborted = res.writableFinished ? '' : ',"aborted":true';
-  const head = `,"request_id":${quoted(req.id)},"method":${quoted(req.method)},"route":${quoted(route)},"status":${res.statusCode}`;
-  return `${head},"duration_ms":${Math.round(ms * 1000) / 1000},"client":${quoted(req.clientAddress)}${user}${trace}${aborted}`;
 }
 
 /** Routes, methods (Node's parser knows a few dozen) and statuses are bounded sets, so the tables are too. */

@@ -15,17 +15,12 @@ export interface MountOptions extends CompressOptions {
 /** Puts the routes into Express: pattern → 406 → authentication → role → limits → body → validation → handler. */
 export function mountRoutes(app: Express, routes: readonly Route[], options: MountOptions): void {
   // One layer for each path, whatever its methods: the router tries its layers one after the other.
-  // What signed-in users read comes first, being asked most; no two patterns match the same path, so order decides nothing else.
-  const groups = [...groupByPath(routes)].toSorted(([, a], [, b]) => Number(isRead(b)) - Number(isRead(a)));
-  for (const [path, group] of groups) {
+  for (const [path, group] of groupByPath(routes)) {
     const here = app.route(path);
     for (const one of group) here[one.endpoint.method](...chainOf(one, options));
     here.all(otherMethods(path, allowOf(group)));
   }
 }
-
-const isRead = (group: readonly Route[]): boolean =>
-  group.some(({ endpoint: { method, access } }) => method === 'get' && access === 'user');
 
 function groupByPath(routes: readonly Route[]): Map<string, Route[]> {
   const groups = new Map<string, Route[]>();

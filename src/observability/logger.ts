@@ -27,7 +27,7 @@ const paths = SECRET_KEYS.flatMap((key) => {
 });
 
 /** pino's isoTime, formatted once per millisecond: under load many lines share one. 0.4 µs of a line's 1.6. */
-export function isoTime(now: () => number = Date.now): () => string {
+function isoTime(now: () => number = Date.now): () => string {
   let ms = Number.NaN;
   let text = '';
   return () => {
