@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { createBench, type Question } from './bench';
 import { planCpus } from './cpus';
 import { seedUsers } from './dataset';
-import { createFigures, type Figure, type Figures, show } from './figures';
+import { createFigures, type Figures, show } from './figures';
 import { goalRows } from './goals';
 import { describeMachine, type Machine } from './machine';
 import { type Options, parseOptions, USAGE } from './options';
 import { questions } from './questions';
-import { markdown } from './report/markdown';
+import { markdown, type Run } from './report/markdown';
 import { picture } from './report/svg';
 import { type Runtime, resolveRuntimes } from './runtimes';
 import { startStores } from './stores';
@@ -27,6 +27,8 @@ interface Outcome {
   readonly runtimes: readonly Runtime[];
   readonly options: Pick<Options, 'rounds' | 'seconds' | 'warmSeconds' | 'connections'>;
   readonly figures: Figures;
+  /** Where the figures come from, when from several runs. */
+  readonly runs?: readonly Run[];
 }
 
 async function measure(options: Options): Promise<Outcome> {
@@ -58,7 +60,7 @@ async function measure(options: Options): Promise<Outcome> {
 
 /** What earlier runs wrote. The last run describes the machine. */
 function read(files: readonly string[]): Outcome {
-  const runs = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Saved);
+  const runs = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Run);
   const last = runs.at(-1);
   if (last === undefined) throw new Error('no files');
   const latest = new Map(
@@ -66,10 +68,8 @@ function read(files: readonly string[]): Outcome {
   );
   const figures = createFigures();
   for (const { samples, ...key } of latest.values()) for (const sample of samples) figures.add(key, sample);
-  return { ...last, figures };
+  return { ...last, figures, runs };
 }
-
-type Saved = Omit<Outcome, 'figures'> & { readonly figures: readonly Figure[] };
 
 async function main(options: Options): Promise<void> {
   const outcome = options.report.length > 0 ? read(options.report) : await measure(options);
@@ -79,7 +79,8 @@ async function main(options: Options): Promise<void> {
   for (const { text, node, goal, value, met } of goals) {
     say(`${met ? '✓' : '✗'} ${text}, Node ${node}: ${show(value.median)} (${show(value.min)} to ${show(value.max)}), goal ${goal}`);
   }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ ...outcome, figures: figures.all }, undefined, 1)}\n`);
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify({ ...outcome, runs: undefined, figures: figures.all }, undefined, 1)}\n`);
   if (!options.write) return;
   // The compiled program stands in dist/bench; the results belong beside its source.
   const folder = join(__dirname, '..', '..', 'bench');

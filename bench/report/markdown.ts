@@ -1,10 +1,20 @@
 import type { Question } from '../bench';
 import { type Contestant, everyone } from '../contestants';
-import { type Figures, show, showSpread } from '../figures';
+import { type Figure, type Figures, show, showSpread } from '../figures';
 import type { GoalRow } from '../goals';
 import type { Machine } from '../machine';
 import type { Options } from '../options';
 import type { Runtime } from '../runtimes';
+
+/** What `--json` holds. */
+export interface Run {
+  readonly machine: Machine;
+  readonly runtimes: readonly Runtime[];
+  readonly options: Pick<Options, 'rounds' | 'seconds' | 'warmSeconds' | 'connections'>;
+  readonly figures: readonly Figure[];
+  /** Anything a reader should know about the run. */
+  readonly remark?: string;
+}
 
 export interface Report {
   readonly machine: Machine;
@@ -13,6 +23,7 @@ export interface Report {
   readonly figures: Figures;
   readonly goals: readonly GoalRow[];
   readonly questions: readonly Question[];
+  readonly runs?: readonly Run[];
 }
 
 const table = (head: readonly string[], align: readonly string[], rows: readonly (readonly string[])[]): string =>
@@ -27,6 +38,7 @@ Ratios carry from machine to machine far better than the figures that they are m
 ![Requests per second and latency of the contestants](results.svg)
 
 ${machineSection(report)}
+${runsSection(report.runs ?? [])}
 
 ## Goals
 
@@ -55,6 +67,22 @@ function machineSection({ machine, options, runtimes }: Report): string {
     ['cores', pinned ? 'server, stores and load on cores of their own (taskset)' : 'not pinned: this system has no taskset'],
   ];
   return table(['', ''], ['---', '---'], rows);
+}
+
+/** Of a figure in several runs, the last counts. */
+function runsSection(runs: readonly Run[]): string {
+  if (runs.length < 2) return '';
+  const rows = runs.map(({ machine, options, figures, remark = '' }) => [
+    machine.date,
+    machine.commit,
+    String(machine.loadBefore),
+    `${options.rounds} × ${options.seconds} s`,
+    [...new Set(figures.map(({ question }) => question))].join(', '),
+    remark,
+  ]);
+  const head = ['run', 'commit', 'load average before', 'turns', 'questions', ''];
+  const note = 'Put together from several runs; where two asked the same question, the later counts. The table above is that of the last.';
+  return `\n${note}\n\n${table(head, ['---', '---', '--:', '--:', '---', '---'], rows)}\n`;
 }
 
 function goalSection(goals: readonly GoalRow[]): string {

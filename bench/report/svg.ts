@@ -92,10 +92,14 @@ function latencyPanel(figures: Figures, runtime: Runtime, top: number): Panel | 
   const high = Math.log10(Math.max(...all)) + 0.1;
   const at = (ms: number) => LEFT + ((Math.log10(ms) - low) / (high - low)) * (WIDTH - LEFT - RIGHT);
   const body = rows.map(({ contestant, values }, i) => {
-    const middle = top + 34 + i * (ROW + 6) + BAR / 2;
+    const middle = top + 34 + i * (ROW + 14) + BAR / 2;
     const dots = values.map((ms, k) => {
       const fill = k === 1 ? fillOf(contestant.id) : '#ffffff';
-      const caption = text(at(ms), middle - 10, `${QUANTILES[k]} ${show(ms)} ms`, { size: 11, fill: SOFT, anchor: 'middle' });
+      const caption = text(at(ms), k === 2 ? middle + 20 : middle - 10, `${QUANTILES[k]} ${show(ms)} ms`, {
+        size: 11,
+        fill: SOFT,
+        anchor: 'middle',
+      });
       return `<circle cx="${round(at(ms))}" cy="${middle}" r="${SHAPES[k]}" fill="${fill}" stroke="${fillOf(contestant.id)}" stroke-width="2"/>${caption}`;
     });
     const [first = 0] = values;
@@ -106,7 +110,7 @@ function latencyPanel(figures: Figures, runtime: Runtime, top: number): Panel | 
     svg:
       heading(top, `Latency at ${show(rate)} requests per second, Node ${runtime.major}`, 'open loop, logarithmic scale; left is better') +
       body.join('\n'),
-    bottom: top + 34 + rows.length * (ROW + 6),
+    bottom: top + 34 + rows.length * (ROW + 14),
   };
 }
 

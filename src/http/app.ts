@@ -15,7 +15,6 @@ import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
 import { notFoundHandler, problemHandler } from './problem';
 import { securityHeaders } from './security-headers';
-import { inSequence } from './sequence';
 
 export interface AppDependencies {
   readonly settings: Config['server'];
@@ -39,7 +38,9 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
 
   installHeaderBlock(app);
 
-  app.use(inSequence(requestContext(settings), accessRecorder({ log, metrics, accessLog: settings.accessLog }), securityHeaders()));
+  app.use(requestContext(settings));
+  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
+  app.use(securityHeaders());
   mountHealth(app, health);
   if (settings.corsOrigins.length > 0) app.use(corsFor(settings.corsOrigins));
   app.use(limiter);

@@ -12,7 +12,7 @@ declare global {
 /**
  * Headers that every answer carries cost most when set one by one: each is checked, lower-cased and stored, only to be
  * written out a moment later. Middleware leaves them here instead, and they go out in one `writeHead` with the answer's
- * own: 18.5 → 16 µs per request with sixteen headers (docs/performance.md).
+ * own: about 2 µs less per request with sixteen headers (docs/performance.md).
  *
  * Whoever answers in another way loses nothing: any `writeHead`, also Node's own before the first byte, adds what is
  * pending. A header of the same name that was set on the response wins, except that lists grow (RateLimit).

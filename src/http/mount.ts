@@ -49,7 +49,7 @@ function chainOf({ endpoint, before, handle }: Route, options: MountOptions): Re
       const input = inputOf(endpoint, req, parsePath);
       const key = repeatable ? req.headers['idempotency-key'] : undefined;
       const reply = key === undefined ? handle(input, req, res) : idempotency.run(req, String(key), () => handle(input, req, res));
-      // What is at hand is sent in the same turn: a promise would cost a read from the near copies 2 of its 30 µs.
+      // What is at hand is sent in the same turn: no promise on the way of a read from the near copies.
       if (reply instanceof Promise) reply.then((late) => sendReply(req, res, late)).catch(next);
       else sendReply(req, res, reply);
     },

@@ -88,7 +88,7 @@ const REMEMBERED_MAX = 10_000;
 
 /**
  * `parseParameters` for a path, remembering what a single parameter was parsed to: ids come again and again, and zod takes
- * 2.3 µs for each. Only good values are remembered, frozen, and a bounded number of them.
+ * 1.1 µs for each, remembering 0.05. Only good values are remembered, frozen, and a bounded number of them.
  */
 export function rememberingPath<T extends z.ZodType>(schema: T): (params: Readonly<Record<string, unknown>>) => Readonly<z.output<T>> {
   const remembered = new Map<string, Readonly<z.output<T>>>();

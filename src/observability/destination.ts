@@ -34,7 +34,7 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
   const target = openTarget(fd);
   // What else writes there (a warning of Node's, on stderr) must not end the process when the reader is gone.
   for (const stream of [process.stdout, process.stderr]) if (stream.listenerCount('error') === 0) stream.on('error', () => {});
-  // To a file as much goes at once as comes within `delayMs`: each write costs as much as ten lines.
+  // To a file as much goes at once as comes within `delayMs`: a write for every dozen lines is mostly overhead.
   const flushAt = target.isAtomic ? PIPE_BUF : FILE_BATCH;
   let lines: string[] = [];
   let held = 0;

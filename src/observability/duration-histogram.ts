@@ -15,7 +15,7 @@ interface Series extends DurationSeries {
 
 /**
  * prom-client's histogram, but for how it counts: a series is looked up once and kept, instead of hashing its labels at
- * each observation (0.35 → 0.03 µs, twice of which every request would pay). What it exposes is the same.
+ * each observation (0.35 → 0.01 µs). What it exposes is the same.
  */
 export class DurationHistogram<L extends string> extends Histogram<L> {
   readonly #name: string;
