@@ -4,6 +4,16 @@ type Check = (config: Config) => Fault | undefined;
 
 const KNOWN_SECRETS = /^(secret|changeme|change-me|your[-_ ]?secret|jwt[-_ ]?secret|thisisasamplesecret|password|supersecret|test)/i;
 
+function shortSecret(env: string, secret: string | undefined): Fault | undefined {
+  const bytes = secret === undefined ? 32 : Buffer.byteLength(secret);
+  return bytes < 32 ? { env, message: `must have at least 32 bytes (it has ${bytes}): try openssl rand -base64 48` } : undefined;
+}
+
+function knownSecret(env: string, secret: string | undefined): Fault | undefined {
+  const known = secret !== undefined && (KNOWN_SECRETS.test(secret) || new Set(secret).size < 8);
+  return known ? { env, message: 'is a well-known or repetitive secret: try openssl rand -base64 48' } : undefined;
+}
+
 /** Faults that need more than one setting to see. A section with a fault of its own may hold undefined: checks compare, never call. */
 const checks: readonly Check[] = [
   ({ server, database }) =>
@@ -18,28 +28,10 @@ const checks: readonly Check[] = [
     server.environment !== 'production' && database.uri === undefined && database.embedded === 'off'
       ? { env: 'MONGODB_URI', message: 'must be set when EMBEDDED_DB=off' }
       : undefined,
-  ({ auth }) =>
-    auth.jwtSecret !== undefined && Buffer.byteLength(auth.jwtSecret) < 32
-      ? {
-          env: 'JWT_SECRET',
-          message: `must have at least 32 bytes (it has ${Buffer.byteLength(auth.jwtSecret)}): try openssl rand -base64 48`,
-        }
-      : undefined,
-  ({ auth }) =>
-    auth.jwtSecret !== undefined && (KNOWN_SECRETS.test(auth.jwtSecret) || new Set(auth.jwtSecret).size < 8)
-      ? { env: 'JWT_SECRET', message: 'is a well-known or repetitive secret: try openssl rand -base64 48' }
-      : undefined,
-  ({ auth }) =>
-    auth.keyEncryptionSecret !== undefined && Buffer.byteLength(auth.keyEncryptionSecret) < 32
-      ? {
-          env: 'KEY_ENCRYPTION_SECRET',
-          message: `must have at least 32 bytes (it has ${Buffer.byteLength(auth.keyEncryptionSecret)}): try openssl rand -base64 48`,
-        }
-      : undefined,
-  ({ auth }) =>
-    auth.keyEncryptionSecret !== undefined && (KNOWN_SECRETS.test(auth.keyEncryptionSecret) || new Set(auth.keyEncryptionSecret).size < 8)
-      ? { env: 'KEY_ENCRYPTION_SECRET', message: 'is a well-known or repetitive secret: try openssl rand -base64 48' }
-      : undefined,
+  ({ auth }) => shortSecret('JWT_SECRET', auth.jwtSecret),
+  ({ auth }) => knownSecret('JWT_SECRET', auth.jwtSecret),
+  ({ auth }) => shortSecret('KEY_ENCRYPTION_SECRET', auth.keyEncryptionSecret),
+  ({ auth }) => knownSecret('KEY_ENCRYPTION_SECRET', auth.keyEncryptionSecret),
   ({ server, auth }) =>
     server.environment === 'production' && auth.jwtSecret === undefined && auth.keyEncryptionSecret === undefined
       ? {
