@@ -168,11 +168,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   function tick(): void {
     const at = now();
-    // This process itself was stopped or starved: the workers' silence proves nothing.
-    const blind = at - lastTickMs > limits.heartbeatMs * 4;
+    // This process itself was stopped or starved: silence of that time proves nothing. What was silent before stays so,
+    // or a stopped worker would count as heard again.
+    const blindMs = at - lastTickMs > limits.heartbeatMs * 4 ? at - lastTickMs : 0;
     lastTickMs = at;
     for (const worker of all()) {
-      if (blind) worker.heardAtMs = at;
+      worker.heardAtMs += blindMs;
       restarts.alive(worker);
       const finding = inspect(worker, at, limits);
       if (finding !== undefined) act(worker, finding);
