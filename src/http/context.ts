@@ -49,7 +49,8 @@ export function requestContext({ trustProxy }: Pick<Config['server'], 'trustProx
     const trace = req.headers['traceparent'];
     const traceId = typeof trace === 'string' ? TRACEPARENT.exec(trace)?.[1] : undefined;
     if (traceId !== undefined) req.traceId = traceId;
-    addPending(res, ['X-Request-Id', req.id]);
+    // A UUID, or what SAFE_ID has let through.
+    addPending(res, `X-Request-Id: ${req.id}\r\n`);
     next();
   };
 }

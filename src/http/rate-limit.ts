@@ -4,7 +4,7 @@ import { type ClientRateLimitInfo, ipKeyGenerator, rateLimit, type Store } from 
 import type { Counters } from '../data/counters';
 import { Problem } from '../errors';
 import { createAllowance, type Decision } from './allowance';
-import { addPending } from './header-block';
+import { addPending, headerLine } from './header-block';
 
 export interface LimitOptions {
   /** Names the policy in the RateLimit headers and the counters' keys. */
@@ -44,7 +44,7 @@ export function limitClients({
 
   function apply(res: Response, key: string, decision: Decision): Problem | undefined {
     const seconds = String(Math.max(0, Math.ceil((decision.resetsAtMs - Date.now()) / 1000)));
-    addPending(res, ['RateLimit', `"${name}"; r=${decision.remaining}; t=${seconds}`, 'RateLimit-Policy', policyOf(key)]);
+    addPending(res, `RateLimit: "${name}"; r=${decision.remaining}; t=${seconds}\r\n${policyOf(key)}`);
     return decision.allowed ? undefined : tooMany({ 'Retry-After': seconds });
   }
 
@@ -58,14 +58,14 @@ export function limitClients({
 
 const POLICIES_MAX = 10_000;
 
-/** draft-8's policy with its partition key: a hash, so that the header does not tell the address to whoever reads it. */
+/** The line of draft-8's policy with its partition key: a hash, so that the header does not tell the address to whoever reads it. */
 function createPolicies(name: string, limit: number, windowMs: number): (key: string) => string {
   const known = new Map<string, string>();
   return (key) => {
     let policy = known.get(key);
     if (policy === undefined) {
       const partition = Buffer.from(createHash('sha256').update(key).digest('hex').slice(0, 12)).toString('base64');
-      policy = `"${name}"; q=${limit}; w=${Math.ceil(windowMs / 1000)}; pk=:${partition}:`;
+      policy = headerLine('RateLimit-Policy', `"${name}"; q=${limit}; w=${Math.ceil(windowMs / 1000)}; pk=:${partition}:`);
       if (known.size >= POLICIES_MAX) known.clear();
       known.set(key, policy);
     }

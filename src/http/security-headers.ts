@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import { addPending } from './header-block';
+import { addPending, headerLine } from './header-block';
 
 /** The documentation is the one answer that loads anything. */
 export const PAGE_POLICY =
@@ -20,7 +20,7 @@ export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
 ];
 
 export function securityHeaders(): RequestHandler {
-  const block = SECURITY_HEADERS.flat();
+  const block = SECURITY_HEADERS.map(([name, value]) => headerLine(name, value)).join('');
   return (_req, res, next) => {
     addPending(res, block);
     next();

@@ -3,6 +3,8 @@ import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 /** Where log lines go. It never blocks, never throws and never grows beyond its bound: the service outlives its log. */
 export interface LogDestination {
   write(line: string): void;
+  /** The same, cheaper, for a line that has no character above U+007F. */
+  writeAscii(line: string): void;
   /** Writes what can be written now. pino calls it after a fatal line. */
   flushSync(): void;
   /** Lines that were given up: the reader was gone or stopped, or the disk full. */
@@ -12,7 +14,7 @@ export interface LogDestination {
 
 export interface DestinationOptions {
   readonly fd?: number;
-  /** Most characters held back while nobody reads. */
+  /** Most bytes held back while nobody reads. */
   readonly bufferMax?: number;
   /** Longest time that a line waits for others to be written with, in ms. */
   readonly delayMs?: number;
@@ -26,6 +28,12 @@ const PIPE_BUF = 4096;
 const FILE_BATCH = 16 * PIPE_BUF;
 const RETRY_MS = 100;
 
+/** Lines that are written together. */
+interface Batch {
+  readonly bytes: Buffer;
+  readonly lines: number;
+}
+
 /**
  * Batches lines and writes them without ever waiting. A pipe or terminal is opened once more, non-blocking, so that
  * the flag is ours alone: on the descriptor that we inherited it would change other programs' writes too.
@@ -35,43 +43,82 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
   // What else writes there (a warning of Node's, on stderr) must not end the process when the reader is gone.
   for (const stream of [process.stdout, process.stderr]) if (stream.listenerCount('error') === 0) stream.on('error', () => {});
   // To a file as much goes at once as comes within `delayMs`: a write for every dozen lines is mostly overhead.
-  const flushAt = target.isAtomic ? PIPE_BUF : FILE_BATCH;
-  let lines: string[] = [];
-  let held = 0;
+  const batchMax = target.isAtomic ? PIPE_BUF : FILE_BATCH;
+  let open = Buffer.allocUnsafeSlow(batchMax);
+  let used = 0;
+  let lines = 0;
+  /** Batches that were refused, and those that were filled since. */
+  let waiting: Batch[] = [];
+  let waitingBytes = 0;
   let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
   let isRefused = false;
   let isOver = false;
 
-  function write(line: string): void {
-    if (isOver || held + line.length > bufferMax) {
+  function writeEncoded(line: string, encoding: 'utf8' | 'latin1'): void {
+    // UTF-8 takes three bytes for a UTF-16 unit at most; what is near the end is measured.
+    const most = encoding === 'latin1' ? line.length : line.length * 3;
+    const length = most <= batchMax - used ? most : Buffer.byteLength(line, encoding);
+    if (isOver || waitingBytes + used + length > bufferMax) {
       dropped++;
       return;
     }
-    lines.push(line);
-    held += line.length;
-    // After a refusal the retry's timer decides: trying at each line would cost a system call per line.
-    if (held >= flushAt && !isRefused) flush();
-    else timer ??= setTimeout(flush, delayMs).unref();
+    if (length > batchMax - used) closeBatch();
+    if (length > batchMax) {
+      enqueue({ bytes: Buffer.from(line, encoding), lines: 1 });
+      if (!isRefused) flush();
+      return;
+    }
+    used += open.write(line, used, encoding);
+    lines += 1;
+    timer ??= setTimeout(flush, delayMs).unref();
+  }
+
+  /** Makes room. After a refusal the retry's timer decides: trying at each line would cost a system call per line. */
+  function closeBatch(): void {
+    if (!isRefused) flush();
+    if (used > 0) keep();
+  }
+
+  function enqueue(batch: Batch): void {
+    waiting.push(batch);
+    waitingBytes += batch.bytes.length;
+  }
+
+  function keep(): void {
+    enqueue({ bytes: open.subarray(0, used), lines });
+    open = Buffer.allocUnsafeSlow(batchMax);
+    used = 0;
+    lines = 0;
   }
 
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
     isRefused = false;
-    while (lines.length > 0) {
-      const count = target.isAtomic ? batch(lines) : lines.length;
-      const text = lines.slice(0, count).join('');
-      const outcome = put(Buffer.from(text));
-      if (outcome === 'busy') {
-        isRefused = true;
-        timer = setTimeout(flush, RETRY_MS).unref();
+    for (const [index, batch] of waiting.entries()) {
+      if (!sent(batch)) {
+        waiting = waiting.slice(index);
         return;
       }
-      if (outcome === 'failed') dropped += count;
-      lines = lines.slice(count);
-      held -= text.length;
+      waitingBytes -= batch.bytes.length;
     }
+    waiting = [];
+    if (used === 0 || !sent({ bytes: open.subarray(0, used), lines })) return;
+    used = 0;
+    lines = 0;
+  }
+
+  /** False: not now. */
+  function sent({ bytes, lines }: Batch): boolean {
+    const outcome = put(bytes);
+    if (outcome === 'busy') {
+      isRefused = true;
+      timer = setTimeout(flush, RETRY_MS).unref();
+      return false;
+    }
+    if (outcome === 'failed') dropped += lines;
+    return true;
   }
 
   function put(bytes: Buffer): 'done' | 'busy' | 'failed' {
@@ -91,7 +138,8 @@ export function createDestination({ fd = 1, bufferMax = 1 << 20, delayMs = 20 }:
 
   process.once('exit', flush);
   return {
-    write,
+    write: (line) => writeEncoded(line, 'utf8'),
+    writeAscii: (line) => writeEncoded(line, 'latin1'),
     flushSync: flush,
     dropped: () => dropped,
     close() {
@@ -116,14 +164,4 @@ function openTarget(fd: number): { readonly fd: number; readonly isAtomic: boole
     // No /proc (macOS), or a pipe whose reader has already left: the ordinary descriptor has to do.
     return { fd, isAtomic: stat.isFIFO() };
   }
-}
-
-/** How many of the first lines fit into one atomic write; at least one. */
-function batch(lines: readonly string[]): number {
-  let bytes = 0;
-  for (const [index, line] of lines.entries()) {
-    bytes += Buffer.byteLength(line);
-    if (bytes > PIPE_BUF) return Math.max(1, index);
-  }
-  return lines.length;
 }

@@ -44,6 +44,38 @@ test('lines come out whole and in order', () => {
   expect(readFileSync(file, 'utf8')).toBe(lines.join(''));
 });
 
+test('text of every kind and length, written in both ways, comes out as it went in', () => {
+  const file = path.join(dir, 'log');
+  const fd = openSync(file, 'a');
+  const log = createDestination({ fd, bufferMax: 1 << 22 });
+  const texts = ['plain', 'é', '✓', '😀', 'x'.repeat(5000), '✓'.repeat(30_000), 'x'.repeat(200_000)];
+  const lines = Array.from({ length: 300 }, (_, i) => `${i} ${texts[i % texts.length]}\n`);
+  for (const [i, line] of lines.entries()) {
+    if (i % 3 === 0 && /^[\0-\x7f]*$/.test(line)) log.writeAscii(line);
+    else log.write(line);
+  }
+  log.close();
+  closeSync(fd);
+  expect(readFileSync(file, 'utf8')).toBe(lines.join(''));
+  expect(log.dropped()).toBe(0);
+});
+
+test('to a pipe no write is longer than what is atomic, unless a line is', () => {
+  const { reader, writer } = fifo();
+  const log = createDestination({ fd: writer });
+  const sizes: number[] = [];
+  const buffer = Buffer.alloc(1 << 20);
+  for (let i = 0; i < 100; i++) log.write(`${'y'.repeat(299)}\n`);
+  // What is in the pipe by now was written in whole batches of whole lines.
+  sizes.push(readSync(reader, buffer));
+  log.flushSync();
+  sizes.push(readSync(reader, buffer));
+  expect(sizes).toEqual([7 * 13 * 300, 9 * 300]);
+  log.close();
+  closeSync(reader);
+  closeSync(writer);
+});
+
 test('a pipe that nobody reads: writing never blocks, memory is bounded, and the reader gets whole lines', () => {
   const { reader, writer, readAll } = fifo();
   const log = createDestination({ fd: writer, bufferMax: 10_000 });

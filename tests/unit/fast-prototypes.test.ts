@@ -2,7 +2,7 @@ import { createServer, request as httpRequest, type IncomingHttpHeaders, ServerR
 import type { AddressInfo } from 'node:net';
 import express, { type Express } from 'express';
 import { messageConstructors } from '../../src/http/fast-prototypes';
-import { addPending, installHeaderBlock, writeHeaderBlock } from '../../src/http/header-block';
+import { addPending, endWithBlock, headerLine, installHeaderBlock } from '../../src/http/header-block';
 
 /** An app that uses what Express adds to requests and responses, with a mounted app, a router and errors. */
 function createTestApp(): Express {
@@ -10,7 +10,7 @@ function createTestApp(): Express {
   installHeaderBlock(app);
   app.set('trust proxy', 1).set('etag', 'strong');
   app.use((_req, res, next) => {
-    addPending(res, ['X-Pending', 'yes', 'RateLimit', '"client"; r=1']);
+    addPending(res, headerLine('X-Pending', 'yes') + headerLine('RateLimit', '"client"; r=1'));
     next();
   });
   app.get('/request', (req, res) => {
@@ -30,14 +30,12 @@ function createTestApp(): Express {
     });
   });
   app.get('/block', (_req, res) => {
-    writeHeaderBlock(res, 200, ['Content-Type', 'text/plain', 'Content-Length', '2']);
-    res.end('ok');
+    endWithBlock(res, 200, { lines: headerLine('Content-Type', 'text/plain'), length: 2, body: 'ok' });
   });
   app.get('/block-after-set', (_req, res) => {
     res.setHeader('X-Own', '1');
     res.append('RateLimit', '"credentials"; r=2');
-    writeHeaderBlock(res, 200, ['Content-Type', 'text/plain', 'Content-Length', '2']);
-    res.end('ok');
+    endWithBlock(res, 200, { lines: headerLine('Content-Type', 'text/plain'), length: 2, body: 'ok' });
   });
   app.get('/override', (_req, res) => res.set('X-Pending', 'mine').status(201).send('text'));
   app.get('/object', (_req, res) => res.writeHead(200, 'Fine', { 'Content-Length': 0 }).end());
