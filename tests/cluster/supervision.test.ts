@@ -65,6 +65,8 @@ test('a stopped worker: its untaken connections go to another, and it is replace
   expect(answers.every((status) => status === 200)).toBe(true);
   await until('its end', () => !isRunning(victim));
   await whole(service, 2);
+  // The log reaches its reader in batches: it may come after the end that it tells of.
+  await service.waitForLog('worker died', ({ workerPid }) => workerPid === victim);
   expect(service.logs('watchdog: suspect')).not.toHaveLength(0);
   expect(service.logs('watchdog: kill')).toHaveLength(1);
 });
@@ -103,6 +105,7 @@ test('an uncaught error ends only its worker, after its requests in flight', asy
   expect(await slow).toBe(200);
   await until('its end', () => !isRunning(pid));
   await whole(service, 1);
+  await service.waitForLog('this worker has to end');
   expect(service.logs('this worker has to end')).toHaveLength(1);
 });
 
