@@ -74,7 +74,7 @@ export async function readyAgain(service: ServiceProcess, before: number, count:
 
 /** A load's figures as the tables show them. */
 export function shown(summary: Summary): Record<string, number | string> {
-  const others = Object.entries(summary.outcomes).filter(([outcome]) => outcome !== '200');
+  const others = Object.entries(summary.others);
   return {
     requests: summary.planned,
     failed: summary.failed,

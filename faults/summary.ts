@@ -12,6 +12,8 @@ export interface Summary {
   readonly unanswered: number;
   /** How often each status (`200`) or error (`ECONNRESET`) came. */
   readonly outcomes: Readonly<Record<string, number>>;
+  /** The same of all but 200, with the problem's code (`503 overloaded`). */
+  readonly others: Readonly<Record<string, number>>;
   /** From the planned moment to the last byte, of good answers, in ms. */
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -26,11 +28,7 @@ export function summarise(records: readonly RequestRecord[], only: (record: Requ
   const chosen = records.filter(only);
   const good = chosen.filter(isGood);
   const answered = chosen.filter((record) => record.answeredMs !== undefined);
-  const outcomes: Record<string, number> = {};
-  for (const record of chosen) {
-    const outcome = record.status === undefined ? (record.error ?? 'UNFINISHED') : String(record.status);
-    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-  }
+  const outcomeOf = ({ status, error }: RequestRecord) => (status === undefined ? (error ?? 'UNFINISHED') : String(status));
   const latencies = good.map((record) => (record.answeredMs ?? 0) - record.plannedMs).sort((a, b) => a - b);
   return {
     planned: chosen.length,
@@ -39,11 +37,21 @@ export function summarise(records: readonly RequestRecord[], only: (record: Requ
     good: good.length,
     failed: chosen.length - good.length,
     unanswered: chosen.length - answered.length,
-    outcomes,
+    outcomes: countBy(chosen, outcomeOf),
+    others: countBy(
+      chosen.filter(({ status }) => status !== 200),
+      (record) => [outcomeOf(record), record.code].filter(Boolean).join(' '),
+    ),
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
     maxMs: quantile(latencies, 1),
   };
+}
+
+function countBy(records: readonly RequestRecord[], key: (record: RequestRecord) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const record of records) counts[key(record)] = (counts[key(record)] ?? 0) + 1;
+  return counts;
 }
 
 /** Nearest rank; 0 for an empty list. `sorted` ascends. */

@@ -12,7 +12,8 @@ import type { Metrics } from '../observability/metrics';
  *   longer than the budget, what comes after the budget within a turn is refused: so the next turn begins soon, and the
  *   loop's delay stays near the budget whatever the load is. (A delay measured by a timer comes one turn too late, and
  *   swings between refusing everything and nothing.) One long turn alone is no overload: something blocked the loop, and
- *   who waited for that is served.
+ *   who waited for that is served. Nor is a long turn of a few requests: then this process got little of the processor,
+ *   as beside starting workers, and refusing would free nothing.
  */
 export interface Admission {
   wrap(app: RequestListener): RequestListener;
@@ -45,19 +46,24 @@ const HEADERS = {
 
 /** Turns over the budget, one after the other, for so long are overload; shorter is a cold start or a collection of garbage. */
 const OVERLOAD_AFTER_MS = 300;
+/** So many requests of a turn are served however long it takes: some ms of work. */
+const SERVED_PER_TURN = 8;
 
 export function createAdmission({ limits, exempt, metrics, now = () => performance.now() }: AdmissionOptions): Admission {
   let inFlight = 0;
   let shed = 0;
   let longSinceMs: number | undefined;
   let turnBeganMs: number | undefined;
+  let inTurn = 0;
 
   function isLate(): boolean {
     if (turnBeganMs === undefined) {
       turnBeganMs = now();
+      inTurn = 1;
       setImmediate(endTurn);
       return false;
     }
+    if (++inTurn <= SERVED_PER_TURN) return false;
     if (longSinceMs === undefined || turnBeganMs - longSinceMs < OVERLOAD_AFTER_MS) return false;
     return now() - turnBeganMs > limits.loopBudgetMs;
   }

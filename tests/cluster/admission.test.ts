@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
@@ -80,6 +81,31 @@ test('one long block of the loop refuses nobody who waited for it', async () => 
   const answers = await Promise.all(Array.from({ length: 50 }, () => fetch(url)));
   expect(answers.every(({ status }) => status === 200)).toBe(true);
   expect(admission.state().shed).toBe(0);
+});
+
+test('long turns of a few requests are a lack of processor time, not overload: all are served; of many, some are refused', async () => {
+  const app: RequestListener = (_request, response) => {
+    spin(15);
+    response.end('ok');
+  };
+  const { admission, url } = await serve(app, { inFlightMax: 1000, loopBudgetMs: 20 });
+  const { port } = new URL(url);
+  /** Each of `count` connections sends its next request as soon as the last is answered, `times` times. */
+  const callers = (count: number, times: number) =>
+    Promise.all(
+      Array.from({ length: count }, async () => {
+        const socket = connect({ port: Number(port), host: '127.0.0.1' });
+        for (let n = 0; n < times; n++) {
+          socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+          await once(socket, 'data');
+        }
+        socket.destroy();
+      }),
+    );
+  await callers(6, 10);
+  expect(admission.state().shed).toBe(0);
+  await callers(40, 10);
+  expect(admission.state().shed).toBeGreaterThan(0);
 });
 
 test('at three times its capacity the good answers stay quick and plentiful, the rest is refused, and it ends with the load', async () => {

@@ -30,7 +30,7 @@ describe('several hosts behind balancers', () => {
     '%s',
     async (name) => {
       const outcome = await outcomeOf(name, false);
-      expect(outcome).toEqual(outcome && { ...outcome, met: true });
+      expect(outcome?.met === false ? outcome : 'met').toBe('met');
     },
     60_000,
   );
@@ -39,7 +39,7 @@ describe('several hosts behind balancers', () => {
     '%s is missed without its safeguard',
     async (name) => {
       const outcome = await outcomeOf(name, true);
-      expect(outcome).toEqual(outcome && { ...outcome, met: false });
+      expect(outcome?.met === true ? outcome : 'missed').toBe('missed');
     },
     60_000,
   );
