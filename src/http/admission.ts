@@ -46,6 +46,9 @@ const HEADERS = {
 
 /** Turns over the budget, one after the other, for so long are overload; shorter is a cold start or a collection of garbage. */
 const OVERLOAD_AFTER_MS = 300;
+/** The same while this process is young: its code is still being compiled, often beside other workers that start. */
+const OVERLOAD_AFTER_MS_YOUNG = 1000;
+const YOUNG_MS = 10_000;
 /** So many requests of a turn are served however long it takes: some ms of work. */
 const SERVED_PER_TURN = 8;
 
@@ -54,17 +57,20 @@ export function createAdmission({ limits, exempt, metrics, now = () => performan
   let shed = 0;
   let longSinceMs: number | undefined;
   let turnBeganMs: number | undefined;
+  let firstMs: number | undefined;
   let inTurn = 0;
 
   function isLate(): boolean {
     if (turnBeganMs === undefined) {
       turnBeganMs = now();
+      firstMs ??= turnBeganMs;
       inTurn = 1;
       setImmediate(endTurn);
       return false;
     }
     if (++inTurn <= SERVED_PER_TURN) return false;
-    if (longSinceMs === undefined || turnBeganMs - longSinceMs < OVERLOAD_AFTER_MS) return false;
+    const bearableMs = turnBeganMs - (firstMs ?? turnBeganMs) < YOUNG_MS ? OVERLOAD_AFTER_MS_YOUNG : OVERLOAD_AFTER_MS;
+    if (longSinceMs === undefined || turnBeganMs - longSinceMs < bearableMs) return false;
     return now() - turnBeganMs > limits.loopBudgetMs;
   }
   const endTurn = () => {
