@@ -85,10 +85,10 @@ test('one long block of the loop refuses nobody who waited for it', async () => 
 
 test('long turns of a few requests are a lack of processor time, not overload: all are served; of many, some are refused', async () => {
   const app: RequestListener = (_request, response) => {
-    spin(15);
+    spin(10);
     response.end('ok');
   };
-  const { admission, url } = await serve(app, { inFlightMax: 1000, loopBudgetMs: 20 });
+  const { admission, url } = await serve(app, { inFlightMax: 1000, loopBudgetMs: 5 });
   const { port } = new URL(url);
   /** Each of `count` connections sends its next request as soon as the last is answered, `times` times. */
   const callers = (count: number, times: number) =>

@@ -23,13 +23,13 @@ const SLOW = [
 const ALONE = 'deploy/hosts';
 
 class SlowFirst extends Sequencer {
-  override sort(tests: Parameters<Sequencer['sort']>[0]) {
+  override async sort(tests: Parameters<Sequencer['sort']>[0]) {
     const rank = ({ path }: { path: string }) => {
       if (path.endsWith(`${ALONE}.test.js`)) return SLOW.length + 1;
       const place = SLOW.findIndex((name) => path.endsWith(`${name}.test.js`));
       return place === -1 ? SLOW.length : place;
     };
-    return [...super.sort(tests)].sort((a, b) => rank(a) - rank(b));
+    return [...(await super.sort(tests))].sort((a, b) => rank(a) - rank(b));
   }
 }
 
