@@ -63,8 +63,11 @@ export function authenticate({ tokens, subjects }: { tokens: Tokens; subjects: S
     }
     subjects
       .get(claims)
-      .then((subject) => accept(req, claims, subject))
-      .then(() => next(), next);
+      .then((subject) => {
+        accept(req, claims, subject);
+        next();
+      })
+      .catch(next);
   };
 }
 

@@ -93,8 +93,13 @@ const REMEMBERED_MAX = 10_000;
 export function rememberingPath<T extends z.ZodType>(schema: T): (params: Readonly<Record<string, unknown>>) => Readonly<z.output<T>> {
   const remembered = new Map<string, Readonly<z.output<T>>>();
   return (params) => {
-    const [value, ...others] = Object.values(params);
-    if (typeof value !== 'string' || others.length > 0) return parseParameters(schema, params, 'path');
+    let value: unknown;
+    let count = 0;
+    for (const name in params) {
+      value = params[name];
+      count += 1;
+    }
+    if (typeof value !== 'string' || count > 1) return parseParameters(schema, params, 'path');
     const known = remembered.get(value);
     if (known !== undefined) return known;
     const parsed = Object.freeze(parseParameters(schema, params, 'path'));
