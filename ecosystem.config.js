@@ -22,6 +22,17 @@ function instances() {
   }
 }
 
+const heapLimitMb = Number(setting('WORKER_HEAP_LIMIT_MB', 512));
+
+/** As our own primary starts its workers. Before the first build there is nothing to start anyway. */
+function nodeArgs() {
+  try {
+    return require('./dist/src/cluster/worker-flags').workerFlags({ heapLimitMb });
+  } catch {
+    return [];
+  }
+}
+
 const shared = {
   cwd: __dirname,
   // Until `process.send('ready')`; a reload stops an old worker only then.
@@ -37,12 +48,13 @@ const api = {
   script: 'dist/src/index.js',
   exec_mode: 'cluster',
   instances: instances(),
+  node_args: nodeArgs(),
   // PM2 takes a worker for ready when this has passed; one that is not ready by then has ended itself before.
   listen_timeout: Number(setting('WORKER_READY_TIMEOUT_MS', 60_000)) + 15_000,
   // From SIGINT to SIGKILL: the worker's own deadline for its drain, and a little more.
   kill_timeout: Number(setting('SHUTDOWN_DELAY_MS', 0)) + Number(setting('SHUTDOWN_DEADLINE_MS', 10_000)) + 2000,
   // Resident memory: the heap's limit, and what Node holds outside of it.
-  max_memory_restart: `${Number(setting('WORKER_HEAP_LIMIT_MB', 512)) + 256}M`,
+  max_memory_restart: `${heapLimitMb + 256}M`,
 };
 
 const database = {

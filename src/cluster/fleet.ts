@@ -6,6 +6,7 @@ import { createDistributor, type Distributor } from './distributor';
 import { forkWorker, type WorkerHandle } from './handle';
 import { createRestarts, type Restarts } from './restarts';
 import { createSupervisor, type Supervisor } from './supervisor';
+import { workerFlags } from './worker-flags';
 
 /** What the parts of a running primary are. */
 export interface Fleet {
@@ -43,7 +44,7 @@ export function createFleet(config: Config, log: Logger, handed: Handed, workerE
   });
   cluster.setupPrimary({
     ...(workerEntry === undefined ? {} : { exec: workerEntry }),
-    execArgv: [...process.execArgv, `--max-old-space-size=${Math.ceil(bounds.heapLimitMb * 1.5)}`],
+    execArgv: workerFlags({ heapLimitMb: bounds.heapLimitMb, given: process.execArgv }),
   });
   let lastId = 0;
   const tellReady = () => {

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startLoad } from '../../faults/load';
 import { summarise } from '../../faults/summary';
+import { workerFlags } from '../../src/cluster/worker-flags';
 import { freePort, isRunning, root, until, victimOf } from '../support/service';
 
 interface Listed {
   readonly name: string;
   readonly pid: number;
-  readonly pm2_env: { readonly status: string; readonly restart_time: number };
+  readonly pm2_env: { readonly status: string; readonly restart_time: number; readonly node_args: readonly string[] };
 }
 
 /** The real pm2 with a home of its own, and the service as the ecosystem file describes it. */
@@ -81,6 +82,8 @@ test('the ecosystem file starts the embedded database and the workers, and retur
     ['api', 'online'],
   ]);
   expect(await health()).toMatchObject({ status: 'ok', workers: 2 });
+  // As our own primary starts its workers.
+  for (const { name, pm2_env } of await list()) expect(pm2_env.node_args).toEqual(name === 'api' ? workerFlags({ heapLimitMb: 512 }) : []);
 });
 
 test('a reload under 50 kept-alive connections replaces every worker and loses nothing', async () => {

@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { workerFlags } from '../../src/cluster/worker-flags';
+
+const ROOT = join(__dirname, '../../..');
+
+test('the flags of Node 22 to 24 are kept from a Node that may not know them', () => {
+  const flags = (nodeMajor: number) => workerFlags({ heapLimitMb: 512, nodeMajor });
+  expect(flags(20)).toEqual(['--max-semi-space-size=8', '--max-old-space-size=768']);
+  for (const major of [22, 23, 24]) expect(flags(major)).toEqual(['--max-semi-space-size=8', '--no-maglev', '--max-old-space-size=768']);
+  expect(flags(25)).toEqual(flags(20));
+});
+
+test("the operator's flags win over ours, but a heap limit comes from its setting", () => {
+  const flags = workerFlags({ heapLimitMb: 64, given: ['--max-semi-space-size=16', '--max-old-space-size=4096'] });
+  expect(flags.lastIndexOf('--max-semi-space-size=16')).toBeGreaterThan(flags.indexOf('--max-semi-space-size=8'));
+  expect(flags.at(-1)).toBe('--max-old-space-size=96');
+});
+
+test('PM2 is told the same', () => {
+  const { apps } = createRequire(__filename)(join(ROOT, 'ecosystem.config.js')) as { apps: { name: string; node_args?: string[] }[] };
+  expect(apps.at(-1)?.node_args).toEqual(workerFlags({ heapLimitMb: 512 }));
+});
+
+/** What V8 makes of them: a process that allocates as a loaded worker does, some of it living for a while. */
+function youngGenerationMb(flags: readonly string[]): number {
+  const program = `
+    const recent = [];
+    for (let i = 0; i < 3e6; i += 1) recent[i % 60_000] = { i, text: 'x' + i };
+    const young = require('node:v8').getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
+    console.log(young.physical_space_size / 2 ** 20);`;
+  return Number(spawnSync(process.execPath, [...flags, '-e', program], { encoding: 'utf8' }).stdout);
+}
+
+test('with them the young generation stays within two halves of 8 MB, without them it does not', () => {
+  expect(youngGenerationMb(workerFlags({ heapLimitMb: 512 }))).toBeLessThanOrEqual(17);
+  expect(youngGenerationMb([])).toBeGreaterThan(20);
+});
