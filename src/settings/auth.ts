@@ -39,7 +39,7 @@ export const auth = {
     'TOKEN_CACHE_MAX_ENTRIES',
     integer(0, 1_000_000),
     '100000',
-    'Most verified access tokens remembered per worker (about 0.5 KB each).',
+    'Most verified access tokens remembered per worker (about 0.3 KB each).',
   ),
   issuer: setting(
     'TOKEN_ISSUER',
