@@ -28,6 +28,8 @@ export interface Bench {
   /** A closed-loop turn that is not measured. */
   warm(turn: Turn): Promise<void>;
   record(key: Omit<Figure, 'samples' | 'node' | 'contestant'>, standing: Standing, sample: number): void;
+  /** The cores that the contestants have now. */
+  serverCpus(): readonly number[];
   /** The cores that the load may use now. */
   loadCpus(): readonly number[];
   say(line: string): void;
@@ -101,6 +103,7 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
 
   const bench: Bench = {
     ...parts,
+    serverCpus: () => plan.server,
     loadCpus: () => plan.load,
     async withField(contestants, fieldOptions, work) {
       plan = planFor(fieldOptions);
