@@ -15,6 +15,7 @@ import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
 import { notFoundHandler, problemHandler } from './problem';
 import { securityHeaders } from './security-headers';
+import { answerEveryTarget } from './target';
 
 export interface AppDependencies {
   readonly settings: Config['server'];
@@ -36,6 +37,7 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
   const app = express();
   app.disable('x-powered-by').disable('etag').set('trust proxy', settings.trustProxy).set('query parser', 'simple');
 
+  answerEveryTarget(app);
   installHeaderBlock(app);
 
   app.use(requestContext(settings));

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { startTestService, type TestService } from '../support/app';
 import { type Client, createClient, login, register } from '../support/http';
@@ -27,6 +28,23 @@ function expectProblem(answer: Awaited<ReturnType<Client>>, status: number, code
 test('an unknown route: 404', async () => {
   expectProblem(await client('GET', '/api/nothing'), 404, 'route_not_found');
   expectProblem(await client('GET', '/api/users/%E0%A4%A'), 400, 'malformed_path');
+});
+
+/** What a client of ours would never send. */
+async function sendTarget(target: string): Promise<string> {
+  const { hostname, port } = new URL(service.baseUrl);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+  return (await socket.setEncoding('utf8').toArray()).join('');
+}
+
+test('a target that is no URL is answered as any unknown path; one in absolute form finds its route', async () => {
+  const bad = await sendTarget('http://[::1');
+  expect(bad).toMatch(/^HTTP\/1\.1 404 /);
+  expect(bad).toContain(`Content-Type: ${PROBLEM}`);
+  expect(bad).toMatch(/X-Request-Id: [0-9a-f-]{36}/);
+  expect(bad).toContain('"code":"route_not_found"');
+  expect(await sendTarget('http://example.org/livez')).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 test('a method that the path has not: 405 with Allow; OPTIONS: 204', async () => {

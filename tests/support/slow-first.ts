@@ -1,23 +1,24 @@
 import Sequencer from '@jest/test-sequencer';
 
 /**
- * The files that take longest, in this order. Jest knows durations only from a run before; on a fresh clone it goes by
- * size, and a slow file, started late, then runs on while the other worker idles.
+ * The files that take longest. Jest knows durations only from a run before; on a fresh clone it goes by size, and a slow
+ * file, started last, runs on while the other worker idles. Those that compute stand beside those that wait for processes.
  */
 const SLOW = [
   'cluster/revocation',
-  'integration/cache-history',
-  'integration/cache-races',
-  'api/login',
   'cluster/supervision',
   'cluster/rotation',
   'integration/cache-topologies',
+  'integration/cache-history',
+  'deploy/edge',
+  'cluster/pm2',
+  'integration/cache-races',
+  'integration/embedded',
   'integration/cache-crash',
   'unit/cache-model',
   'integration/cache-faults',
-  'deploy/edge',
-  'integration/embedded',
-  'cluster/pm2',
+  'api/login',
+  'cluster/admission',
 ];
 /** Hosts, balancers and their deadlines: what runs beside it would be measured too. */
 const ALONE = 'deploy/hosts';
