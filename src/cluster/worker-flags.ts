@@ -3,28 +3,15 @@ export interface WorkerFlagsOptions {
   readonly heapLimitMb: number;
   /** What the operator has told node. Of two equal flags the later wins, so these win over ours. */
   readonly given?: readonly string[];
-  readonly nodeMajor?: number;
 }
 
 const YOUNG_GENERATION = '--max-semi-space-size=8';
-const NO_MAGLEV = '--no-maglev';
 
 /**
- * What `node` is told in front of a worker's script, by our primary and by PM2 alike (ecosystem.config.js). Measured in docs/performance.md:
- * - V8's young generation has two halves of 16 MB, on Node 24 more, which stay resident once used; halves of 8 MB do.
- * - Maglev, the compiler between baseline and optimised code, leaves 14 MB behind on the C heap. A service that runs for long ends up in
- *   TurboFan's code anyway. For Node 22 to 24 alone: before, it is off; and a Node that does not know a flag does not start.
+ * What `node` is told in front of a worker's script, by our primary and by PM2 alike (ecosystem.config.js). V8's young generation
+ * has two halves of 16 MB, on Node 24 more, which stay resident once used; halves of 8 MB cost no throughput (docs/performance.md).
  */
-export function workerFlags({
-  heapLimitMb,
-  given = [],
-  nodeMajor = Number.parseInt(process.versions.node, 10),
-}: WorkerFlagsOptions): string[] {
-  return [
-    YOUNG_GENERATION,
-    ...(nodeMajor >= 22 && nodeMajor <= 24 ? [NO_MAGLEV] : []),
-    ...given,
-    // Last: a limit given for the primary is not one for the workers.
-    `--max-old-space-size=${Math.ceil(heapLimitMb * 1.5)}`,
-  ];
+export function workerFlags({ heapLimitMb, given = [] }: WorkerFlagsOptions): string[] {
+  // The limit comes last: one given for the primary is not one for the workers.
+  return [YOUNG_GENERATION, ...given, `--max-old-space-size=${Math.ceil(heapLimitMb * 1.5)}`];
 }

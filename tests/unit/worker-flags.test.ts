@@ -5,13 +5,6 @@ import { workerFlags } from '../../src/cluster/worker-flags';
 
 const ROOT = join(__dirname, '../../..');
 
-test('the flags of Node 22 to 24 are kept from a Node that may not know them', () => {
-  const flags = (nodeMajor: number) => workerFlags({ heapLimitMb: 512, nodeMajor });
-  expect(flags(20)).toEqual(['--max-semi-space-size=8', '--max-old-space-size=768']);
-  for (const major of [22, 23, 24]) expect(flags(major)).toEqual(['--max-semi-space-size=8', '--no-maglev', '--max-old-space-size=768']);
-  expect(flags(25)).toEqual(flags(20));
-});
-
 test("the operator's flags win over ours, but a heap limit comes from its setting", () => {
   const flags = workerFlags({ heapLimitMb: 64, given: ['--max-semi-space-size=16', '--max-old-space-size=4096'] });
   expect(flags.lastIndexOf('--max-semi-space-size=16')).toBeGreaterThan(flags.indexOf('--max-semi-space-size=8'));
