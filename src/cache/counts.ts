@@ -2,6 +2,8 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 
 const NAMES = {
   nearHits: 'Reads answered by a near copy.',
+  nearRenewals: 'Near copies renewed because no write of their group has been counted.',
+  stampLooks: 'Looks at the counters of writes in Redis.',
   sharedHits: 'Reads answered by Redis.',
   misses: 'Reads that went to the database.',
   coalesced: 'Reads that joined one under way in the same worker.',

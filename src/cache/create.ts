@@ -10,6 +10,7 @@ import { createPermit, type Permit } from './permit';
 import type { Cache } from './port';
 import { createRegion } from './region';
 import { createSharedCopies } from './shared';
+import { createStamps } from './stamps';
 import { createWriter } from './writer';
 
 export interface CacheDeps {
@@ -58,10 +59,14 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
       leaseTtlMs: settings.leaseTtlMs,
       writerTtlMs: settings.writerTtlMs,
     });
+  const stamps =
+    link && settings.nearTtlMs > 0
+      ? createStamps({ link, prefix: settings.keyPrefix, nearTtlMs: settings.nearTtlMs, counts, generation: () => permit?.generation() })
+      : undefined;
   /** 10 % of jitter, so that values filled together do not expire together. */
   const ttlMs = (negative: boolean): number =>
     Math.round((negative ? settings.negativeTtlSeconds : settings.ttlSeconds) * 1000 * (0.9 + Math.random() * 0.2));
-  const common = { now, nearTtlMs: settings.nearTtlMs, counts, shared };
+  const common = { now, nearTtlMs: settings.nearTtlMs, counts, shared, stamps };
 
   return {
     region(spec) {
@@ -79,6 +84,7 @@ export function createCache(deps: CacheDeps, sharing?: Sharing): Cache {
       nearTtlMs: settings.nearTtlMs,
       counts,
       shared,
+      stamps,
       generation: () => permit?.confirmedGeneration(),
       prepare: async () => permit?.prepare(),
       fence: async (tell) => permit?.fence(tell),

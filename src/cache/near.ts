@@ -1,22 +1,32 @@
+import type { Mark, Stamps } from './stamps';
+
 /** Bytes from Redis, and what they were decoded to. */
 export interface Decoded<T> {
   readonly bytes: Buffer;
   readonly value: T;
 }
 
-/** One near copy: what was read, and when that read began (monotonic ms). */
+/** What a copy can be renewed by, as it stood when its read began. */
+export interface Renewable {
+  readonly bucket: number;
+  readonly mark: Mark;
+}
+
+/** One near copy. `began`: from when on (monotonic ms) it is known to hold; `read`: when the read of it began. */
 interface Copy<T> {
   value: T | null;
   began: number;
+  read: number;
+  renewable: Renewable | undefined;
   decoded: Decoded<T> | undefined;
   /** What `began` was when it took its place in the Map's order. */
   queued: number;
 }
 
 export interface NearCopies<T> {
-  /** undefined: none that is young enough. */
+  /** undefined: none that is young enough, or that can be renewed. */
   peek(key: string, at: number): T | null | undefined;
-  put(key: string, value: T | null, began: number): void;
+  put(key: string, value: T | null, began: number, renewable?: Renewable): void;
   /** Whether there is a copy, whatever its age. */
   has(key: string): boolean;
   /** What was decoded last for this key, whatever its age: good for the same bytes alone. */
@@ -32,9 +42,29 @@ export interface NearCopies<T> {
  */
 const KEPT_MAX = 2048;
 
-/** Copies younger than `ttlMs`, counted from the moment their read began. Bounded; the oldest goes first. */
-export function createNearCopies<T>(ttlMs: number, maxEntries: number): NearCopies<T> {
+/** So what is written past the service, and so past the stamps, is seen after as long at most. */
+const RENEWED_MAX_MS = 5000;
+
+export interface NearOptions {
+  readonly ttlMs: number;
+  readonly maxEntries: number;
+  readonly stamps?: Pick<Stamps, 'confirmed' | 'look'> | undefined;
+  onRenewal?(): void;
+}
+
+/** Copies known to hold less than `ttlMs` ago: since their read began, or since a look at the stamps. Bounded; the oldest goes first. */
+export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: NearOptions): NearCopies<T> {
   const copies = new Map<string, Copy<T>>();
+
+  /** Whether nobody had written its group when the stamps were last looked at, and that is recent enough. */
+  function renew(copy: Copy<T>, at: number): boolean {
+    if (copy.renewable === undefined) return false;
+    const seen = stamps?.confirmed(copy.renewable.bucket, copy.renewable.mark);
+    if (seen === undefined || at - seen >= ttlMs || seen - copy.read >= RENEWED_MAX_MS) return false;
+    copy.began = Math.max(copy.began, seen);
+    onRenewal?.();
+    return true;
+  }
 
   /** Each insertion takes at most two expired copies with it: the Map shrinks after a burst, at a bounded price. */
   function dropOldest(at: number): void {
@@ -57,13 +87,16 @@ export function createNearCopies<T>(ttlMs: number, maxEntries: number): NearCopi
     },
     peek(key, at) {
       const copy = copies.get(key);
-      return copy !== undefined && at - copy.began < ttlMs ? copy.value : undefined;
+      if (copy === undefined) return undefined;
+      // Ahead of need, so that copies do not all expire before the next look has shown anything.
+      stamps?.look(at);
+      return at - copy.began < ttlMs || renew(copy, at) ? copy.value : undefined;
     },
-    put(key, value, began) {
+    put(key, value, began, renewable) {
       if (ttlMs === 0 || maxEntries === 0) return;
       const present = copies.get(key);
       if (present === undefined) {
-        copies.set(key, { value, began, decoded: undefined, queued: began });
+        copies.set(key, { value, began, read: began, renewable, decoded: undefined, queued: began });
         dropOldest(began);
         return;
       }
@@ -71,6 +104,8 @@ export function createNearCopies<T>(ttlMs: number, maxEntries: number): NearCopi
       if (present.began > began) return;
       present.value = value;
       present.began = began;
+      present.read = began;
+      present.renewable = renewable;
     },
     has: (key) => copies.has(key),
     decoded: (key) => copies.get(key)?.decoded,

@@ -1,7 +1,8 @@
 import type { Counts } from './counts';
-import { createNearCopies } from './near';
+import { createNearCopies, type Renewable } from './near';
 import type { Region, RegionSpec } from './port';
-import type { Lease, Place, SharedCopies } from './shared';
+import type { Found, Lease, Place, SharedCopies } from './shared';
+import { bucketOf, type Stamps } from './stamps';
 
 export interface RegionDeps {
   readonly now: () => number;
@@ -11,23 +12,36 @@ export interface RegionDeps {
   readonly joinMs: number;
   readonly counts: Counts;
   readonly shared: SharedCopies | undefined;
+  readonly stamps: Stamps | undefined;
   /** The generation of keys that may be used now; undefined: no shared copies at present. */
   generation(): string | undefined;
   ttlMs(negative: boolean): number;
 }
 
+/** A read under way. */
 interface Flight<T> {
   readonly began: number;
-  readonly result: Promise<T | null>;
+  /** Set when no writer of the group was in: only then may stamps alone renew what was read. */
+  settled: boolean;
+  result: Promise<T | null>;
 }
 
 export interface CountedRegion<T> extends Region<T> {
   readonly nearSize: number;
 }
 
+const NOT_YET = Promise.resolve(null);
+
 export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedRegion<T> {
-  const { now, nearTtlMs, counts, shared } = deps;
-  const near = createNearCopies<T>(nearTtlMs, deps.nearMaxEntries);
+  const { now, nearTtlMs, counts, shared, stamps } = deps;
+  const near = createNearCopies<T>({
+    ttlMs: nearTtlMs,
+    maxEntries: deps.nearMaxEntries,
+    stamps,
+    onRenewal() {
+      counts.nearRenewals += 1;
+    },
+  });
   const flights = new Map<string, Flight<T>>();
 
   /** Most values have not changed since they were read last; comparing is a tenth of decoding, and makes no garbage. */
@@ -66,68 +80,67 @@ export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedR
   }
 
   /** The slow way: nothing usable was found, so the database is read, with the right to fill if it can be had. */
-  async function loadAndFill(copies: SharedCopies, generation: string, place: Place, key: string): Promise<T | null> {
+  async function loadAndFill(copies: SharedCopies, generation: string, place: Place, flight: Flight<T>, key: string): Promise<T | null> {
     const found = await copies.lease(generation, place).catch(() => undefined);
-    if (found === undefined) counts.redisErrors += 1;
-    else if (found.kind === 'lease') {
-      counts.leasesTaken += 1;
-      const value = await load(key);
-      fill(copies, found.lease, place, value);
-      return value;
-    } else if (found.kind === 'none') {
-      counts.sharedHits += 1;
-      return null;
-    } else if (found.kind === 'value') {
-      const value = decoded(key, found.bytes);
-      if (value !== undefined) {
-        counts.sharedHits += 1;
-        return value;
-      }
-    } else counts.leasesLost += 1;
-    return load(key);
-  }
-
-  async function readThrough(key: string): Promise<T | null> {
-    const generation = deps.generation();
-    if (shared === undefined || generation === undefined) return load(key);
-    const place = { group: spec.group(key), field: `${spec.name}:${key}` };
-    let found: Awaited<ReturnType<SharedCopies['read']>>;
-    try {
-      found = await shared.read(generation, place);
-    } catch {
+    if (found === undefined) {
       counts.redisErrors += 1;
       return load(key);
     }
-    if (found.kind === 'value') {
-      const value = decoded(key, found.bytes);
-      if (value === undefined) return load(key);
+    if (found.kind !== 'lease') return use(found, flight, key);
+    counts.leasesTaken += 1;
+    flight.settled = true;
+    const value = await load(key);
+    fill(copies, found.lease, place, value);
+    return value;
+  }
+
+  /** What Redis has, or else the database. */
+  function use(found: Found, flight: Flight<T>, key: string): T | null | Promise<T | null> {
+    const value = found.kind === 'none' ? null : found.kind === 'value' ? decoded(key, found.bytes) : undefined;
+    if (value !== undefined) {
       counts.sharedHits += 1;
+      flight.settled = true;
       return value;
     }
-    if (found.kind === 'none') {
-      counts.sharedHits += 1;
-      return null;
-    }
-    if (found.kind === 'busy') {
-      counts.leasesLost += 1;
-      return load(key);
-    }
-    return loadAndFill(shared, generation, place, key);
+    if (found.kind === 'busy') counts.leasesLost += 1;
+    return load(key);
+  }
+
+  function readThrough(key: string, flight: Flight<T>): Promise<T | null> {
+    const generation = deps.generation();
+    if (shared === undefined || generation === undefined) return load(key);
+    const place = { group: spec.group(key), field: `${spec.name}:${key}` };
+    return shared.read(generation, place).then(
+      (found) => (found.kind === 'absent' ? loadAndFill(shared, generation, place, flight, key) : use(found, flight, key)),
+      () => {
+        counts.redisErrors += 1;
+        return load(key);
+      },
+    );
+  }
+
+  /** The marks of before the read: whoever writes after them is noticed. */
+  function renewableBy(key: string): Renewable | undefined {
+    if (stamps === undefined) return undefined;
+    const bucket = bucketOf(spec.group(key));
+    const mark = stamps.mark(bucket);
+    return mark && { bucket, mark };
   }
 
   function start(key: string, began: number): Promise<T | null> {
-    const result = readThrough(key);
-    if (nearTtlMs === 0) return result;
-    const flight = { began, result };
+    const flight: Flight<T> = { began, settled: false, result: NOT_YET };
+    if (nearTtlMs === 0) return readThrough(key, flight);
+    const renewable = renewableBy(key);
+    flight.result = readThrough(key, flight);
     flights.set(key, flight);
     const land = (): void => {
       if (flights.get(key) === flight) flights.delete(key);
     };
-    result.then((value) => {
+    flight.result.then((value) => {
       land();
-      near.put(key, value, began);
+      near.put(key, value, began, flight.settled ? renewable : undefined);
     }, land);
-    return result;
+    return flight.result;
   }
 
   return {

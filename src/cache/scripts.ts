@@ -79,3 +79,15 @@ redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 ${KEEP_NONCE('tonumber(ARGV[4])')}
 return 1`,
 );
+
+/**
+ * KEYS table, ARGV ttlMs offset…: counts a write for each offset. A table that is not there stays so: what is made anew has another header.
+ * PEXPIRE first, for the same reason as ENTER's DEL.
+ */
+export const STAMP = script(
+  1,
+  true,
+  `if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
+for i = 2, #ARGV do redis.call('BITFIELD', KEYS[1], 'INCRBY', 'u32', '#' .. ARGV[i], 1) end
+return 1`,
+);

@@ -1,11 +1,13 @@
 import { problems } from '../errors';
 import type { Counts } from './counts';
 import { newToken, type SharedCopies } from './shared';
+import type { Stamps } from './stamps';
 
 export interface WriterDeps {
   readonly nearTtlMs: number;
   readonly counts: Counts;
   readonly shared: SharedCopies | undefined;
+  readonly stamps: Pick<Stamps, 'stamp'> | undefined;
   /** The generation of keys that every reader uses now; undefined: Redis cannot be told. */
   generation(): string | undefined;
   /** See Permit. Both reject when MongoDB cannot be reached. */
@@ -26,10 +28,10 @@ function unconfirmed(cause: unknown): never {
 }
 
 export function createWriter(deps: WriterDeps): Write {
-  const { nearTtlMs, counts, shared } = deps;
+  const { nearTtlMs, counts, shared, stamps } = deps;
 
-  async function everywhere(groups: readonly string[], step: (group: string) => Promise<void>): Promise<boolean> {
-    const done = await Promise.allSettled(groups.map(step));
+  async function allOf(steps: readonly (Promise<void> | undefined)[]): Promise<boolean> {
+    const done = await Promise.allSettled(steps);
     const failed = done.filter((one) => one.status === 'rejected').length;
     counts.redisErrors += failed;
     return failed === 0;
@@ -38,15 +40,22 @@ export function createWriter(deps: WriterDeps): Write {
   /** It matters only for a writer that dies after its commit: a live one has left before it acknowledges. */
   async function enter(copies: SharedCopies, groups: readonly string[], token: string): Promise<void> {
     const generation = deps.generation();
-    if (generation !== undefined) await everywhere(groups, (group) => copies.enter(generation, group, token));
+    if (generation === undefined) return;
+    await allOf([...groups.map((group) => copies.enter(generation, group, token)), stamps?.stamp(generation, groups)]);
   }
 
-  /** Whether, from now on, no shared copy from before the commit can be read. */
+  /** One attempt. The stamps come last: who sees them, and reads again, must find no copy from before the commit. */
+  async function left(copies: SharedCopies, generation: string, groups: readonly string[], token: string): Promise<boolean> {
+    const dropped = await allOf(groups.map((group) => copies.leave(generation, group, token)));
+    return dropped && (await allOf([stamps?.stamp(generation, groups)])) && deps.generation() === generation;
+  }
+
+  /** Whether, from now on, no shared copy from before the commit can be read, nor a near copy be renewed. */
   async function leave(copies: SharedCopies, groups: readonly string[], token: string): Promise<boolean> {
     for (let attempt = 0; attempt < LEAVE_ATTEMPTS; attempt += 1) {
       const generation = deps.generation();
       if (generation === undefined) break;
-      if ((await everywhere(groups, (group) => copies.leave(generation, group, token))) && deps.generation() === generation) return true;
+      if (await left(copies, generation, groups, token)) return true;
     }
     return false;
   }

@@ -1,3 +1,31 @@
+import {
+  ACKNOWLEDGED,
+  ASKING,
+  COMMITTED,
+  CRASHED,
+  copy,
+  DONE,
+  EXPIRED,
+  first,
+  forgetOldMarks,
+  IDLE,
+  INSIDE,
+  JOINED,
+  keyOf,
+  LEASED,
+  LEAVING,
+  LEFT,
+  LIFE,
+  LOADED,
+  LOST,
+  MISSED,
+  NOT_ANSWERED,
+  OUTSIDE,
+  type Reader,
+  type State,
+  UNLEASED,
+  type Writer,
+} from './cache-model-state';
 import { type Found, type Step, search } from './cache-search';
 
 /**
@@ -16,9 +44,25 @@ export interface Protocol {
   readonly joinBelow: number;
   /** A writer's entry expires when the writer is gone. */
   readonly entriesExpire: boolean;
+  /** When a writer that leaves counts itself in the stamps: after it dropped the shared copies, before, or not at all. */
+  readonly stamps: 'after' | 'before' | 'never';
+  /** A copy's mark is what the stamps showed before its read began; else when the read ended. */
+  readonly markFirst: boolean;
+  /** Copies read while a writer was in are not renewed. */
+  readonly settledOnly: boolean;
 }
 
-export const PROTOCOL: Protocol = { write: 'enter-leave', lease: true, wait: true, tau: 2, joinBelow: 2, entriesExpire: true };
+export const PROTOCOL: Protocol = {
+  write: 'enter-leave',
+  lease: true,
+  wait: true,
+  tau: 2,
+  joinBelow: 2,
+  entriesExpire: true,
+  stamps: 'after',
+  markFirst: true,
+  settledOnly: true,
+};
 
 export interface World {
   /** The worker of each reader. */
@@ -29,56 +73,10 @@ export interface World {
   readonly evictions: number;
   readonly flushes: number;
   readonly crashes: number;
-}
-
-const IDLE = 0;
-const ASKING = 1;
-const MISSED = 2;
-const LEASED = 3;
-const UNLEASED = 4;
-const LOADED = 5;
-const JOINED = 6;
-const DONE = 7;
-
-interface Reader {
-  at: number;
-  floor: number;
-  age: number;
-  nonce: number;
-  value: number;
-  joins: number;
-}
-
-const OUTSIDE = 0;
-const INSIDE = 1;
-const COMMITTED = 2;
-const LEFT = 3;
-const ACKNOWLEDGED = 4;
-const CRASHED = 5;
-const EXPIRED = 6;
-
-interface Writer {
-  at: number;
-  version: number;
-  age: number;
-}
-
-interface State {
-  truth: number;
-  acknowledged: number;
-  nonce: number;
-  nonces: number;
-  /** [nonce, holder of the lease or -1, version] */
-  stored: readonly [number, number, number] | null;
-  inside: number;
-  /** Per worker: [version, age]. */
-  near: (readonly [number, number] | null)[];
-  /** Invalidations on their way to each worker (tracking only). */
-  messages: number[];
-  readers: Reader[];
-  writers: Writer[];
-  fills: (readonly [number, number, number])[];
-  left: [evictions: number, flushes: number, crashes: number];
+  /** How often workers may look at the stamps; none: near copies are not renewed. */
+  readonly looks?: number;
+  /** How many entries never reach Redis: their writers commit all the same. */
+  readonly lostEntries?: number;
 }
 
 export interface Verdict extends Found {
@@ -88,61 +86,47 @@ export interface Verdict extends Found {
   readonly barred: readonly string[] | undefined;
 }
 
-function first(world: World): State {
-  return {
-    truth: 0,
-    acknowledged: 0,
-    nonce: 0,
-    nonces: 1,
-    stored: null,
-    inside: 0,
-    near: Array.from({ length: world.workers }, () => null),
-    messages: Array.from({ length: world.workers }, () => 0),
-    readers: world.readers.map(() => ({ at: IDLE, floor: 0, age: 0, nonce: 0, value: 0, joins: -1 })),
-    writers: Array.from({ length: world.writers }, () => ({ at: OUTSIDE, version: 0, age: 0 })),
-    fills: [],
-    left: [world.evictions, world.flushes, world.crashes],
-  };
-}
-
-function copy(state: State): State {
-  return {
-    ...state,
-    near: [...state.near],
-    messages: [...state.messages],
-    readers: state.readers.map((reader) => ({ ...reader })),
-    writers: state.writers.map((writer) => ({ ...writer })),
-    fills: [...state.fills],
-    left: [...state.left],
-  };
-}
-
-const keyOf = (s: State): string =>
-  `${s.truth},${s.acknowledged},${s.nonce},${s.nonces},${s.stored},${s.inside};${s.near.join('|')};${s.messages};${s.readers
-    .map((r) => `${r.at}.${r.floor}.${r.age}.${r.nonce}.${r.value}.${r.joins}`)
-    .join('|')};${s.writers.map((w) => `${w.at}.${w.version}.${w.age}`).join('|')};${s.fills.join('|')};${s.left}`;
-
 /** Every step that can be taken from a state. */
 function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   const found: Step<State>[] = [];
   const take = (name: string, change: (s: State) => boolean | undefined): void => {
     const next = copy(from);
     const stale = change(next) === true;
+    if (world.looks !== undefined) forgetOldMarks(next, protocol.tau, world.readers);
     found.push([name, next, stale]);
   };
   const shared = (s: State) => (s.stored !== null && (!protocol.lease || s.stored[0] === s.nonce) && s.nonce !== 0 ? s.stored : null);
 
-  /** Ends a read and all that joined it. True when one of them gets something stale. */
-  function answer(s: State, index: number, value: number): boolean {
+  /** Makes a near copy, unless there is one from a later read. */
+  function keep(s: State, index: number, value: number): void {
     const reader = s.readers[index] as Reader;
     const worker = world.readers[index] as number;
     const present = s.near[worker];
-    if (reader.age < protocol.tau && (present == null || present[1] >= reader.age)) s.near[worker] = [value, reader.age];
+    if (reader.age >= protocol.tau || (present != null && present[1] < reader.age)) return;
+    const mark = protocol.markFirst ? reader.mark : (s.boards[worker]?.[0] ?? -1);
+    s.near[worker] = [value, reader.age, reader.settled || !protocol.settledOnly ? mark : -1];
+  }
+
+  /** The near copy that may be served, renewed if need be. */
+  function nearOf(s: State, worker: number): number | undefined {
+    const near = s.near[worker];
+    const board = s.boards[worker];
+    if (near == null) return undefined;
+    const [version, age, mark] = near;
+    if (age < protocol.tau) return version;
+    if (board == null || board[0] !== mark || board[1] >= protocol.tau) return undefined;
+    s.near[worker] = [version, board[1], mark];
+    return version;
+  }
+
+  /** Ends a read and all that joined it. True when one of them gets something stale. */
+  function answer(s: State, index: number, value: number): boolean {
+    keep(s, index, value);
     let stale = false;
     for (const [other, one] of s.readers.entries()) {
       if (other !== index && !(one.at === JOINED && one.joins === index)) continue;
       stale ||= value < one.floor;
-      Object.assign(one, { at: DONE, floor: 0, age: 0, nonce: 0, value: 0, joins: -1 });
+      Object.assign(one, { at: DONE, floor: 0, age: 0, nonce: 0, value: 0, joins: -1, mark: -1, settled: false });
     }
     return stale;
   }
@@ -158,6 +142,7 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
       s.nonces += 1;
     }
     const present = shared(s);
+    reader.settled = present === null || present[1] === -1;
     if (present !== null && present[1] === -1) return answer(s, index, present[2]);
     if (present !== null && protocol.lease) {
       reader.at = UNLEASED;
@@ -173,14 +158,17 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     const worker = world.readers[index] as number;
     const name = `reader ${index}`;
     if (reader.at === IDLE) {
+      // Readers of one worker are alike until they start: which of them does is no difference.
+      if (from.readers.some((other, i) => i < index && other.at === IDLE && world.readers[i] === worker)) return;
       take(`${name} starts`, (s) => {
         const me = s.readers[index] as Reader;
-        const near = s.near[worker];
-        if (near != null && near[1] < protocol.tau) {
+        const near = nearOf(s, worker);
+        if (near !== undefined) {
           me.at = DONE;
-          return near[0] < s.acknowledged;
+          return near < s.acknowledged;
         }
         me.floor = s.acknowledged;
+        me.mark = s.boards[worker]?.[0] ?? -1;
         const flight = s.readers.findIndex(
           (other, i) =>
             i !== index && world.readers[i] === worker && other.at >= ASKING && other.at <= LOADED && other.age < protocol.joinBelow,
@@ -192,8 +180,10 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     } else if (reader.at === ASKING) {
       take(`${name} asks Redis`, (s) => {
         const present = shared(s);
+        const me = s.readers[index] as Reader;
+        me.settled = present !== null && present[1] === -1;
         if (present !== null && present[1] === -1) return answer(s, index, present[2]);
-        (s.readers[index] as Reader).at = present === null ? MISSED : UNLEASED;
+        me.at = present === null ? MISSED : UNLEASED;
         return undefined;
       });
     } else if (reader.at === MISSED) take(`${name} asks for the lease`, (s) => lease(s, index));
@@ -214,9 +204,14 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     if (protocol.write === 'tracking') s.messages = s.messages.map(() => 1);
   };
 
+  const count = (s: State): void => {
+    if (s.stamp !== LOST && world.looks !== undefined) s.stamp += 1;
+  };
+
   function enters(s: State, bit: number): void {
     if (protocol.write === 'enter-leave') {
       drop(s);
+      count(s);
       s.inside |= bit;
     } else if (protocol.write === 'delete-before' || protocol.write === 'delete-twice') drop(s);
   }
@@ -229,41 +224,58 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     s.inside &= ~bit;
   }
 
+  /** What leaving consists of, one step each. */
+  const leaving: readonly ((s: State, bit: number, version: number) => void)[] =
+    world.looks === undefined || protocol.stamps === 'never' ? [leaves] : protocol.stamps === 'after' ? [leaves, count] : [count, leaves];
+
   function writerSteps(writer: Writer, index: number): void {
     const bit = 1 << index;
-    const name = `writer ${index}`;
     const move = (what: string, to: number, change: (s: State, me: Writer) => void): void =>
-      take(`${name} ${what}`, (s) => {
+      take(`writer ${index} ${what}`, (s) => {
         const me = s.writers[index] as Writer;
         me.at = to;
         change(s, me);
         return undefined;
       });
-    if (writer.at === OUTSIDE) move('enters', INSIDE, (s) => enters(s, bit));
-    else if (writer.at === INSIDE) {
-      move('commits', COMMITTED, (s, me) => {
-        s.truth += 1;
-        me.version = s.truth;
-      });
-    } else if (writer.at === COMMITTED) {
-      move('leaves', LEFT, (s, me) => {
-        leaves(s, bit, me.version);
+    const leave = ([half, ...rest]: typeof leaving): void =>
+      move(half === count ? 'counts itself' : 'leaves', rest.length === 0 ? LEFT : LEAVING, (s, me) => {
+        half?.(s, bit, me.version);
         me.age = 0;
       });
-    } else if (writer.at === LEFT && (!protocol.wait || writer.age >= protocol.tau)) {
-      move('acknowledges', ACKNOWLEDGED, (s, me) => {
-        s.acknowledged = Math.max(s.acknowledged, me.version);
-        Object.assign(me, { version: 0, age: 0 });
-      });
-    } else if (writer.at === CRASHED && protocol.entriesExpire) {
-      move('has its entry expire', EXPIRED, (s) => {
-        s.inside &= ~bit;
-      });
-    }
+    const next: Record<number, () => void> = {
+      [OUTSIDE]() {
+        move('enters', INSIDE, (s) => enters(s, bit));
+        if (from.left[4] === 0) return;
+        move('fails to enter', INSIDE, (s) => {
+          s.left[4] -= 1;
+        });
+      },
+      [INSIDE]: () =>
+        move('commits', COMMITTED, (s, me) => {
+          s.truth += 1;
+          me.version = s.truth;
+        }),
+      [COMMITTED]: () => leave(leaving),
+      [LEAVING]: () => leave(leaving.slice(1)),
+      [LEFT]() {
+        if (protocol.wait && writer.age < protocol.tau) return;
+        move('acknowledges', ACKNOWLEDGED, (s, me) => {
+          s.acknowledged = Math.max(s.acknowledged, me.version);
+          Object.assign(me, { version: 0, age: 0 });
+        });
+      },
+      [CRASHED]() {
+        if (!protocol.entriesExpire) return;
+        move('has its entry expire', EXPIRED, (s) => {
+          s.inside &= ~bit;
+        });
+      },
+    };
+    next[writer.at]?.();
   }
 
   function killSteps(writer: Writer, index: number): void {
-    if ((writer.at === INSIDE || writer.at === COMMITTED) && from.left[2] > 0) {
+    if ((writer.at === INSIDE || writer.at === COMMITTED || writer.at === LEAVING) && from.left[2] > 0) {
       take(`writer ${index} is killed`, (s) => {
         s.left[2] -= 1;
         Object.assign(s.writers[index] as Writer, { at: CRASHED, version: 0 });
@@ -287,16 +299,49 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
         return undefined;
       });
     }
+    if (from.left[0] > 0 && from.stamp !== LOST && world.looks !== undefined) {
+      take('the stamps are evicted', (s) => {
+        s.left[0] -= 1;
+        s.stamp = LOST;
+        return undefined;
+      });
+    }
     if (from.left[1] > 0 && (from.nonce !== 0 || from.inside !== 0)) {
       take('Redis is flushed', (s) => {
-        Object.assign(s, { nonce: 0, stored: null, inside: 0 });
+        Object.assign(s, { nonce: 0, stored: null, inside: 0, stamp: LOST });
         s.left[1] -= 1;
         return undefined;
       });
     }
   }
 
+  function lookSteps(worker: number): void {
+    const look = from.looks[worker];
+    if (look == null && from.left[3] > 0) {
+      take(`worker ${worker} looks at the stamps`, (s) => {
+        s.left[3] -= 1;
+        s.looks[worker] = [NOT_ANSWERED, 0];
+        return undefined;
+      });
+    } else if (look != null && look[0] === NOT_ANSWERED) {
+      take(`Redis shows worker ${worker} the stamps`, (s) => {
+        s.looks[worker] = s.stamp === LOST ? null : [s.stamp, look[1]];
+        if (s.stamp !== LOST) return undefined;
+        s.stamp = s.lives * LIFE;
+        s.lives += 1;
+        return undefined;
+      });
+    } else if (look != null) {
+      take(`worker ${worker} sees the stamps`, (s) => {
+        s.boards[worker] = look;
+        s.looks[worker] = null;
+        return undefined;
+      });
+    }
+  }
+
   for (const [index, reader] of from.readers.entries()) readerSteps(reader, index);
+  for (let worker = 0; worker < world.workers; worker += 1) lookSteps(worker);
   for (const [index, writer] of from.writers.entries()) {
     writerSteps(writer, index);
     killSteps(writer, index);
@@ -321,13 +366,18 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   }
   lossSteps();
   const aging =
-    from.near.some((one) => one !== null && one[1] < protocol.tau) ||
+    [...from.near, ...from.boards, ...from.looks].some((one) => one !== null && one[1] < protocol.tau) ||
     from.readers.some((one) => one.at >= ASKING && one.at <= LOADED && one.age < protocol.tau) ||
     from.writers.some((one) => one.at === LEFT && one.age < protocol.tau);
   if (aging && protocol.tau > 0 && Number.isFinite(protocol.tau)) {
     take('time passes', (s) => {
       const older = (age: number): number => Math.min(protocol.tau, age + 1);
-      s.near = s.near.map((one) => (one === null || one[1] + 1 >= protocol.tau ? null : [one[0], one[1] + 1]));
+      // One that cannot be renewed is as good as none once it has expired.
+      s.near = s.near.map((one) =>
+        one === null || (one[2] === -1 && one[1] + 1 >= protocol.tau) ? null : [one[0], older(one[1]), one[2]],
+      );
+      s.boards = s.boards.map((one) => one && [one[0], older(one[1])]);
+      s.looks = s.looks.map((one) => one && [one[0], older(one[1])]);
       for (const one of s.readers) if (one.at >= ASKING && one.at <= LOADED) one.age = older(one.age);
       for (const one of s.writers) if (one.at === LEFT) one.age = older(one.age);
       return undefined;
@@ -341,11 +391,12 @@ export function explore(protocol: Protocol, world: World): Verdict {
   let stuck: string[] | undefined;
   let barred: string[] | undefined;
   const found = search(
-    first(world),
+    first(world, protocol.tau),
     keyOf,
     (state) => steps(state, protocol, world),
     (state, next, trail) => {
-      if (!next.every(([name]) => /evicted|flushed|killed/.test(name))) return;
+      if (!next.every(([name]) => /evicted|flushed|killed|stamps/.test(name))) return;
+      if (state.near.some((near) => near !== null && near[2] === state.stamp && near[0] !== state.truth)) stuck ??= trail();
       if (state.stored?.[1] === -1 && state.stored[0] === state.nonce && state.stored[2] !== state.truth) stuck ??= trail();
       if (state.inside !== 0) barred ??= trail();
     },

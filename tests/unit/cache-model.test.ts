@@ -41,6 +41,36 @@ describe('the protocol over every interleaving of one key', () => {
     expect(verdict.stale).toBeDefined();
   });
 
+  describe('near copies renewed by write stamps', () => {
+    const stamped: World = { ...world, looks: 1 };
+    it.each([
+      ['an entry that never reaches Redis', { ...stamped, lostEntries: 1 }],
+      ['a writer that is killed', { ...stamped, crashes: 1 }],
+    ])(
+      'never stale, and never renewed for good when old, with %s',
+      (_name, given) => {
+        const verdict = explore(quick, given);
+        expect(verdict.states).toBeGreaterThan(50_000);
+        expect([verdict.stale, verdict.stuck, verdict.barred]).toEqual([undefined, undefined, undefined]);
+      },
+      60_000,
+    );
+
+    it.each<[string, Protocol, World]>([
+      ['writers count themselves before they drop the shared copies', { ...quick, stamps: 'before' }, { ...stamped, lostEntries: 1 }],
+      ['writers that leave do not count themselves', { ...quick, stamps: 'never' }, { ...stamped, lostEntries: 1 }],
+      ['a mark is taken when the read has ended', { ...quick, markFirst: false }, stamped],
+      ['copies read beside a writer are renewed', { ...quick, settledOnly: false }, { ...stamped, crashes: 1 }],
+    ])(
+      'finds an old copy renewed for good when %s',
+      (_name, protocol, given) => {
+        const verdict = explore(protocol, given);
+        expect(verdict.stale ?? verdict.stuck).toBeDefined();
+      },
+      60_000,
+    );
+  });
+
   it('finds that a writer whose entry never expires bars the key for good', () => {
     expect(explore({ ...quick, entriesExpire: false }, { ...world, crashes: 1 }).barred).toContain('writer 0 is killed');
   });

@@ -3,7 +3,7 @@ import { createNearCopies } from '../../src/cache/near';
 const TTL = 50;
 
 test('a copy is served while it is younger than its time, counted from where its read began', () => {
-  const near = createNearCopies<string>(TTL, 10);
+  const near = createNearCopies<string>({ ttlMs: TTL, maxEntries: 10 });
   near.put('a', 'first', 0);
   expect([near.peek('a', 0), near.peek('a', TTL - 0.01), near.peek('a', TTL)]).toEqual(['first', 'first', undefined]);
   near.put('a', 'second', 60);
@@ -11,7 +11,7 @@ test('a copy is served while it is younger than its time, counted from where its
 });
 
 test('a slow read does not replace what a later one found, not even when that has expired', () => {
-  const near = createNearCopies<string>(TTL, 10);
+  const near = createNearCopies<string>({ ttlMs: TTL, maxEntries: 10 });
   near.put('a', 'later', 100);
   near.put('a', 'earlier', 99);
   expect(near.peek('a', 120)).toBe('later');
@@ -24,14 +24,14 @@ test.each([
   [0, 10],
   [TTL, 0],
 ])('with a time of %d and room for %d nothing is kept', (ttl, max) => {
-  const near = createNearCopies<string>(ttl, max);
+  const near = createNearCopies<string>({ ttlMs: ttl, maxEntries: max });
   near.put('a', 'value', 0);
   near.keep('a', { bytes: Buffer.from('value'), value: 'value' });
   expect([near.peek('a', 0), near.decoded('a'), near.has('a'), near.size]).toEqual([undefined, undefined, false, 0]);
 });
 
 test('what was decoded stays with its copy, and goes with it', () => {
-  const near = createNearCopies<string>(TTL, 2);
+  const near = createNearCopies<string>({ ttlMs: TTL, maxEntries: 2 });
   const decoded = { bytes: Buffer.from('bytes'), value: 'value' };
   near.keep('a', decoded);
   expect(near.decoded('a')).toBeUndefined();
@@ -45,7 +45,7 @@ test('what was decoded stays with its copy, and goes with it', () => {
 });
 
 test('never more than the most, and the young ones stay', () => {
-  const near = createNearCopies<number>(TTL, 5000);
+  const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 5000 });
   for (let i = 0; i < 20_000; i += 1) near.put(`key ${i}`, i, i / 100);
   expect(near.size).toBeLessThanOrEqual(5000);
   // At 200 ms all that began after 150 would still be good, and the last 5,000 of them have room.
@@ -53,7 +53,7 @@ test('never more than the most, and the young ones stay', () => {
 });
 
 test('after a burst the expired go, two with each new one, and those in use stay', () => {
-  const near = createNearCopies<number>(TTL, 10_000);
+  const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 10_000 });
   for (let i = 0; i < 8000; i += 1) near.put(`key ${i}`, i, 0);
   expect(near.size).toBe(8000);
   for (let i = 0; i < 8000; i += 1) {
@@ -63,4 +63,58 @@ test('after a burst the expired go, two with each new one, and those in use stay
     expect(near.peek('in use', 1000 + i)).toBe(i);
   }
   expect(near.size).toBeLessThanOrEqual(2048 + TTL);
+});
+
+/** A table of stamps that says what the test says. */
+function seen(began: number | undefined) {
+  const state = { began, looks: 0 };
+  const stamps = {
+    confirmed: () => state.began,
+    look() {
+      state.looks += 1;
+    },
+  };
+  return { state, near: createNearCopies<string>({ ttlMs: TTL, maxEntries: 10, stamps }) };
+}
+const renewable = { bucket: 1, mark: { lineage: 1, count: 0 } };
+
+test('a copy that the stamps confirm is good for its time from the beginning of the look', () => {
+  const { state, near } = seen(undefined);
+  near.put('a', 'value', 0, renewable);
+  expect(near.peek('a', TTL)).toBeUndefined();
+  state.began = 30;
+  expect([near.peek('a', TTL), near.peek('a', 79.99), near.peek('a', 80)]).toEqual(['value', 'value', undefined]);
+  state.began = 100;
+  expect(near.peek('a', 149)).toBe('value');
+  // Once renewed it is as good as one that was read then, whatever the stamps show now.
+  state.began = undefined;
+  expect([near.peek('a', 149.99), near.peek('a', 150)]).toEqual(['value', undefined]);
+});
+
+test('one that is not renewable is not, and no copy lives on looks alone for more than five seconds', () => {
+  const { state, near } = seen(40);
+  near.put('a', 'value', 0);
+  expect(near.peek('a', TTL)).toBeUndefined();
+  near.put('b', 'value', 0, renewable);
+  state.began = 4999;
+  expect(near.peek('b', 5010)).toBe('value');
+  state.began = 5000;
+  expect(near.peek('b', 5049)).toBeUndefined();
+});
+
+test('a read replaces what a copy is renewed by', () => {
+  const { near } = seen(60);
+  near.put('a', 'first', 0, renewable);
+  near.put('a', 'second', 5);
+  expect(near.peek('a', 70)).toBeUndefined();
+});
+
+test('every read of a copy that is there asks for a look, and none of an absent one', () => {
+  const { state, near } = seen(undefined);
+  near.peek('a', 0);
+  expect(state.looks).toBe(0);
+  near.put('a', 'value', 0, renewable);
+  near.peek('a', 1);
+  near.peek('a', 100);
+  expect(state.looks).toBe(2);
 });

@@ -34,6 +34,7 @@ function startRegion() {
       joinMs: TTL,
       counts: createCounts(undefined, { nearCopies: () => 0, outstanding: () => 0, breakerOpen: () => false, sharedInUse: () => true }),
       shared: { read } as unknown as SharedCopies,
+      stamps: undefined,
       generation: () => 'g',
       ttlMs: () => 1000,
     },
