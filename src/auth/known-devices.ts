@@ -7,9 +7,10 @@ export const DEVICES_COLLECTION = 'known_devices';
 
 /** Where a user has signed in from: network and browser. Lets the owner in while strangers have locked the account. */
 export interface KnownDevices {
-  /** For an account that does not exist (undefined) the question is asked all the same. */
-  isKnown(userId: string | undefined, client: ClientInfo): Promise<boolean>;
-  remember(userId: string, client: ClientInfo): Promise<void>;
+  /** Until when it is known; undefined: it is not. For an account that does not exist (undefined) the question is asked all the same. */
+  knownUntil(userId: string | undefined, client: ClientInfo): Promise<Date | undefined>;
+  /** Writes nothing when it is `known` for nearly as long already: a device that signs in often costs one write a day. */
+  remember(userId: string, client: ClientInfo, known?: Date): Promise<void>;
   forget(userId: string): Promise<void>;
 }
 
@@ -27,7 +28,8 @@ export const deviceIndexes = {
   ],
 } as const;
 
-const REMEMBERED_MS = 90 * 86_400_000;
+const DAY_MS = 86_400_000;
+const REMEMBERED_MS = 90 * DAY_MS;
 const NOBODY = '000000000000000000000000';
 
 export const deviceKey = (userId: string, client: ClientInfo) => digest(`${userId}\n${client.network}\n${client.userAgent}`);
@@ -37,12 +39,13 @@ export function createKnownDevices(connection: Connection, options: { timeoutMs:
   const bounded = { maxTimeMS: timeoutMs };
   const rows = () => connection.collection<DeviceRow>(DEVICES_COLLECTION);
   return {
-    async isKnown(userId, client) {
+    async knownUntil(userId, client) {
       const row = await rows().findOne({ _id: deviceKey(userId ?? NOBODY, client), until: { $gt: new Date(now()) } }, bounded);
-      return row !== null;
+      return row?.until;
     },
-    async remember(userId, client) {
+    async remember(userId, client, known) {
       const until = new Date(now() + REMEMBERED_MS);
+      if (known !== undefined && until.getTime() - known.getTime() < DAY_MS) return;
       // w:1: losing one costs its owner nothing but the next login's patience.
       await rows()
         .updateOne(

@@ -44,19 +44,26 @@ export interface AuthServiceDependencies {
   readonly audit: Audit;
 }
 
+/** A right password: whose, and until when the device that sent it is known. */
+interface Checked {
+  readonly found: Credentials;
+  readonly knownUntil: Date | undefined;
+}
+
 export function createAuthService(deps: AuthServiceDependencies): AuthService {
   const { users, repository, passwords, sessions, throttle, devices, mails, audit } = deps;
 
-  async function signIn(user: CachedUser, client: ClientInfo): Promise<SignedIn> {
-    const [tokens] = await Promise.all([sessions.open(user, client), devices.remember(user.id, client)]);
+  async function signIn(user: CachedUser, client: ClientInfo, knownUntil?: Date): Promise<SignedIn> {
+    const [tokens] = await Promise.all([sessions.open(user, client), devices.remember(user.id, client, knownUntil)]);
     return { user, tokens };
   }
 
   /** The account, if the password is right. Every path asks the database the same questions and hashes once. */
-  async function check({ email, password }: { email: string; password: string }, client: ClientInfo): Promise<Credentials> {
+  async function check({ email, password }: { email: string; password: string }, client: ClientInfo): Promise<Checked> {
     await throttle.enter(client);
     const found = await repository.credentialsByEmail(email);
-    const attempt = await throttle.attempt(foldEmail(email), client, await devices.isKnown(found?.id, client));
+    const knownUntil = await devices.knownUntil(found?.id, client);
+    const attempt = await throttle.attempt(foldEmail(email), client, knownUntil !== undefined);
     const right = await passwords.verify(password, found?.passwordHash).catch(async (error: unknown) => {
       // Not looked at (503): not a guess.
       await attempt.forgive();
@@ -69,7 +76,7 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
       throw attempt.refusal ?? invalidCredentials();
     }
     await attempt.forgive();
-    return found;
+    return { found, knownUntil };
   }
 
   /**
@@ -107,11 +114,11 @@ export function createAuthService(deps: AuthServiceDependencies): AuthService {
     },
 
     async login(credentials, client) {
-      const found = await check(credentials, client);
+      const { found, knownUntil } = await check(credentials, client);
       if (passwords.needsRehash(found.passwordHash)) {
         await repository.rehash(found.id, found.passwordHash, await passwords.hash(credentials.password));
       }
-      const signedIn = await signIn(await accountOf(found), client);
+      const signedIn = await signIn(await accountOf(found), client, knownUntil);
       audit.record({ type: 'login', result: 'success', actor: found.id, subject: found.id, client });
       return signedIn;
     },

@@ -73,6 +73,20 @@ describe('an account under attack', () => {
     expect(answers.filter(({ status }) => ![401, 429, 503].includes(status))).toEqual([]);
   });
 
+  test('remembers a device anew only when a day of its ninety is over', async () => {
+    const { email } = await account();
+    const devices = service.database.connection.collection('known_devices');
+    const { _id: userId } = (await service.database.connection.collection('users').findOne({ emailKey: email })) ?? {};
+    const mine = { userId: String(userId) };
+    const until = async () => ((await devices.findOne(mine))?.['until'] as Date).getTime();
+    const first = await until();
+    expect((await login(email, PASSWORD, HOME)).status).toBe(200);
+    expect(await until()).toBe(first);
+    await devices.updateOne(mine, { $set: { until: new Date(first - 86_400_000) } });
+    expect((await login(email, PASSWORD, HOME)).status).toBe(200);
+    expect(await until()).toBeGreaterThan(first);
+  });
+
   test('a known device has limits of its own', async () => {
     await insideOneWindow(60_000, 6000);
     const { email } = await account();
