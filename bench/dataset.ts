@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import bcrypt from 'bcrypt';
 import mongoose from 'mongoose';
 import type { Subject } from './contestants';
@@ -29,6 +30,18 @@ export async function seedUsers(uri: string, count: number): Promise<void> {
       });
       await users.insertMany(batch, { ordered: false });
     }
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Gives `count` users from the n-th on a password that nobody knows, hashed at `cost`. */
+export async function setPasswords(uri: string, { from, count, cost }: { from: number; count: number; cost: number }): Promise<void> {
+  const connection = await mongoose.createConnection(uri, { dbName: databaseName(uri), autoIndex: false }).asPromise();
+  try {
+    const passwordHash = await bcrypt.hash(randomUUID(), cost);
+    const whom = { email: { $in: Array.from({ length: count }, (_, n) => email(from + n)) } };
+    await connection.collection<UserDocument>('users').updateMany(whom, { $set: { passwordHash } });
   } finally {
     await connection.close();
   }

@@ -1,4 +1,5 @@
 import type { Member } from './cluster/member';
+import { lowerPoolPriority } from './cluster/pool-priority';
 import type { Config } from './config';
 import { createAdmission } from './http/admission';
 import { messageConstructors } from './http/fast-prototypes';
@@ -18,6 +19,8 @@ export interface WorkerOptions {
 
 /** One worker from its start to its drain. Resolves with the exit code. */
 export async function runWorker({ config, log, member, databaseUri }: WorkerOptions): Promise<number> {
+  const poolThreads = await lowerPoolPriority(config.auth.hashNiceness);
+  log.debug({ poolThreads, niceness: config.auth.hashNiceness }, 'the threads that hash are nicer');
   const lifecycle = createLifecycle({ deadlineMs: config.server.shutdownDeadlineMs, log });
   member.onDrain(lifecycle.close);
   const metrics = createMetrics();

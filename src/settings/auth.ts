@@ -52,4 +52,10 @@ export const auth = {
   bcryptCost: setting('BCRYPT_COST', integer(4, 16), '12', 'bcrypt cost (2^cost rounds); below 10 only outside production.'),
   hashQueueMax: setting('HASH_QUEUE_MAX', integer(1, 10_000), '64', 'Most password hashes waiting per worker; more are refused with 503.'),
   hashConcurrency: setting('HASH_CONCURRENCY', integer(1, 64), '2', 'Password hashes at a time per worker (libuv has 4 threads).'),
+  hashNiceness: setting(
+    'HASH_NICENESS',
+    integer(0, 19),
+    '10',
+    'How much nicer than the event loop the threads are that hash (Linux; 0 to 19): other requests go first.',
+  ),
 } as const;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import autocannon from 'autocannon';
 import { rssMegabytes } from '../../bench/processes';
 import { workerFlags } from '../../src/cluster/worker-flags';
@@ -38,5 +38,17 @@ onLinux(`workers under load stay small, and run with the flags that see to it${r
   for (const pid of pids) {
     expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')).toEqual(expect.arrayContaining(workerFlags({ heapLimitMb: 512 })));
     expect(rssMegabytes(pid)).toBeLessThanOrEqual(BOUND_MB);
+  }
+});
+
+onLinux(`the threads that hash are nicer than the event loop, and no other thread is${reason}`, () => {
+  for (const pid of fleet.service.workerPids()) {
+    const niceness = readdirSync(`/proc/${pid}/task`).map((id) => {
+      const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8');
+      return { id: Number(id), nice: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]) };
+    });
+    expect(niceness.find(({ id }) => id === pid)?.nice).toBe(0);
+    expect(niceness.filter(({ nice }) => nice === 10)).toHaveLength(4);
+    expect(niceness.filter(({ nice }) => nice !== 10 && nice !== 0)).toEqual([]);
   }
 });
