@@ -59,20 +59,25 @@ export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResul
   open = connections.length;
   idle.push(...connections);
 
+  const end = performance.now() + spec.seconds * 1000;
+  let dueAt = performance.now();
+  function sendDue(now: number): void {
+    for (; dueAt <= now && dueAt < end; dueAt -= Math.log(1 - random()) * meanGapMs) {
+      unanswered += 1;
+      // In turn, so that none is idle for so long that the server gives it up.
+      const connection = idle.shift();
+      if (connection === undefined) due.push(dueAt);
+      else connection.send(next(), dueAt);
+    }
+  }
+  /** Late answers count: the run ends when all are in, or 10 s after its time. */
+  const isOver = (now: number): boolean => now >= end && (unanswered === 0 || open === 0 || now >= end + 10_000);
+
   await new Promise<void>((resolve) => {
-    const end = performance.now() + spec.seconds * 1000;
-    let dueAt = performance.now();
     (function turn() {
       const now = performance.now();
-      for (; dueAt <= now && dueAt < end; dueAt -= Math.log(1 - random()) * meanGapMs) {
-        unanswered += 1;
-        // In turn, so that none is idle for so long that the server gives it up.
-        const connection = idle.shift();
-        if (connection === undefined) due.push(dueAt);
-        else connection.send(next(), dueAt);
-      }
-      // Late answers count: the run ends when all are in, or 10 s after its time.
-      if (now >= end && (unanswered === 0 || open === 0 || now >= end + 10_000)) resolve();
+      sendDue(now);
+      if (isOver(now)) resolve();
       // Timers are late by up to a millisecond or so: the last bit is waited for awake. What shares this core has the rest.
       else if (dueAt - now > AWAKE_MS) setTimeout(turn, Math.min(dueAt - now - AWAKE_MS, AWAKE_MS * 5));
       else setImmediate(turn);
