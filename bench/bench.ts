@@ -97,7 +97,9 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
   /** One after the other, so that start-up times are not those of a crowd. */
   async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions, field: Standing[]): Promise<void> {
     for (const runtime of runtimes) {
-      for (const contestant of contestants) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
+      for (const contestant of contestants) {
+        if (Number(runtime.major) >= (contestant.since ?? 0)) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
+      }
     }
   }
 

@@ -27,6 +27,8 @@ export interface Contestant {
   /** A path that answers (with any status) once the contestant serves. */
   readonly readyPath: string;
   token(subject: Subject): string;
+  /** The first major of Node that has what it needs. */
+  readonly since?: number;
 }
 
 /** Long enough for every contestant's rules, and made for this run only. */
@@ -66,6 +68,22 @@ export const expressFast: Contestant = {
   id: 'express-fast',
   launch: (settings, workers, env) => expressPlain.launch({ ...settings, constructors: true }, workers, env),
 };
+
+function sharedPort(sharing: NonNullable<PeerSettings['sharing']>, title: string): Contestant {
+  const base = peer('shared-port', '', title);
+  return {
+    ...base,
+    id: `bare-${sharing}`,
+    launch: (settings, workers, env) => base.launch({ ...settings, sharing, workers }, workers, env),
+  };
+}
+
+/** Node's own ways for workers to share a port, each with a bare server behind it. */
+export const sharedPorts: readonly Contestant[] = [
+  sharedPort('round-robin', "bare, Node's round robin"),
+  sharedPort('one-socket', 'bare, one listening socket for all'),
+  { ...sharedPort('reuse-port', 'bare, SO_REUSEPORT'), since: 24 },
+];
 
 const tokens = createTokens({
   keys: createSecretKeyRing(JWT_SECRET),

@@ -8,6 +8,9 @@ export interface PeerSettings {
   readonly jwtSecret: string;
   /** Whether node-redis may bound each command by a timer, as it does by default. */
   readonly redisCommandTimers?: boolean;
+  /** How bare workers share a port. */
+  readonly sharing?: 'round-robin' | 'one-socket' | 'reuse-port';
+  readonly workers?: number;
   /** Whether the messages are made by our constructors. */
   readonly constructors?: boolean;
 }
