@@ -98,7 +98,8 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
   async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions, field: Standing[]): Promise<void> {
     for (const runtime of runtimes) {
       for (const contestant of contestants) {
-        if (Number(runtime.major) >= (contestant.since ?? 0)) field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
+        if (Number(runtime.major) >= (contestant.since ?? 0))
+          field.push(await startStanding(stores, plan, contestant, runtime, fieldOptions));
       }
     }
   }
