@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import bcrypt from 'bcrypt';
-import mongoose from 'mongoose';
+import mongoose, { type Collection } from 'mongoose';
 import type { Subject } from './contestants';
 import { BCRYPT_COST, newUser, type UserDocument } from './peers/settings';
 
@@ -14,9 +14,7 @@ const BATCH = 5000;
 
 /** Fills the `users` collection up to `count`, in the form that both the service and its peers read. */
 export async function seedUsers(uri: string, count: number): Promise<void> {
-  const connection = await mongoose.createConnection(uri, { dbName: databaseName(uri), autoIndex: false }).asPromise();
-  try {
-    const users = connection.collection<UserDocument>('users');
+  await withUsers(uri, async (users) => {
     const passwordHash = await bcrypt.hash(PASSWORD, BCRYPT_COST);
     await users.createIndex({ emailKey: 1 }, { unique: true, name: 'email_unique' });
     await users.createIndex({ createdAt: 1, _id: 1 }, { name: 'by_created' });
@@ -30,18 +28,21 @@ export async function seedUsers(uri: string, count: number): Promise<void> {
       });
       await users.insertMany(batch, { ordered: false });
     }
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 /** Gives `count` users from the n-th on a password that nobody knows, hashed at `cost`. */
 export async function setPasswords(uri: string, { from, count, cost }: { from: number; count: number; cost: number }): Promise<void> {
+  await withUsers(uri, async (users) => {
+    const passwordHash = await bcrypt.hash(randomUUID(), cost);
+    await users.updateMany({ email: { $in: Array.from({ length: count }, (_, n) => email(from + n)) } }, { $set: { passwordHash } });
+  });
+}
+
+async function withUsers(uri: string, work: (users: Collection<UserDocument>) => Promise<void>): Promise<void> {
   const connection = await mongoose.createConnection(uri, { dbName: databaseName(uri), autoIndex: false }).asPromise();
   try {
-    const passwordHash = await bcrypt.hash(randomUUID(), cost);
-    const whom = { email: { $in: Array.from({ length: count }, (_, n) => email(from + n)) } };
-    await connection.collection<UserDocument>('users').updateMany(whom, { $set: { passwordHash } });
+    await work(connection.collection<UserDocument>('users'));
   } finally {
     await connection.close();
   }

@@ -6,18 +6,13 @@ export interface Decoded<T> {
   readonly value: T;
 }
 
-/** What a copy can be renewed by, as it stood when its read began. */
-export interface Renewable {
-  readonly bucket: number;
-  readonly mark: Mark;
-}
-
 /** One near copy. `began`: from when on (monotonic ms) it is known to hold; `read`: when the read of it began. */
 interface Copy<T> {
   value: T | null;
   began: number;
   read: number;
-  renewable: Renewable | undefined;
+  /** What it can be renewed by, as it stood when its read began. */
+  mark: Mark | undefined;
   decoded: Decoded<T> | undefined;
   /** What `began` was when it took its place in the Map's order. */
   queued: number;
@@ -26,7 +21,7 @@ interface Copy<T> {
 export interface NearCopies<T> {
   /** undefined: none that is young enough, or that can be renewed. */
   peek(key: string, at: number): T | null | undefined;
-  put(key: string, value: T | null, began: number, renewable?: Renewable): void;
+  put(key: string, value: T | null, began: number, mark?: Mark): void;
   /** Whether there is a copy, whatever its age. */
   has(key: string): boolean;
   /** What was decoded last for this key, whatever its age: good for the same bytes alone. */
@@ -58,8 +53,7 @@ export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: Ne
 
   /** Whether nobody had written its group when the stamps were last looked at, and that is recent enough. */
   function renew(copy: Copy<T>, at: number): boolean {
-    if (copy.renewable === undefined) return false;
-    const seen = stamps?.confirmed(copy.renewable.bucket, copy.renewable.mark);
+    const seen = copy.mark && stamps?.confirmed(copy.mark);
     if (seen === undefined || at - seen >= ttlMs || seen - copy.read >= RENEWED_MAX_MS) return false;
     copy.began = Math.max(copy.began, seen);
     onRenewal?.();
@@ -92,11 +86,11 @@ export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: Ne
       stamps?.look(at);
       return at - copy.began < ttlMs || renew(copy, at) ? copy.value : undefined;
     },
-    put(key, value, began, renewable) {
+    put(key, value, began, mark) {
       if (ttlMs === 0 || maxEntries === 0) return;
       const present = copies.get(key);
       if (present === undefined) {
-        copies.set(key, { value, began, read: began, renewable, decoded: undefined, queued: began });
+        copies.set(key, { value, began, read: began, mark, decoded: undefined, queued: began });
         dropOldest(began);
         return;
       }
@@ -105,7 +99,7 @@ export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: Ne
       present.value = value;
       present.began = began;
       present.read = began;
-      present.renewable = renewable;
+      present.mark = mark;
     },
     has: (key) => copies.has(key),
     decoded: (key) => copies.get(key)?.decoded,

@@ -1,8 +1,8 @@
 import type { Counts } from './counts';
-import { createNearCopies, type Renewable } from './near';
+import { createNearCopies } from './near';
 import type { Region, RegionSpec } from './port';
 import type { Found, Lease, Place, SharedCopies } from './shared';
-import { bucketOf, type Stamps } from './stamps';
+import type { Stamps } from './stamps';
 
 export interface RegionDeps {
   readonly now: () => number;
@@ -18,19 +18,20 @@ export interface RegionDeps {
   ttlMs(negative: boolean): number;
 }
 
-/** A read under way. */
 interface Flight<T> {
   readonly began: number;
-  /** Set when no writer of the group was in: only then may stamps alone renew what was read. */
+  readonly result: Promise<T | null>;
+}
+
+/** What a read finds out on its way. */
+interface Circumstances {
+  /** No writer of the group was in: only then may stamps alone renew what was read. */
   settled: boolean;
-  result: Promise<T | null>;
 }
 
 export interface CountedRegion<T> extends Region<T> {
   readonly nearSize: number;
 }
-
-const NOT_YET = Promise.resolve(null);
 
 export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedRegion<T> {
   const { now, nearTtlMs, counts, shared, stamps } = deps;
@@ -80,38 +81,44 @@ export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedR
   }
 
   /** The slow way: nothing usable was found, so the database is read, with the right to fill if it can be had. */
-  async function loadAndFill(copies: SharedCopies, generation: string, place: Place, flight: Flight<T>, key: string): Promise<T | null> {
+  async function loadAndFill(
+    copies: SharedCopies,
+    generation: string,
+    place: Place,
+    key: string,
+    circumstances: Circumstances,
+  ): Promise<T | null> {
     const found = await copies.lease(generation, place).catch(() => undefined);
     if (found === undefined) {
       counts.redisErrors += 1;
       return load(key);
     }
-    if (found.kind !== 'lease') return use(found, flight, key);
+    if (found.kind !== 'lease') return use(found, key, circumstances);
     counts.leasesTaken += 1;
-    flight.settled = true;
+    circumstances.settled = true;
     const value = await load(key);
     fill(copies, found.lease, place, value);
     return value;
   }
 
   /** What Redis has, or else the database. */
-  function use(found: Found, flight: Flight<T>, key: string): T | null | Promise<T | null> {
+  function use(found: Found, key: string, circumstances: Circumstances): T | null | Promise<T | null> {
     const value = found.kind === 'none' ? null : found.kind === 'value' ? decoded(key, found.bytes) : undefined;
     if (value !== undefined) {
       counts.sharedHits += 1;
-      flight.settled = true;
+      circumstances.settled = true;
       return value;
     }
     if (found.kind === 'busy') counts.leasesLost += 1;
     return load(key);
   }
 
-  function readThrough(key: string, flight: Flight<T>): Promise<T | null> {
+  function readThrough(key: string, circumstances: Circumstances): Promise<T | null> {
     const generation = deps.generation();
     if (shared === undefined || generation === undefined) return load(key);
     const place = { group: spec.group(key), field: `${spec.name}:${key}` };
     return shared.read(generation, place).then(
-      (found) => (found.kind === 'absent' ? loadAndFill(shared, generation, place, flight, key) : use(found, flight, key)),
+      (found) => (found.kind === 'absent' ? loadAndFill(shared, generation, place, key, circumstances) : use(found, key, circumstances)),
       () => {
         counts.redisErrors += 1;
         return load(key);
@@ -119,28 +126,22 @@ export function createRegion<T>(spec: RegionSpec<T>, deps: RegionDeps): CountedR
     );
   }
 
-  /** The marks of before the read: whoever writes after them is noticed. */
-  function renewableBy(key: string): Renewable | undefined {
-    if (stamps === undefined) return undefined;
-    const bucket = bucketOf(spec.group(key));
-    const mark = stamps.mark(bucket);
-    return mark && { bucket, mark };
-  }
-
   function start(key: string, began: number): Promise<T | null> {
-    const flight: Flight<T> = { began, settled: false, result: NOT_YET };
-    if (nearTtlMs === 0) return readThrough(key, flight);
-    const renewable = renewableBy(key);
-    flight.result = readThrough(key, flight);
+    const circumstances: Circumstances = { settled: false };
+    if (nearTtlMs === 0) return readThrough(key, circumstances);
+    // Taken before the read: whoever writes after it is noticed.
+    const mark = stamps?.mark(spec.group(key));
+    const result = readThrough(key, circumstances);
+    const flight = { began, result };
     flights.set(key, flight);
     const land = (): void => {
       if (flights.get(key) === flight) flights.delete(key);
     };
-    flight.result.then((value) => {
+    result.then((value) => {
       land();
-      near.put(key, value, began, flight.settled ? renewable : undefined);
+      near.put(key, value, began, circumstances.settled ? mark : undefined);
     }, land);
-    return flight.result;
+    return result;
   }
 
   return {

@@ -5,6 +5,7 @@ import { STAMP } from './scripts';
 
 /** What a near copy was read under. It still holds while Redis shows the same. */
 export interface Mark {
+  readonly bucket: number;
   /** The table's life: another one after it was lost, or with another generation of keys. */
   readonly lineage: number;
   readonly count: number;
@@ -16,9 +17,9 @@ export interface Mark {
  */
 export interface Stamps {
   /** What the table showed when it was last seen, however long ago; undefined: not seen yet. Ask it before a read begins. */
-  mark(bucket: number): Mark | undefined;
+  mark(group: string): Mark | undefined;
   /** When the look began (monotonic ms) that last showed the table, if it still shows this mark; else undefined. */
-  confirmed(bucket: number, mark: Mark): number | undefined;
+  confirmed(mark: Mark): number | undefined;
   /** Looks at the table, unless a look is under way or began less than half of τ ago. Nobody waits for it. */
   look(at: number): void;
   /** After this every look shows other marks for these groups. */
@@ -83,8 +84,12 @@ export function createStamps({ link, prefix, nearTtlMs, counts, generation }: St
   }
 
   return {
-    mark: (bucket) => (board === undefined ? undefined : { lineage: board.lineage, count: countOf(board, bucket) }),
-    confirmed(bucket, { lineage, count }) {
+    mark(group) {
+      if (board === undefined) return undefined;
+      const bucket = bucketOf(group);
+      return { bucket, lineage: board.lineage, count: countOf(board, bucket) };
+    },
+    confirmed({ bucket, lineage, count }) {
       return board?.lineage === lineage && countOf(board, bucket) === count ? board.began : undefined;
     },
     look(at) {

@@ -119,7 +119,7 @@ describe('a forgotten password', () => {
       const between = Math.abs(median(differences));
       return Math.min(between, (10 * between) / median(times));
     }
-    expect(await leastOf(6, difference, 1)).toBeLessThanOrEqual(1);
+    expect(await leastOf(3, difference, 1)).toBeLessThanOrEqual(1);
     expect(bodies).toEqual(new Set(['']));
   });
 

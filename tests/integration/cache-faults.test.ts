@@ -36,6 +36,17 @@ whenRedis('a Redis that fails', () => {
     await redis.stop();
   });
 
+  /** Until the value itself is there: its lease stands in the same place before it. */
+  const untilFilled = () =>
+    until(
+      async () => {
+        const [name] = (await redis.command('KEYS', '*:v:*')) as string[];
+        return name !== undefined && String(await redis.command('GET', name)).charAt(16) === 'V';
+      },
+      2000,
+      'the fill',
+    );
+
   /** The slowest of twenty reads, one after the other, a second after Redis was stopped. */
   async function slowestRead(seams: CacheSeams): Promise<number> {
     const { region, up } = await worker(seams);
@@ -69,12 +80,7 @@ whenRedis('a Redis that fails', () => {
     await Promise.all([a.up(), b.up()]);
     await a.write('1', 1);
     await b.region.get('1');
-    // The value itself: its lease stands in the same place before it.
-    const filled = async () => {
-      const [name] = (await redis.command('KEYS', '*:v:*')) as string[];
-      return name !== undefined && String(await redis.command('GET', name)).charAt(16) === 'V';
-    };
-    await until(filled, 2000, 'the fill');
+    await untilFilled();
     await redis.command('SAVE');
     await a.write('1', 2);
     await redis.kill();
@@ -123,12 +129,7 @@ whenRedis('a Redis that fails', () => {
     const b = await worker();
     await a.write('1', 1);
     await b.region.get('1');
-    // The value itself: its lease stands in the same place before it.
-    const filled = async () => {
-      const [name] = (await redis.command('KEYS', '*:v:*')) as string[];
-      return name !== undefined && String(await redis.command('GET', name)).charAt(16) === 'V';
-    };
-    await until(filled, 2000, 'the fill');
+    await untilFilled();
     ledger.hangs = true;
     truth.clear();
     const end = performance.now() + 3500;

@@ -160,9 +160,8 @@ function readOutput(child: ChildProcess) {
   };
 }
 
-/** A port that was free a moment ago; for programs that cannot say which one they were given. */
 /**
- * A port that nothing listens on, below those that systems give to outgoing connections (from 32768 on Linux): tests beside
+ * A port that nothing listens on, for programs that cannot say which one they were given: below those that systems give to outgoing connections (from 32768 on Linux): tests beside
  * this one open hundreds of these, and one could take the port before the service that it is for has started.
  */
 export async function freePort(): Promise<number> {

@@ -76,7 +76,7 @@ function seen(began: number | undefined) {
   };
   return { state, near: createNearCopies<string>({ ttlMs: TTL, maxEntries: 10, stamps }) };
 }
-const renewable = { bucket: 1, mark: { lineage: 1, count: 0 } };
+const renewable = { bucket: 1, lineage: 1, count: 0 };
 
 test('a copy that the stamps confirm is good for its time from the beginning of the look', () => {
   const { state, near } = seen(undefined);
