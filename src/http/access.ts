@@ -1,12 +1,13 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, Response } from 'express';
 import { Counter } from 'prom-client';
 import { DurationHistogram, type DurationSeries } from '../observability/duration-histogram';
 import { createLineWriter, quoted } from '../observability/line-writer';
 import type { Logger } from '../observability/logger';
 import type { Metrics } from '../observability/metrics';
+import type { Step } from './steps';
 
 /** One log line and one observation per request, when its answer is out or its connection gone. */
-export function accessRecorder(options: { log: Logger; metrics: Metrics; accessLog: boolean }): RequestHandler {
+export function accessRecorder(options: { log: Logger; metrics: Metrics; accessLog: boolean }): Step {
   const { log, metrics, accessLog } = options;
   const writeLine = createLineWriter(log, 'request');
   const duration = new DurationHistogram({
@@ -37,9 +38,8 @@ export function accessRecorder(options: { log: Logger; metrics: Metrics; accessL
     record(this.req, this);
   }
 
-  return (_req, res, next) => {
+  return (_req, res) => {
     res.on('close', onClose);
-    next();
   };
 }
 

@@ -115,14 +115,14 @@ export function createAdmission({ limits, exempt, metrics, now = () => performan
   }
 
   return {
-    wrap: (app) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage }) => {
+    wrap: (app) => (request: IncomingMessage, response: ServerResponse & { req: IncomingMessage; isAnswered?: true }) => {
       const late = isLate();
       if ((late || inFlight >= limits.inFlightMax) && !exempt.has(pathOf(request.url))) {
         return refuse(response, late ? 'loop' : 'in_flight');
       }
       app(request, response);
       // What was answered within the call was never in flight: the fast path costs one comparison.
-      if (response.writableEnded) return;
+      if (response.writableEnded || response.isAnswered === true) return;
       hold(request, response);
     },
     state: () => ({ inFlight, shed }),

@@ -15,6 +15,7 @@ import { mountRoutes } from './mount';
 import { createOpenApi } from './openapi';
 import { notFoundHandler, problemHandler } from './problem';
 import { securityHeaders } from './security-headers';
+import { inOneLayer } from './steps';
 import { answerEveryTarget } from './target';
 
 export interface AppDependencies {
@@ -40,9 +41,7 @@ export function createApp({ settings, log, metrics, health, limiter, authenticat
   answerEveryTarget(app);
   installHeaderBlock(app);
 
-  app.use(requestContext(settings));
-  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
-  app.use(securityHeaders());
+  app.use(inOneLayer(requestContext(settings), accessRecorder({ log, metrics, accessLog: settings.accessLog }), securityHeaders()));
   mountHealth(app, health);
   if (settings.corsOrigins.length > 0) app.use(corsFor(settings.corsOrigins));
   app.use(limiter);

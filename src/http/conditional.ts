@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { problems } from '../errors';
 import type { Reply } from './endpoint';
+import { ready } from './send-reply';
 
 const REV_TAG = /^"([0-9a-f]{24})\.(\d{1,15})"$/;
 
@@ -24,8 +25,25 @@ export function notModified(req: Request, etag: string): boolean {
   return header.includes(',') || header.startsWith('W/') ? header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag) : false;
 }
 
-/** 304 without a body, or 200 with the bytes as the cache holds them. */
-export function conditionalReply(req: Request, { etag, body }: { etag: string; body: Buffer }): Reply {
-  const headers = { ETag: etag, 'Cache-Control': 'private, no-cache' };
-  return notModified(req, etag) ? { status: 304, headers } : { status: 200, headers, body };
+const REPLIES = Symbol('replies');
+
+/** Bytes and their tag, and the replies that were made of them: as long as the object is kept, so are they. */
+export interface Representation {
+  readonly etag: string;
+  readonly body: Buffer;
+  [REPLIES]?: { whole?: Reply; unchanged?: Reply };
 }
+
+/** 304 without a body, or 200 with the bytes as the cache holds them. */
+export function conditionalReply(req: Request, of: Representation): Reply {
+  of[REPLIES] ??= {};
+  const replies = of[REPLIES];
+  if (notModified(req, of.etag)) {
+    replies.unchanged ??= ready({ status: 304, headers: headersOf(of) });
+    return replies.unchanged;
+  }
+  replies.whole ??= ready({ status: 200, headers: headersOf(of), body: of.body });
+  return replies.whole;
+}
+
+const headersOf = ({ etag }: Representation) => ({ ETag: etag, 'Cache-Control': 'private, no-cache' });

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import type { Principal } from './context';
+import type { Block } from './header-block';
 
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -51,6 +52,8 @@ export interface Reply {
   readonly status: number;
   readonly body?: object | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Headers and body as they go out, of a reply that is given again and again (`ready`). */
+  readonly block?: Block;
 }
 
 export type Handler<P, Q, B> = (input: Input<P, Q, B>, req: Request, res: Response) => Reply | Promise<Reply>;

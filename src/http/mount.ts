@@ -4,7 +4,7 @@ import { type Endpoint, type Input, principalOf, type Route } from './endpoint';
 import type { Idempotency } from './idempotency';
 import { FORM, formBody, jsonBody } from './json-body';
 import { type CompressOptions, createSender } from './send-reply';
-import { MAX_FIELD_ERRORS, parseBody, parseParameters, rememberingPath } from './validation';
+import { MAX_FIELD_ERRORS, parseBody, parseParameters, pathParser } from './validation';
 
 export interface MountOptions extends CompressOptions {
   readonly authenticate: RequestHandler;
@@ -15,9 +15,10 @@ export interface MountOptions extends CompressOptions {
 /** Puts the routes into Express: pattern → 406 → authentication → role → limits → body → validation → handler. */
 export function mountRoutes(app: Express, routes: readonly Route[], options: MountOptions): void {
   // One layer for each path, whatever its methods: the router tries its layers one after the other.
+  const sendReply = createSender(options);
   for (const [path, group] of groupByPath(routes)) {
     const here = app.route(path);
-    for (const one of group) here[one.endpoint.method](...chainOf(one, options));
+    for (const one of group) here[one.endpoint.method](...chainOf(one, options, sendReply));
     here.all(otherMethods(path, allowOf(group)));
   }
 }
@@ -33,11 +34,10 @@ function allowOf(group: readonly Route[]): string {
   return [...methods, 'OPTIONS'].join(', ');
 }
 
-function chainOf({ endpoint, before, handle }: Route, options: MountOptions): RequestHandler[] {
+function chainOf({ endpoint, before, handle }: Route, options: MountOptions, sendReply: ReturnType<typeof createSender>): RequestHandler[] {
   const { authenticate, bodyLimitBytes, idempotency } = options;
   const repeatable = endpoint.method === 'post' && endpoint.idempotencyKey !== false;
-  const sendReply = createSender(options);
-  const parsePath = endpoint.params === undefined ? () => undefined : rememberingPath(endpoint.params);
+  const parsePath = endpoint.params === undefined ? () => undefined : pathParser(endpoint.params);
   return [
     matched(endpoint),
     acceptable,

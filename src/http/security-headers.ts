@@ -1,5 +1,5 @@
-import type { RequestHandler } from 'express';
 import { addPending, headerLine } from './header-block';
+import type { Step } from './steps';
 
 /** The documentation is the one answer that loads anything. */
 export const PAGE_POLICY =
@@ -19,10 +19,7 @@ export const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
   ['X-Frame-Options', 'DENY'],
 ];
 
-export function securityHeaders(): RequestHandler {
+export function securityHeaders(): Step {
   const block = SECURITY_HEADERS.map(([name, value]) => headerLine(name, value)).join('');
-  return (_req, res, next) => {
-    addPending(res, block);
-    next();
-  };
+  return (_req, res) => addPending(res, block);
 }

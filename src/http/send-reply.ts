@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
+import { createEndBatch } from './end-batch';
 import type { Reply } from './endpoint';
-import { endWithBlock, headerLine, setLines } from './header-block';
+import { type Block, endWithBlock, headerLine, setLines } from './header-block';
 
 export interface CompressOptions {
   /** Middleware that compresses what is written after it. */
@@ -13,25 +14,33 @@ const JSON_LINE = headerLine('Content-Type', 'application/json');
 
 /** Sends what a handler answered. Bytes from the cache go out as they are, in one piece with their head. */
 export function createSender({ compress, compressFromBytes }: CompressOptions): (req: Request, res: Response, reply: Reply) => void {
-  return (req, res, { status, body, headers }) => {
-    let lines = '';
-    for (const name in headers) lines += headerLine(name, headers[name] ?? '');
-    if (body === undefined) {
-      endWithBlock(res, status, { lines, length: undefined, body: '' });
-      return;
-    }
-    if (headers?.['Content-Type'] === undefined) lines += JSON_LINE;
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-    // As Latin-1 text each byte stays itself.
-    if (bytes.length < compressFromBytes) endWithBlock(res, status, { lines, length: bytes.length, body: bytes.toString('latin1') });
-    else compress(req, res, () => sendLarge(req, res, status, lines, bytes));
+  const endSoon = createEndBatch();
+  return (req, res, reply) => {
+    const block = reply.block ?? blockOf(reply);
+    const { length } = block;
+    if (length === undefined || length < compressFromBytes) endWithBlock(res, reply.status, block, endSoon);
+    else compress(req, res, () => sendLarge(req, res, reply.status, block));
   };
 }
 
+/** A reply to keep: what it is sent as is made here, once. */
+export const ready = (reply: Reply): Reply => ({ ...reply, block: blockOf(reply) });
+
+function blockOf({ headers, body }: Reply): Block {
+  let lines = '';
+  for (const name in headers) lines += headerLine(name, headers[name] ?? '');
+  if (body === undefined) return { lines, length: undefined, body: '' };
+  if (headers?.['Content-Type'] === undefined) lines += JSON_LINE;
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
+  // As Latin-1 text each byte stays itself.
+  return { lines, length: bytes.length, body: bytes.toString('latin1') };
+}
+
 /** Headers are set one by one, since whoever compresses has to change them. */
-function sendLarge(req: Request, res: Response, status: number, lines: string, bytes: Buffer): void {
+function sendLarge(req: Request, res: Response, status: number, { lines, length, body }: Block): void {
   res.statusCode = status;
   setLines(res, lines);
-  res.setHeader('Content-Length', bytes.length);
-  res.end(req.method === 'HEAD' ? undefined : bytes);
+  if (length !== undefined) res.setHeader('Content-Length', length);
+  if (req.method === 'HEAD') res.end();
+  else res.end(body, 'latin1');
 }

@@ -84,23 +84,33 @@ export function parseParameters<T extends z.ZodType>(schema: T, value: unknown, 
   throw problems.malformed(where === 'path' ? 'invalid_path_parameter' : 'invalid_query', `A ${where} parameter is not valid.`, { errors });
 }
 
-const REMEMBERED_MAX = 10_000;
-
 /**
- * `parseParameters` for a path, remembering what a single parameter was parsed to: ids come again and again, and zod takes
- * 1.1 µs for each, remembering 0.05. Only good values are remembered, frozen, and a bounded number of them.
+ * `parseParameters` for a path. Ids come with nearly every request: a single parameter whose schema is plain text by pattern
+ * is held against the pattern directly, in a twentieth of the 1.1 µs that zod takes; zod then says what is wrong with the others.
  */
-export function rememberingPath<T extends z.ZodType>(schema: T): (params: Readonly<Record<string, unknown>>) => Readonly<z.output<T>> {
-  const [name = '', ...others] = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  if (name === '' || others.length > 0) return (params) => parseParameters(schema, params, 'path');
-  const remembered = new Map<unknown, Readonly<z.output<T>>>();
+export function pathParser<T extends z.ZodType>(schema: T): (params: Readonly<Record<string, unknown>>) => z.output<T> {
+  const parse = (params: Readonly<Record<string, unknown>>) => parseParameters(schema, params, 'path');
+  const [[name, only] = [], ...others] = schema instanceof z.ZodObject ? Object.entries(schema.shape as Record<string, z.ZodType>) : [];
+  const accepts = only === undefined || others.length > 0 ? undefined : plainText(only);
+  if (name === undefined || accepts === undefined) return parse;
   return (params) => {
     const value = params[name];
-    const known = remembered.get(value);
-    if (known !== undefined) return known;
-    const parsed = Object.freeze(parseParameters(schema, params, 'path'));
-    if (remembered.size >= REMEMBERED_MAX) remembered.clear();
-    remembered.set(value, parsed);
-    return parsed;
+    return typeof value === 'string' && accepts(value) ? ({ [name]: value } as z.output<T>) : parse(params);
   };
+}
+
+/** Tells what the schema lets through as it is, when that is all there is to it: literals, and strings with patterns alone. */
+function plainText(schema: z.ZodType): ((value: string) => boolean) | undefined {
+  if (schema instanceof z.ZodLiteral) return (value) => schema.values.has(value);
+  if (schema instanceof z.ZodUnion) {
+    const options = (schema.options as readonly z.ZodType[]).map(plainText);
+    return options.includes(undefined) ? undefined : (value) => options.some((accepts) => accepts?.(value));
+  }
+  if (!(schema instanceof z.ZodString)) return undefined;
+  const patterns = (schema.def.checks ?? []).map(({ _zod: { def } }) =>
+    'pattern' in def && def.check === 'string_format' && 'format' in def && def.format === 'regex' ? def.pattern : undefined,
+  );
+  if (patterns.length === 0 || !patterns.every((pattern) => pattern instanceof RegExp && !pattern.global && !pattern.sticky))
+    return undefined;
+  return (value) => patterns.every((pattern) => (pattern as RegExp).test(value));
 }
