@@ -1,3 +1,4 @@
+import { hashOf } from './hash';
 import type { Mark, Stamps } from './stamps';
 
 /** Bytes from Redis, and what they were decoded to. */
@@ -37,6 +38,9 @@ export interface NearCopies<T> {
  */
 const KEPT_MAX = 2048;
 
+/** Keys that came lately, one to a slot. */
+const RECENT_SLOTS = 8192;
+
 /** So what is written past the service, and so past the stamps, is seen after as long at most. */
 const RENEWED_MAX_MS = 5000;
 
@@ -50,6 +54,32 @@ export interface NearOptions {
 /** Copies known to hold less than `ttlMs` ago: since their read began, or since a look at the stamps. Bounded; the oldest goes first. */
 export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: NearOptions): NearCopies<T> {
   const copies = new Map<string, Copy<T>>();
+  // One iterator for good: a new one would pass all that a Map still keeps of what was deleted at its front.
+  let queue = copies.entries();
+  let first: [string, Copy<T>] | undefined;
+  const recent = new Uint32Array(RECENT_SLOTS);
+
+  /**
+   * Once there is a crowd, a key gets a place when it comes for the second time: of a hundred thousand users hardly anyone
+   * is back in time, and copies that die between two collections cost a fifth of such a read (docs/performance.md).
+   */
+  function isWelcome(key: string): boolean {
+    if (copies.size < Math.min(KEPT_MAX, maxEntries)) return true;
+    const hash = hashOf(key);
+    const slot = hash & (RECENT_SLOTS - 1);
+    if (recent[slot] === hash) return true;
+    recent[slot] = hash;
+    return false;
+  }
+
+  /** The copy that has stood in the queue for longest, until it is deleted. There must be one. */
+  function oldest(): [string, Copy<T>] {
+    while (first === undefined) {
+      first = queue.next().value;
+      if (first === undefined) queue = copies.entries();
+    }
+    return first;
+  }
 
   /** Whether nobody had written its group when the stamps were last looked at, and that is recent enough. */
   function renew(copy: Copy<T>, at: number): boolean {
@@ -63,11 +93,12 @@ export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: Ne
   /** Each insertion takes at most two expired copies with it: the Map shrinks after a burst, at a bounded price. */
   function dropOldest(at: number): void {
     for (let budget = 2; budget > 0 && copies.size > Math.min(KEPT_MAX, maxEntries); budget -= 1) {
-      const [key, copy] = copies.entries().next().value as [string, Copy<T>];
+      const [key, copy] = oldest();
       const isYoung = at - copy.began < ttlMs;
       // Nothing behind it has stood there for longer.
       if (isYoung && copy.queued === copy.began && copies.size <= maxEntries) return;
       copies.delete(key);
+      first = undefined;
       if (!isYoung || copies.size >= maxEntries) continue;
       // Renewed since: back to the end of the queue.
       copy.queued = copy.began;
@@ -90,6 +121,7 @@ export function createNearCopies<T>({ ttlMs, maxEntries, stamps, onRenewal }: Ne
       if (ttlMs === 0 || maxEntries === 0) return;
       const present = copies.get(key);
       if (present === undefined) {
+        if (!isWelcome(key)) return;
         copies.set(key, { value, began, read: began, mark, decoded: undefined, queued: began });
         dropOldest(began);
         return;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Counts } from './counts';
+import { hashOf } from './hash';
 import type { Link } from './link';
 import { STAMP } from './scripts';
 
@@ -50,12 +51,7 @@ const HEADER_BYTES = 16;
 const TABLE_BYTES = HEADER_BYTES + BUCKETS * COUNT_BYTES;
 const TABLE_TTL_MS = 3_600_000;
 
-/** FNV-1a over the UTF-16 units of a group's name. */
-export function bucketOf(group: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < group.length; i += 1) hash = Math.imul(hash ^ group.charCodeAt(i), 0x01000193);
-  return (hash ^ (hash >>> 16)) & (BUCKETS - 1);
-}
+export const bucketOf = (group: string): number => hashOf(group) & (BUCKETS - 1);
 
 export function createStamps({ link, prefix, nearTtlMs, counts, generation }: StampsOptions): Stamps {
   let board: Board | undefined;

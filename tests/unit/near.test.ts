@@ -40,13 +40,46 @@ test('what was decoded stays with its copy, and goes with it', () => {
   near.put('a', 'value', 1000);
   expect(near.decoded('a')).toBe(decoded);
   near.put('b', 'value', 1001);
-  near.put('c', 'value', 1002);
+  for (const at of [1002, 1003]) near.put('c', 'value', at);
   expect([near.size, near.has('a'), near.decoded('a')]).toEqual([2, false, undefined]);
+});
+
+/** In a crowd a key is kept from its second time on. */
+function twice(near: ReturnType<typeof createNearCopies<number>>, key: string, value: number, at: number): void {
+  for (let i = 0; i < 2; i += 1) near.put(key, value, at);
+}
+
+test('in a crowd who comes once leaves no copy, who comes again does, and who has a place keeps it', () => {
+  const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 10_000 });
+  for (let i = 0; i < 2048; i += 1) near.put(`key ${i}`, i, 0);
+  expect(near.size).toBe(2048);
+  for (let i = 0; i < 10_000; i += 1) near.put(`once ${i}`, i, 1);
+  expect(near.size).toBe(2048);
+  near.put('again', 1, 2);
+  expect(near.has('again')).toBe(false);
+  near.put('again', 2, 3);
+  expect(near.peek('again', 4)).toBe(2);
+  near.put('key 2047', -1, 5);
+  expect(near.peek('key 2047', 6)).toBe(-1);
+});
+
+test('of a hundred thousand keys in no order nearly all leave no copy', () => {
+  const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 10_000 });
+  const before = 2048;
+  for (let i = 0; i < before; i += 1) near.put(`first ${i}`, i, 0);
+  let kept = 0;
+  // A walk with a stride that is prime to the count: every key once in each round.
+  for (let i = 0; i < 200_000; i += 1) {
+    const key = `key ${(i * 7919) % 100_000}`;
+    near.put(key, i, 100 + i / 10);
+    if (near.has(key)) kept += 1;
+  }
+  expect(kept).toBeLessThan(2000);
 });
 
 test('never more than the most, and the young ones stay', () => {
   const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 5000 });
-  for (let i = 0; i < 20_000; i += 1) near.put(`key ${i}`, i, i / 100);
+  for (let i = 0; i < 20_000; i += 1) twice(near, `key ${i}`, i, i / 100);
   expect(near.size).toBeLessThanOrEqual(5000);
   // At 200 ms all that began after 150 would still be good, and the last 5,000 of them have room.
   for (let i = 15_001; i < 20_000; i += 1) expect(near.peek(`key ${i}`, 199.99)).toBe(i);
@@ -54,11 +87,11 @@ test('never more than the most, and the young ones stay', () => {
 
 test('after a burst the expired go, two with each new one, and those in use stay', () => {
   const near = createNearCopies<number>({ ttlMs: TTL, maxEntries: 10_000 });
-  for (let i = 0; i < 8000; i += 1) near.put(`key ${i}`, i, 0);
+  for (let i = 0; i < 8000; i += 1) twice(near, `key ${i}`, i, 0);
   expect(near.size).toBe(8000);
   for (let i = 0; i < 8000; i += 1) {
     near.put('in use', i, 1000);
-    near.put(`new ${i}`, i, 1000 + i);
+    twice(near, `new ${i}`, i, 1000 + i);
     near.put('in use', i, 1000 + i);
     expect(near.peek('in use', 1000 + i)).toBe(i);
   }
