@@ -16,11 +16,14 @@ test('PM2 is told the same', () => {
   expect(apps.at(-1)?.node_args).toEqual(workerFlags({ heapLimitMb: 512 }));
 });
 
-/** What V8 makes of them: a process that allocates as a loaded worker does, some of it living for a while. */
+/** Allocates as a loaded worker does, some of it living for a while. */
+const BUSY = `
+  const recent = [];
+  for (let i = 0; i < 3e6; i += 1) recent[i % 60_000] = { i, text: 'x' + i };`;
+
+/** What V8 makes of the flags. */
 function youngGenerationMb(flags: readonly string[]): number {
-  const program = `
-    const recent = [];
-    for (let i = 0; i < 3e6; i += 1) recent[i % 60_000] = { i, text: 'x' + i };
+  const program = `${BUSY}
     const young = require('node:v8').getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space');
     console.log(young.physical_space_size / 2 ** 20);`;
   return Number(spawnSync(process.execPath, [...flags, '-e', program], { encoding: 'utf8' }).stdout);
@@ -29,4 +32,16 @@ function youngGenerationMb(flags: readonly string[]): number {
 test('with them the young generation stays within two halves of 8 MB, without them it does not', () => {
   expect(youngGenerationMb(workerFlags({ heapLimitMb: 512 }))).toBeLessThanOrEqual(17);
   expect(youngGenerationMb([])).toBeGreaterThan(20);
+});
+
+/** Time that V8's other threads spent on collections. */
+function helpersMs(flags: readonly string[]): number {
+  const { stdout } = spawnSync(process.execPath, [...flags, '--trace-gc-nvp', '-e', BUSY], { encoding: 'utf8' });
+  expect(stdout).toMatch(/ gc=s /);
+  return [...stdout.matchAll(/ background\.[\w.]+=([\d.]+)/g)].reduce((sum, [, ms]) => sum + Number(ms), 0);
+}
+
+test('with them no thread beside the worker collects garbage, unless the operator says otherwise', () => {
+  expect(helpersMs(workerFlags({ heapLimitMb: 512 }))).toBe(0);
+  expect(helpersMs(workerFlags({ heapLimitMb: 512, given: ['--no-single-threaded-gc', '--parallel-scavenge'] }))).toBeGreaterThan(0);
 });
