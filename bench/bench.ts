@@ -110,6 +110,7 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     loadCpus: () => plan.load,
     async withField(contestants, fieldOptions, work) {
       plan = planFor(fieldOptions);
+      stores.moveTo(plan.stores);
       generator = await startGenerator(plan.load);
       const field: Standing[] = [];
       try {

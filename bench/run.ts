@@ -38,7 +38,7 @@ async function measure(options: Options): Promise<Outcome> {
   say(`${machine.cpu}, ${machine.cores} cores; Node ${runtimes.map(({ version }) => version).join(', ')}; commit ${machine.commit}`);
   if (planCpus(1).shared) say('Too few cores: the load shares them with the stores, and the figures are rough.');
   if (machine.loadBefore > 1) say(`The machine is busy (load average ${machine.loadBefore}): only ratios mean anything, if that.`);
-  const stores = await startStores(planCpus(1).stores, options.mongodbUri);
+  const stores = await startStores(options.mongodbUri);
   try {
     await seedUsers(stores.mongodbUri, USERS);
     const bench = createBench({ options, runtimes, stores, figures, say });

@@ -6,7 +6,7 @@ import { createClient } from 'redis';
 import { startEmbeddedDatabase } from '../src/embedded';
 import type { Closable } from '../src/lifecycle';
 import { createLogger } from '../src/observability/logger';
-import { moveToCpus } from './cpus';
+import { moveToCpus, planCpus } from './cpus';
 import { freePort, start, untilReady } from './processes';
 
 /** The database and the Redis that every contestant of a run uses, and a folder for logs, all gone afterwards. */
@@ -15,9 +15,12 @@ export interface Stores extends Closable {
   readonly mongodbUri: string;
   readonly redisUrl: string;
   emptyRedis(): Promise<void>;
+  /** The cores that they may use from now on: with more workers they have to make room. */
+  moveTo(cpus: readonly number[]): void;
 }
 
-export async function startStores(cpus: readonly number[], mongodbUri: string | undefined): Promise<Stores> {
+export async function startStores(mongodbUri: string | undefined): Promise<Stores> {
+  const { stores: cpus } = planCpus(1);
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const port = await freePort();
@@ -30,12 +33,17 @@ export async function startStores(cpus: readonly number[], mongodbUri: string | 
   };
   const redis = start(program);
   await untilReady(program, redis, () => accepts(port), 10_000);
-  const database = mongodbUri === undefined ? await startDatabase(folder, cpus) : undefined;
+  const database = mongodbUri === undefined ? await startDatabase(folder) : undefined;
+  const moveTo = (to: readonly number[]) => {
+    for (const pid of [redis.pid, database?.pid()]) if (pid !== undefined) moveToCpus(to, pid);
+  };
+  moveTo(cpus);
   return {
     folder,
     mongodbUri: mongodbUri ?? database?.uri ?? '',
     redisUrl: `redis://127.0.0.1:${port}`,
     emptyRedis: () => emptyRedis(port),
+    moveTo,
     async close() {
       await Promise.all([redis.stop(), database?.close()]);
       rmSync(folder, { recursive: true, force: true });
@@ -50,12 +58,9 @@ async function emptyRedis(port: number): Promise<void> {
   await client.close();
 }
 
-async function startDatabase(folder: string, cpus: readonly number[]) {
+async function startDatabase(folder: string) {
   const log = createLogger({ level: 'warn' });
-  const database = await startEmbeddedDatabase({ mode: 'auto', dataDir: join(folder, 'db'), log });
-  const pid = database.pid();
-  if (pid !== undefined) moveToCpus(cpus, pid);
-  return database;
+  return await startEmbeddedDatabase({ mode: 'auto', dataDir: join(folder, 'db'), log });
 }
 
 function accepts(port: number): Promise<boolean> {

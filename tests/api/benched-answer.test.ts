@@ -22,7 +22,7 @@ describeWithRedis('the answer that is benchmarked', () => {
     [mongo, redis] = await Promise.all([startTestMongo(), startTestRedis()]);
     await seedUsers(mongo.uri, 10);
     const runtime: Runtime = { major: process.versions.node.split('.')[0] ?? '', version: process.version, path: process.execPath };
-    const stores = { folder, mongodbUri: mongo.uri, redisUrl: redis.url, emptyRedis: async () => {}, close: async () => {} };
+    const stores = { folder, mongodbUri: mongo.uri, redisUrl: redis.url, emptyRedis: async () => {}, moveTo() {}, close: async () => {} };
     service = await startStanding(stores, planCpus(1), ours, runtime);
   }, 60_000);
 
