@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import express, { type Express } from 'express';
+import express, { type Express, type Response } from 'express';
 import { createAdmission } from '../../src/http/admission';
 import { createEndBatch } from '../../src/http/end-batch';
 import { endWithBlock, headerLine, installHeaderBlock } from '../../src/http/header-block';
@@ -56,6 +56,31 @@ test('what came together is taken up whole, and then answered in order', async (
   ]);
   // Of three at once two would be one too many in flight; what is answered is not in flight.
   expect(admission.state()).toEqual({ inFlight: 0, shed: 0 });
+});
+
+test('no more than 64 wait for each other', async () => {
+  const taken: Response[] = [];
+  /** How many had been ended when each was taken up. */
+  const ended: number[] = [];
+  const app = express().use((_req, res, next) => {
+    ended.push(taken.filter(({ writableEnded }) => writableEnded).length);
+    taken.push(res);
+    next();
+  }, createApp([]));
+  app.disable('x-powered-by');
+  const paths = Array.from({ length: 100 }, (_, n) => `/${n}`);
+  await serving(app as RequestListener, (port) => {
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(paths.map((path) => get(path, path === '/99' ? 'close' : 'keep-alive')).join('')),
+    );
+    return new Promise<void>((resolve, reject) =>
+      socket
+        .resume()
+        .on('error', reject)
+        .on('close', () => resolve()),
+    );
+  });
+  expect(ended).toEqual(paths.map((_, n) => (n < 64 ? 0 : 64)));
 });
 
 test('a client that is gone before its answer is ended harms nobody', async () => {
