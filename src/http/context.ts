@@ -59,16 +59,16 @@ export function requestContext({ trustProxy }: Pick<Config['server'], 'trustProx
 const COUNT_DIGITS = 12;
 
 /**
- * UUIDs of version 8 (RFC 9562 §5.8): 62 random bits of this process, then a count. A request's id must be unique, and need not
+ * UUIDs of version 8 (RFC 9562 §5.8): 74 random bits of this process, then a count. A request's id must be unique, and need not
  * be hard to guess; randomUUID() joins twenty strings for each, 2 % of a short answer.
  */
 function createIds(): () => string {
   const [a, b, c, d] = [4, 2, 2, 2].map((length) => randomBytes(length).toString('hex')) as [string, string, string, string];
   const variant = '89ab'[Number.parseInt(d[0] ?? '0', 16) & 3];
-  const process = `${a}-${b}-8${c.slice(1)}-${variant}${d.slice(1)}-`;
+  const prefix = `${a}-${b}-8${c.slice(1)}-${variant}${d.slice(1)}-`;
   let count = 0;
   return () => {
     count += 1;
-    return process + count.toString(16).padStart(COUNT_DIGITS, '0');
+    return prefix + count.toString(16).padStart(COUNT_DIGITS, '0');
   };
 }
