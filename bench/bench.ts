@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Contestant } from './contestants';
+import { type Contestant, nameOf } from './contestants';
 import { type CpuPlan, planCpus } from './cpus';
 import { type FieldOptions, type Standing, startStanding } from './field';
 import type { Figure, Figures } from './figures';
@@ -9,25 +9,41 @@ import type { Options } from './options';
 import type { Runtime } from './runtimes';
 import type { Stores } from './stores';
 
-/** What a question works with. */
+/** The tools of a question. */
 export interface Bench {
   readonly options: Options;
   readonly runtimes: readonly Runtime[];
   readonly stores: Stores;
   readonly figures: Figures;
-  /** Lets `work` use contestants that all stand at once; afterwards they are gone. */
-  withField(contestants: readonly Contestant[], options: FieldOptions, work: (field: readonly Standing[]) => Promise<void>): Promise<void>;
-  /** One closed-loop turn; answers per second that have one of the given statuses. Throws when others do. */
+  /** Starts all contestants at once for `work`, and stops them afterwards. */
+  withField(
+    contestants: readonly Contestant[],
+    options: FieldOptions,
+    work: (field: readonly Standing[]) => Promise<void>,
+  ): Promise<void>;
+  /**
+   * One closed-loop turn; answers per second that have one of the given statuses. Throws when
+   * others do.
+   */
   closed(standing: Standing, traffic: Traffic, options?: TurnOptions): Promise<number>;
   /** One open-loop turn at `rate` requests/s. */
-  open(standing: Standing, traffic: Traffic, rate: number, options?: TurnOptions): ReturnType<Generator['open']>;
-  /** The same from processes of its own, while another turn runs. */
+  open(
+    standing: Standing,
+    traffic: Traffic,
+    rate: number,
+    options?: TurnOptions,
+  ): ReturnType<Generator['open']>;
+  /** The same from separate processes, while another turn runs. */
   openBeside: Bench['open'];
   /** Warms everyone up, then takes turns, recording answers per second under `name`. */
   compare(key: { question: string; name: string }, turns: readonly Turn[]): Promise<void>;
   /** A closed-loop turn that is not measured. */
   warm(turn: Turn): Promise<void>;
-  record(key: Omit<Figure, 'samples' | 'node' | 'contestant'>, standing: Standing, sample: number): void;
+  record(
+    key: Omit<Figure, 'samples' | 'node' | 'contestant'>,
+    standing: Standing,
+    sample: number,
+  ): void;
   /** The cores that the contestants have now. */
   serverCpus(): readonly number[];
   /** The cores that the load may use now. */
@@ -43,7 +59,7 @@ export interface Turn {
   readonly name?: string;
 }
 
-export interface TurnOptions {
+interface TurnOptions {
   readonly statuses?: readonly number[];
   readonly seconds?: number;
   readonly connections?: number;
@@ -59,7 +75,9 @@ export interface Question {
   ask(bench: Bench): Promise<void>;
 }
 
-export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores' | 'figures' | 'say'>): Bench {
+export function createBench(
+  parts: Pick<Bench, 'options' | 'runtimes' | 'stores' | 'figures' | 'say'>,
+): Bench {
   const { options, runtimes, stores, figures, say } = parts;
   const files = new Map<Traffic, string>();
   let plan: CpuPlan = planCpus(1);
@@ -88,14 +106,25 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
     rate: number,
     { statuses = [200], seconds = options.seconds, ...rest }: TurnOptions = {},
   ) => {
-    const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, rate, seconds, ...rest };
+    const spec = {
+      url: standing.url,
+      trafficFile: fileOf(traffic),
+      connections: options.connections,
+      rate,
+      seconds,
+      ...rest,
+    };
     const result = await from.open(spec);
     goodShare(standing, result, statuses);
     return result;
   };
 
   /** One after the other, so that start-up times are not those of a crowd. */
-  async function standAll(contestants: readonly Contestant[], fieldOptions: FieldOptions, field: Standing[]): Promise<void> {
+  async function standAll(
+    contestants: readonly Contestant[],
+    fieldOptions: FieldOptions,
+    field: Standing[],
+  ): Promise<void> {
     for (const runtime of runtimes) {
       for (const contestant of contestants) {
         if (Number(runtime.major) >= (contestant.since ?? 0))
@@ -124,7 +153,13 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
       }
     },
     async closed(standing, traffic, { statuses = [200], seconds = options.seconds, ...rest } = {}) {
-      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, seconds, ...rest };
+      const spec = {
+        url: standing.url,
+        trafficFile: fileOf(traffic),
+        connections: options.connections,
+        seconds,
+        ...rest,
+      };
       const result = await load().closed(spec);
       return result.perSecond * goodShare(standing, result, statuses);
     },
@@ -142,21 +177,30 @@ export function createBench(parts: Pick<Bench, 'options' | 'runtimes' | 'stores'
           const cpuMicros = (standing.cpuMs() - cpuBefore) * 1000;
           bench.record({ question, name: ownName, unit: 'req/s' }, standing, perSecond);
           const answers = perSecond * (turnOptions?.seconds ?? options.seconds);
-          bench.record({ question, name: `${ownName}: processor time each`, unit: 'µs' }, standing, cpuMicros / answers);
+          bench.record(
+            { question, name: `${ownName}: processor time each`, unit: 'µs' },
+            standing,
+            cpuMicros / answers,
+          );
         }
       }
     },
     async warm({ standing, traffic, options: turnOptions }) {
-      const spec = { url: standing.url, trafficFile: fileOf(traffic), connections: options.connections, ...turnOptions };
-      // What it answers does not matter yet: a cold service may well refuse some.
+      const spec = {
+        url: standing.url,
+        trafficFile: fileOf(traffic),
+        connections: options.connections,
+        ...turnOptions,
+      };
+      // The statuses do not matter during warm-up: a cold service may refuse some requests.
       await load().closed({ ...spec, seconds: turnOptions?.seconds ?? options.warmSeconds });
     },
     record(key, { contestant, runtime }, sample) {
-      // What this system cannot tell (memory and processor time without /proc).
+      // Not available on this system (memory and CPU time without /proc).
       if (Number.isNaN(sample)) return;
       figures.add({ ...key, contestant: contestant.id, node: runtime.major }, sample);
       say(
-        `  ${key.question} · ${key.name} · Node ${runtime.major} · ${contestant.id}: ${sample.toFixed(sample < 100 ? 2 : 0)} ${key.unit}`,
+        `  ${key.question} · ${key.name} · Node ${runtime.major} · ${nameOf(contestant)}: ${sample.toFixed(sample < 100 ? 2 : 0)} ${key.unit}`,
       );
     },
   };
@@ -170,8 +214,8 @@ function planFor({ workers = 1, cpusOf = workers }: FieldOptions): CpuPlan {
 }
 
 /**
- * The share of the answers that were what was asked for. A fast wrong answer is no result; 503 is what a service owes that
- * a busy machine leaves no time, and does not count as an answer.
+ * The share of expected statuses. A fast wrong response is not a result. 503 is correct for an
+ * overloaded service, and does not count as a response.
  */
 function goodShare(
   { contestant, runtime }: Standing,
@@ -179,12 +223,14 @@ function goodShare(
   wanted: readonly number[],
 ): number {
   const entries = Object.entries(result.statuses);
-  const sum = (of: (status: number) => boolean) => entries.reduce((all, [status, count]) => (of(Number(status)) ? all + count : all), 0);
+  const sum = (of: (status: number) => boolean) =>
+    entries.reduce((all, [status, count]) => (of(Number(status)) ? all + count : all), 0);
   const total = sum(() => true);
   const good = sum((status) => wanted.includes(status));
   const refused = sum((status) => status === 503);
-  if (good > total / 2 && good + refused >= total * 0.99 && result.errors <= total * 0.01) return good / total;
+  if (good > total / 2 && good + refused >= total * 0.99 && result.errors <= total * 0.01)
+    return good / total;
   throw new Error(
-    `${contestant.id} on Node ${runtime.major} answered ${JSON.stringify(result.statuses)} with ${result.errors} errors; expected ${wanted.join(' or ')}`,
+    `${nameOf(contestant)} on Node ${runtime.major} answered ${JSON.stringify(result.statuses)} with ${result.errors} errors; expected ${wanted.join(' or ')}`,
   );
 }

@@ -1,10 +1,10 @@
 import { createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import jwt from 'jsonwebtoken';
-import { createSecretKeyRing } from '../src/auth/keys';
-import { createTokens } from '../src/auth/tokens';
-import { childEnvironment } from '../src/config';
-import type { Role } from '../src/users/roles';
+import { childEnvironment } from '../src/kernel/config/config';
+import type { Role } from '../src/kernel/permissions';
+import { createSecretKeyRing } from '../src/modules/auth/keys/keys';
+import { createTokens } from '../src/modules/auth/tokens/tokens';
 import { ISSUER } from './issuer';
 import { BCRYPT_COST, type PeerSettings } from './peers/settings';
 import type { Runtime } from './runtimes';
@@ -14,7 +14,7 @@ export interface Subject {
   readonly role: Role;
 }
 
-export interface Launch {
+interface Launch {
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
 }
@@ -27,7 +27,7 @@ export interface Contestant {
   /** A path that answers (with any status) once the contestant serves. */
   readonly readyPath: string;
   token(subject: Subject): string;
-  /** The first major of Node that has what it needs. */
+  /** The first major version of Node that it supports. */
   readonly since?: number;
 }
 
@@ -53,20 +53,28 @@ export const bare = peer('bare', 'a', 'node:http, constant answer');
 export const seed = peer('seed', 'b', 'Express as in tutorials');
 export const fastify = peer('fastify', 'c', 'Fastify, JWT cache, Redis GET');
 
-/** node-redis guards each command with an AbortSignal of 5 s unless told not to, which hardly anyone knows. It is dear. */
-export const fastifyLean: Contestant = {
+/**
+ * By default, node-redis bounds each command with an AbortSignal of 5 s, which is expensive and
+ * little known.
+ */
+const fastifyLean: Contestant = {
   ...fastify,
   id: 'fastify-lean',
   letter: 'c′',
   title: '(c) without command timers',
-  launch: (settings, workers, env) => fastify.launch({ ...settings, redisCommandTimers: false }, workers, env),
+  launch: (settings, workers, env) =>
+    fastify.launch({ ...settings, redisCommandTimers: false }, workers, env),
 };
 
-export const expressPlain: Contestant = { ...peer('express', '', 'empty Express app'), id: 'express-plain' };
+export const expressPlain: Contestant = {
+  ...peer('express', '', 'empty Express app'),
+  id: 'express-plain',
+};
 export const expressFast: Contestant = {
   ...expressPlain,
   id: 'express-fast',
-  launch: (settings, workers, env) => expressPlain.launch({ ...settings, constructors: true }, workers, env),
+  launch: (settings, workers, env) =>
+    expressPlain.launch({ ...settings, constructors: true }, workers, env),
 };
 
 function sharedPort(sharing: NonNullable<PeerSettings['sharing']>, title: string): Contestant {
@@ -74,7 +82,8 @@ function sharedPort(sharing: NonNullable<PeerSettings['sharing']>, title: string
   return {
     ...base,
     id: `bare-${sharing}`,
-    launch: (settings, workers, env) => base.launch({ ...settings, sharing, workers }, workers, env),
+    launch: (settings, workers, env) =>
+      base.launch({ ...settings, sharing, workers }, workers, env),
   };
 }
 
@@ -89,15 +98,17 @@ const tokens = createTokens({
   keys: createSecretKeyRing(JWT_SECRET),
   issuer: ISSUER,
   audience: 'api',
+  clientId: 'first-party',
   ttlSeconds: 4 * 3600,
   leewaySeconds: 5,
   cacheMaxEntries: 0,
   now: Date.now,
 });
-const accessToken = ({ id, role }: Subject) => tokens.issue({ id, role, sessionVersion: 0 }, randomUUID()).token;
+const accessToken = ({ id, role }: Subject) =>
+  tokens.issue({ id, role, sessionVersion: 0, emailVerified: true }, randomUUID()).token;
 
-/** (d) Our own modules under Fastify: what remains between it and (e) is what Express costs. */
-export const tuned = {
+/** (d) This service's modules under Fastify: its difference to (e) is the cost of Express. */
+const tuned = {
   ...peer('tuned', 'd', 'Fastify, tuned, same features'),
   token: accessToken,
 };
@@ -108,7 +119,7 @@ export const ours: Contestant = {
   title: 'this service, as shipped',
   readyPath: '/readyz',
   launch: ({ port, opsPort, mongodbUri, redisUrl, jwtSecret }, workers, env) => ({
-    args: [join(__dirname, '..', 'src', 'index.js')],
+    args: [join(__dirname, '..', 'main.js')],
     env: childEnvironment({
       NODE_ENV: 'production',
       HOST: '127.0.0.1',
@@ -118,9 +129,10 @@ export const ours: Contestant = {
       MONGODB_URI: mongodbUri,
       REDIS_URL: redisUrl,
       JWT_SECRET: jwtSecret,
+      PUBLIC_URL: ISSUER,
       TOKEN_ISSUER: ISSUER,
       BCRYPT_COST: String(BCRYPT_COST),
-      // The limiter runs and counts; it only never says no.
+      // The limiter runs and counts, but never refuses.
       RATE_LIMIT_PER_CLIENT: '100000000',
       AUTH_RATE_LIMIT_PER_CLIENT: '1000000',
       ...env,
@@ -130,6 +142,14 @@ export const ours: Contestant = {
 };
 
 export const everyone: readonly Contestant[] = [bare, seed, fastify, fastifyLean, tuned, ours];
+
+/** The one name of a contestant in all output. */
+export const nameOf = ({ id, letter }: Pick<Contestant, 'id' | 'letter'>): string =>
+  letter === '' ? id : `(${letter}) ${id}`;
+
+/** By the id that figures keep; variants of one question have no letter. */
+export const nameOfId = (id: string): string =>
+  nameOf(everyone.find((one) => one.id === id) ?? { id, letter: '' });
 
 /** A contestant and the Node that it runs under. */
 export interface Target {

@@ -1,8 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Contestant, JWT_SECRET, type Target } from './contestants';
+import { type Contestant, JWT_SECRET, nameOf, type Target } from './contestants';
 import type { CpuPlan } from './cpus';
-import { cpuMs, freePort, type Program, type Running, rssMegabytes, start, tree, untilReady } from './processes';
+import {
+  cpuMs,
+  freePort,
+  type Program,
+  type Running,
+  rssMegabytes,
+  start,
+  tree,
+  untilReady,
+} from './processes';
 import type { Runtime } from './runtimes';
 import type { Stores } from './stores';
 
@@ -37,11 +46,17 @@ export async function startStanding(
   { workers = 1, env = {} }: FieldOptions = {},
 ): Promise<Standing> {
   const port = await freePort();
-  const settings = { port, opsPort: await freePort(), mongodbUri: stores.mongodbUri, redisUrl: stores.redisUrl, jwtSecret: JWT_SECRET };
+  const settings = {
+    port,
+    opsPort: await freePort(),
+    mongodbUri: stores.mongodbUri,
+    redisUrl: stores.redisUrl,
+    jwtSecret: JWT_SECRET,
+  };
   const launch = contestant.launch(settings, workers, env);
   started += 1;
   const program: Program = {
-    name: `${contestant.id} on Node ${runtime.major}`,
+    name: `${nameOf(contestant)} on Node ${runtime.major}`,
     command: runtime.path,
     ...launch,
     cpus: plan.server,
@@ -60,7 +75,9 @@ export async function startStanding(
     logFile: program.logFile,
     cpuMs: () => (existsSync('/proc/self/stat') ? cpuMs(tree(running.pid)) : Number.NaN),
     workerMegabytes: () =>
-      existsSync('/proc/self/status') ? Math.max(...tree(running.pid).slice(-workers).map(rssMegabytes)) : Number.NaN,
+      existsSync('/proc/self/status')
+        ? Math.max(...tree(running.pid).slice(-workers).map(rssMegabytes))
+        : Number.NaN,
     stop: () => running.stop(),
   };
 }

@@ -1,3 +1,4 @@
+import { nameOfId } from './contestants';
 import type { Figure, Figures } from './figures';
 import { ratio, type Spread, spread } from './stats';
 
@@ -8,6 +9,8 @@ export interface GoalRow {
   readonly goal: string;
   readonly value: Spread;
   readonly met: boolean;
+  /** Others worked on the machine meanwhile: `met` says nothing. */
+  readonly busy: boolean;
 }
 
 interface Goal {
@@ -17,9 +20,12 @@ interface Goal {
   value(figure: (question: string, name: string, contestant?: string) => Figure): Spread;
 }
 
-const byNode = (to20: number, from24: number) => (node: string) => (Number(node) >= 24 ? from24 : to20);
+const byNode = (to20: number, from24: number) => (node: string) =>
+  Number(node) >= 24 ? from24 : to20;
 
 const over = (over: Figure, under: Figure) => ratio(over.samples, under.samples);
+
+const OURS = nameOfId('ours');
 
 const goals: readonly Goal[] = [
   ...[
@@ -27,17 +33,18 @@ const goals: readonly Goal[] = [
     { question: 'user-by-id', text: 'user by id' },
   ].flatMap(({ question, text }): Goal[] => [
     {
-      text: `${text}: ours ÷ Fastify (c)`,
+      text: `${text}: ${OURS} ÷ ${nameOfId('fastify')}`,
       atLeast: 1,
-      value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'fastify')),
+      value: (figure) =>
+        over(figure(question, 'requests'), figure(question, 'requests', 'fastify')),
     },
     {
-      text: `${text}: ours ÷ bare node:http (a)`,
+      text: `${text}: ${OURS} ÷ ${nameOfId('bare')}`,
       atLeast: byNode(0.45, 0.55),
       value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'bare')),
     },
     {
-      text: `${text}: ours ÷ tutorial Express (b)`,
+      text: `${text}: ${OURS} ÷ ${nameOfId('seed')}`,
       atLeast: byNode(15, 4),
       value: (figure) => over(figure(question, 'requests'), figure(question, 'requests', 'seed')),
     },
@@ -52,13 +59,23 @@ const goals: readonly Goal[] = [
     atLeast: 0.65,
     value: (figure) => over(figure('many-tokens', '100,000 ids'), figure('many-tokens', '1 id')),
   },
-  { text: '2 workers ÷ 1', atLeast: 1.9, value: (figure) => over(figure('workers', '2 workers'), figure('workers', '1 worker')) },
+  {
+    text: '2 workers ÷ 1',
+    atLeast: 1.9,
+    value: (figure) => over(figure('workers', '2 workers'), figure('workers', '1 worker')),
+  },
   ...['at 60 % of the slowest', 'at 60 % of (c) or (e)'].map((load) => ({
-    text: `p99 ${load}: ours ÷ Fastify (c)`,
+    text: `p99 ${load}: ${OURS} ÷ ${nameOfId('fastify')}`,
     atMost: 1,
     value: (figure: (question: string, name: string, contestant?: string) => Figure) =>
       over(figure('latency', `p99 ${load}`), figure('latency', `p99 ${load}`, 'fastify')),
   })),
+  {
+    text: 'changes with events ÷ without',
+    atLeast: 0.95,
+    value: (figure) =>
+      over(figure('events', 'changes'), figure('events', 'changes', 'without-events')),
+  },
   {
     text: 'logins ÷ what the cores can hash',
     atLeast: 0.95,
@@ -67,34 +84,59 @@ const goals: readonly Goal[] = [
   {
     text: "profile reads' p99 during logins ÷ idle",
     atMost: 2,
-    value: (figure) => over(figure('login', 'read p99, during logins'), figure('login', 'read p99, idle')),
+    value: (figure) =>
+      over(figure('login', 'read p99, during logins'), figure('login', 'read p99, idle')),
+  },
+  {
+    text: "profile reads' p99 during an import ÷ idle",
+    atMost: 2,
+    value: (figure) =>
+      over(figure('import', 'read p99, during the import'), figure('import', 'read p99, idle')),
   },
   {
     text: 'list page 10,000 ÷ page 1, first reads, 1 M users',
     atMost: 1.2,
-    value: (figure) => over(figure('deep-page', 'first read, last 100 pages'), figure('deep-page', 'first read, pages 101 to 200')),
+    value: (figure) =>
+      over(
+        figure('deep-page', 'first read, last 100 pages'),
+        figure('deep-page', 'first read, pages 101 to 200'),
+      ),
   },
   {
     text: 'list page 10,000 ÷ page 1, repeated reads',
     atMost: 1.2,
     value: (figure) => over(figure('deep-page', 'page 1'), figure('deep-page', 'page 10,000')),
   },
-  { text: 'memory per worker after the run, MB', atMost: 90, value: (figure) => spread(figure('profile', 'memory per worker').samples) },
+  {
+    text: 'memory per worker after the run, MB',
+    atMost: 90,
+    value: (figure) => spread(figure('profile', 'memory per worker').samples),
+  },
 ];
 
 class Missing extends Error {}
 
-/** A row per goal and Node version whose figures were measured. The median decides. */
-export function goalRows(figures: Figures, nodes: readonly string[]): readonly GoalRow[] {
+/**
+ * A row per goal and Node version whose figures were measured. The median decides, unless one of its
+ * questions is among the `busy`.
+ */
+export function goalRows(
+  figures: Figures,
+  nodes: readonly string[],
+  busy: readonly string[] = [],
+): readonly GoalRow[] {
   return goals.flatMap((goal) =>
     nodes.flatMap((node) => {
+      const asked = new Set<string>();
       const figure = (question: string, name: string, contestant = 'ours'): Figure => {
+        asked.add(question);
         const found = figures.find(question, name, contestant, node);
         if (found === undefined) throw new Missing(name);
         return found;
       };
       try {
-        return [row(goal, node, goal.value(figure))];
+        const value = goal.value(figure);
+        return [{ ...row(goal, node, value), busy: busy.some((question) => asked.has(question)) }];
       } catch (error) {
         if (error instanceof Missing) return [];
         throw error;
@@ -103,8 +145,9 @@ export function goalRows(figures: Figures, nodes: readonly string[]): readonly G
   );
 }
 
-function row({ text, atLeast, atMost }: Goal, node: string, value: Spread): GoalRow {
-  if (atMost !== undefined) return { text, node, goal: `≤ ${atMost}`, value, met: value.median <= atMost };
+function row({ text, atLeast, atMost }: Goal, node: string, value: Spread): Omit<GoalRow, 'busy'> {
+  if (atMost !== undefined)
+    return { text, node, goal: `≤ ${atMost}`, value, met: value.median <= atMost };
   const least = typeof atLeast === 'function' ? atLeast(node) : (atLeast ?? 0);
   return { text, node, goal: `≥ ${least}`, value, met: value.median >= least };
 }

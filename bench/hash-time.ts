@@ -8,8 +8,8 @@ import { BCRYPT_COST } from './peers/settings';
 const HASHES = 10;
 
 /**
- * Milliseconds that one hash takes while each of `cpus` is at one: what a core can do when its neighbours work too, which
- * on virtual machines and under a shared clock is less than what it can do alone.
+ * Milliseconds per hash while all of `cpus` hash. On virtual machines and under a shared clock, a
+ * core is slower when its neighbours work too.
  */
 export async function hashMs(cpus: readonly number[]): Promise<number> {
   const each = await Promise.all(

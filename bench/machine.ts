@@ -22,17 +22,24 @@ export function describeMachine(): Machine {
     cores: allowedCpus().length,
     memoryGigabytes: Math.round(totalmem() / 1e9),
     kernel: `${process.platform} ${release().split('-')[0]}`,
-    distribution: attempt(() => /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1]) ?? process.platform,
+    distribution:
+      attempt(
+        () => /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1],
+      ) ?? process.platform,
     commit:
-      attempt(() => git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src') === '' ? '' : ' + changes')) ??
-      'unknown',
+      attempt(
+        () =>
+          git('rev-parse', '--short', 'HEAD') +
+          (git('status', '--porcelain', '--', 'src') === '' ? '' : ' + changes'),
+      ) ?? 'unknown',
     date: new Date().toISOString().slice(0, 16).replace('T', ' '),
     loadBefore: Math.round((loadavg()[0] ?? 0) * 10) / 10,
     pinned: canPin,
   };
 }
 
-const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+const git = (...args: string[]) =>
+  execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
 
 function attempt<T>(read: () => T): T | undefined {
   try {

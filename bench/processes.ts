@@ -25,9 +25,12 @@ export interface Running {
 export function start(program: Program): Running {
   const { command, args } = onCpus(program.cpus, program.command, program.args);
   const log = openSync(program.logFile, 'a');
-  const child: ChildProcess = spawn(command, args, { env: program.env, stdio: ['ignore', log, log] });
+  const child: ChildProcess = spawn(command, args, {
+    env: program.env,
+    stdio: ['ignore', log, log],
+  });
   const ended = once(child, 'exit');
-  // Whatever ends the harness, nobody is to find a contestant running days later.
+  // No contestant may outlive the harness.
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   child.once('exit', () => process.removeListener('exit', kill));
@@ -48,14 +51,21 @@ export function start(program: Program): Running {
 }
 
 /** Polls until `check` holds. Fails early, with the end of the log, when the process has died. */
-export async function untilReady(program: Program, running: Running, check: () => Promise<boolean>, deadlineMs = 60_000): Promise<number> {
+export async function untilReady(
+  program: Program,
+  running: Running,
+  check: () => Promise<boolean>,
+  deadlineMs = 60_000,
+): Promise<number> {
   const began = performance.now();
   while (!(await check().catch(() => false))) {
     const tooLate = performance.now() - began > deadlineMs;
     if (tooLate || !running.alive()) {
       await running.stop();
       const why = tooLate ? `is not ready after ${deadlineMs} ms` : 'ended while starting';
-      throw new Error(`${program.name} ${why}:\n${readFileSync(program.logFile, 'utf8').slice(-2000)}`);
+      throw new Error(
+        `${program.name} ${why}:\n${readFileSync(program.logFile, 'utf8').slice(-2000)}`,
+      );
     }
     await delay(5);
   }
@@ -76,7 +86,10 @@ export async function freePort(): Promise<number> {
 /** Process ids below `pid`, itself included (Linux). */
 export function tree(pid: number): readonly number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-  return [pid, ...(children === '' ? [] : children.split(' ').flatMap((child) => tree(Number(child))))];
+  return [
+    pid,
+    ...(children === '' ? [] : children.split(' ').flatMap((child) => tree(Number(child)))),
+  ];
 }
 
 /** Resident memory in MB (10^6 bytes). */

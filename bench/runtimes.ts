@@ -1,6 +1,9 @@
 import { execFileSync } from 'node:child_process';
 
-/** A Node that contestants run under. The harness and the load always use the Node that started the harness. */
+/**
+ * A Node that contestants run under. The harness and the load always use the Node that started the
+ * harness.
+ */
 export interface Runtime {
   /** Major version, e.g. `24`: the name in tables. */
   readonly major: string;
@@ -10,12 +13,20 @@ export interface Runtime {
 
 export function resolveRuntimes(majors: readonly string[]): readonly Runtime[] {
   if (majors.length === 0) return [describe(process.execPath)];
-  return majors.map((major) => (process.versions.node.startsWith(`${major}.`) ? describe(process.execPath) : viaNpx(major)));
+  return majors.map((major) =>
+    process.versions.node.startsWith(`${major}.`) ? describe(process.execPath) : viaNpx(major),
+  );
 }
 
-/** npm's `node` package carries the real binary; asking it for its own path lets us start it without npx in between. */
+/**
+ * npm's `node` package carries the real binary; asking it for its own path lets us start it without
+ * npx in between.
+ */
 function viaNpx(major: string): Runtime {
-  const path = execFileSync('npx', ['--yes', `node@${major}`, '-p', 'process.execPath'], { encoding: 'utf8', timeout: 300_000 }).trim();
+  const path = execFileSync('npx', ['--yes', `node@${major}`, '-p', 'process.execPath'], {
+    encoding: 'utf8',
+    timeout: 300_000,
+  }).trim();
   return describe(path.split('\n').at(-1) ?? '');
 }
 

@@ -14,16 +14,21 @@ export function spread(samples: readonly number[]): Spread {
 }
 
 /**
- * Ratio of two series that were measured turn by turn. Each turn gives one ratio, so that what slows the machine for a
- * minute slows both sides; with unequal lengths only the medians can be compared.
+ * Ratio of two series that were measured turn by turn. Each turn gives one ratio, so that what
+ * slows the machine for a minute slows both sides; with unequal lengths only the medians can be
+ * compared.
  */
 export function ratio(over: readonly number[], under: readonly number[]): Spread {
-  if (over.length === under.length) return spread(over.map((value, i) => value / (under[i] as number)));
+  if (over.length === under.length)
+    return spread(over.map((value, i) => value / (under[i] as number)));
   const single = spread(over).median / spread(under).median;
   return { min: single, median: single, max: single };
 }
 
-/** mulberry32: small, seeded, good enough to spread requests; the same seed gives every contestant the same requests. */
+/**
+ * mulberry32: small, seeded, good enough to spread requests; the same seed gives every contestant
+ * the same requests.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -3,47 +3,60 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { startEmbeddedDatabase } from '../src/embedded';
-import type { Closable } from '../src/lifecycle';
-import { createLogger } from '../src/observability/logger';
-import { moveToCpus, planCpus } from './cpus';
+import { startEmbeddedDatabase } from '../dev/embedded-mongo';
+import type { Closable } from '../src/kernel/lifecycle';
+import { createLogger } from '../src/platform/telemetry/logger';
+import { allowedCpus, moveToCpus } from './cpus';
 import { freePort, start, untilReady } from './processes';
 
-/** The database and the Redis that every contestant of a run uses, and a folder for logs, all gone afterwards. */
+/**
+ * The database and the Redis that every contestant of a run uses, and a folder for logs, all gone
+ * afterwards.
+ */
 export interface Stores extends Closable {
   readonly folder: string;
   readonly mongodbUri: string;
   readonly redisUrl: string;
   emptyRedis(): Promise<void>;
-  /** The cores that they may use from now on: with more workers they have to make room. */
+  /**
+   * The cores that they may use from now on: at first any, and fewer the more workers there are.
+   */
   moveTo(cpus: readonly number[]): void;
 }
 
 export async function startStores(mongodbUri: string | undefined): Promise<Stores> {
-  const { stores: cpus } = planCpus(1);
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const port = await freePort();
   const program = {
     name: 'redis-server',
     command: 'redis-server',
-    args: ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder],
-    cpus,
+    args: [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      folder,
+    ],
+    cpus: allowedCpus(),
     logFile: join(folder, 'redis.log'),
   };
   const redis = start(program);
   await untilReady(program, redis, () => accepts(port), 10_000);
   const database = mongodbUri === undefined ? await startDatabase(folder) : undefined;
-  const moveTo = (to: readonly number[]) => {
-    for (const pid of [redis.pid, database?.pid()]) if (pid !== undefined) moveToCpus(to, pid);
-  };
-  moveTo(cpus);
   return {
     folder,
     mongodbUri: mongodbUri ?? database?.uri ?? '',
     redisUrl: `redis://127.0.0.1:${port}`,
     emptyRedis: () => emptyRedis(port),
-    moveTo,
+    moveTo(cpus) {
+      for (const pid of [redis.pid, database?.pid()]) if (pid !== undefined) moveToCpus(cpus, pid);
+    },
     async close() {
       await Promise.all([redis.stop(), database?.close()]);
       rmSync(folder, { recursive: true, force: true });

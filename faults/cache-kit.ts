@@ -6,6 +6,7 @@ import { type Load, type PlannedRequest, type RequestRecord, startLoad } from '.
 import { pause, withRealService } from './process-kit';
 import { SkipScenario } from './scenario';
 import { quantile } from './summary';
+import { registerUser } from './users';
 
 export const WORKERS = 4;
 
@@ -23,8 +24,11 @@ export interface StageUser {
   readonly email: string;
 }
 
-/** The service on four workers with a database and a Redis of its own. */
-export async function withCacheStage<T>(env: Record<string, string>, use: (stage: CacheStage) => Promise<T>): Promise<T> {
+/** The service with four workers and its own database and Redis. */
+export async function withCacheStage<T>(
+  env: Record<string, string>,
+  use: (stage: CacheStage) => Promise<T>,
+): Promise<T> {
   if (!redisAvailable()) throw new SkipScenario('redis-server is not installed');
   const [redis, opsPort] = await Promise.all([startRedis(), freePort()]);
   const settings = {
@@ -49,10 +53,7 @@ export async function withCacheStage<T>(env: Record<string, string>, use: (stage
 async function registerUsers(url: string, count: number): Promise<StageUser[]> {
   const one = async (n: number): Promise<StageUser> => {
     const email = `user${n}@example.com`;
-    const body = JSON.stringify({ name: `User ${n}`, email, password: 'a long enough password' });
-    const answer = await fetch(`${url}/api/auth/register`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
-    if (answer.status !== 201) throw new Error(`register answered ${answer.status}: ${await answer.text()}`);
-    const { access_token, user } = (await answer.json()) as { access_token: string; user: { id: string } };
+    const { access_token, user } = await registerUser(url, `User ${n}`, email);
     return { token: access_token, id: user.id, email };
   };
   return Promise.all(Array.from({ length: count }, (_, n) => one(n)));
@@ -68,19 +69,36 @@ async function readMetric(port: number, name: string): Promise<number> {
 }
 
 /** Reads and writes of all users in turn: `readsPerWrite` reads to one write. */
-export function mixOf(users: readonly StageUser[], readsPerWrite: number): (n: number) => PlannedRequest & { user: number } {
+export function mixOf(
+  users: readonly StageUser[],
+  readsPerWrite: number,
+): (n: number) => PlannedRequest & { user: number } {
   return (n) => {
     const user = n % users.length;
     const { token, id, email } = users[user] as StageUser;
     const headers = { authorization: `Bearer ${token}` };
     const write = Math.floor(n / users.length) % (readsPerWrite + 1) === user % (readsPerWrite + 1);
     if (!write) return { user, method: 'GET', path: `/api/users/${id}`, headers, tag: 'read' };
-    return { user, method: 'PUT', path: `/api/users/${id}`, headers, body: JSON.stringify({ name: `Name ${n}`, email }), tag: 'write' };
+    return {
+      user,
+      method: 'PUT',
+      path: `/api/users/${id}`,
+      headers,
+      body: JSON.stringify({ name: `Name ${n}`, email }),
+      tag: 'write',
+    };
   };
 }
 
-/** A load whose every answer is kept with the revision that its ETag names, for the check of the claim. */
-export function startCheckedLoad(stage: CacheStage, ratePerSecond: number, readsPerWrite = 3): Load & { verdict(): Checked } {
+/**
+ * A load whose every answer is kept with the revision that its ETag names, for the check of the
+ * claim.
+ */
+export function startCheckedLoad(
+  stage: CacheStage,
+  ratePerSecond: number,
+  readsPerWrite = 3,
+): Load & { verdict(): Checked } {
   const mix = mixOf(stage.users, readsPerWrite);
   const reads: number[] = [];
   const writes: number[] = [];
@@ -116,18 +134,26 @@ export function startCheckedLoad(stage: CacheStage, ratePerSecond: number, reads
   };
 }
 
-/** Only 200 is right here: a 4xx under a fault would be as wrong as no answer. */
+/** Only 200 counts as success: a 4xx during a fault is as wrong as no response. */
 export const succeeded = (record: RequestRecord): boolean => record.status === 200;
 
-export function latencyOf(records: readonly RequestRecord[], tag: string, fromMs: number, toMs: number, q: number): number {
-  const chosen = records.filter((one) => one.tag === tag && one.plannedMs >= fromMs && one.plannedMs < toMs && succeeded(one));
+export function latencyOf(
+  records: readonly RequestRecord[],
+  tag: string,
+  fromMs: number,
+  toMs: number,
+  q: number,
+): number {
+  const chosen = records.filter(
+    (one) => one.tag === tag && one.plannedMs >= fromMs && one.plannedMs < toMs && succeeded(one),
+  );
   return quantile(
     chosen.map((one) => (one.answeredMs ?? 0) - one.plannedMs).sort((a, b) => a - b),
     q,
   );
 }
 
-/** Looks at a metric until told to stop; resolves with the greatest value seen. */
+/** Polls a metric until stopped; resolves with the greatest value. */
 export function watchMetric(stage: CacheStage, name: string): { stop(): Promise<number> } {
   let on = true;
   const watching = (async () => {
@@ -147,12 +173,17 @@ export function watchMetric(stage: CacheStage, name: string): { stop(): Promise<
   };
 }
 
-/** Ms until every worker reads shared copies and at least one was found; -1 when not within 20 s. */
+/**
+ * Ms until every worker reads Redis entries and at least one hit occurred; -1 after 20 s.
+ */
 export async function cacheBackMs(stage: CacheStage): Promise<number> {
   const from = performance.now();
   const before = await stage.metric('cache_shared_hits_total');
   while (performance.now() - from < 20_000) {
-    const [inUse, hits] = await Promise.all([stage.metric('cache_shared_in_use'), stage.metric('cache_shared_hits_total')]);
+    const [inUse, hits] = await Promise.all([
+      stage.metric('cache_shared_in_use'),
+      stage.metric('cache_shared_hits_total'),
+    ]);
     if (inUse === WORKERS && hits > before) return Math.round(performance.now() - from);
     await pause(50);
   }

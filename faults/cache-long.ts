@@ -10,7 +10,10 @@ import { type RunOptions, type Scenario, SkipScenario } from './scenario';
 
 const KEYS = Array.from({ length: 50 }, (_, i) => `history-${i}`);
 
-/** Six workers of the cache alone: two near Redis, two 0 to 70 ms away, one killed every 10 s, one cut off every 20 s; and FLUSHALL every 5 s. */
+/**
+ * Six workers of the cache alone: two near Redis, two 0 to 70 ms away, one killed every 10 s, one
+ * cut off every 20 s; and FLUSHALL every 5 s.
+ */
 async function longHistory({ quick, planted }: RunOptions) {
   if (!redisAvailable()) throw new SkipScenario('redis-server is not installed');
   const [redis, mongo] = await Promise.all([startRedis(), startTestMongo()]);
@@ -24,8 +27,13 @@ async function longHistory({ quick, planted }: RunOptions) {
       ...(fault === undefined ? {} : { planted: fault }),
     });
   const record = (one: TestWorker, durationMs: number): Promise<RecordedHistory> =>
-    one.ask({ op: 'history', options: { keys: KEYS, readers: 2, writers: 1, durationMs, writePauseMs: 40, burst: 1 } });
-  const steady = await Promise.all([redis.port, redis.port, slow.port, slow.port, cutting.port].map(worker));
+    one.ask({
+      op: 'history',
+      options: { keys: KEYS, readers: 2, writers: 1, durationMs, writePauseMs: 40, burst: 1 },
+    });
+  const steady = await Promise.all(
+    [redis.port, redis.port, slow.port, slow.port, cutting.port].map(worker),
+  );
   let on = true;
   const kills = (async () => {
     while (on) {
@@ -52,8 +60,15 @@ async function longHistory({ quick, planted }: RunOptions) {
   };
   const end = performance.now() + (quick ? 4000 : planted ? 30_000 : 600_000);
   try {
-    // In parts, so that what is held in memory stays small. A part's first reads know nothing of the writes before it.
-    while (performance.now() < end) add(check(await Promise.all(steady.map((one) => record(one, quick ? 4000 : 30_000))), KEYS.length));
+    // In parts, to bound the memory. The first reads of a part are not checked against the writes
+    // before it.
+    while (performance.now() < end)
+      add(
+        check(
+          await Promise.all(steady.map((one) => record(one, quick ? 4000 : 30_000))),
+          KEYS.length,
+        ),
+      );
   } finally {
     on = false;
     await Promise.all([kills, flushes]);
@@ -76,7 +91,8 @@ async function longHistory({ quick, planted }: RunOptions) {
 export const history: readonly Scenario[] = [
   {
     name: 'history',
-    title: 'Ten minutes of reads and writes while workers are killed, slow and cut off, and Redis is flushed',
+    title:
+      'Ten minutes of reads and writes while workers are killed, slow and cut off, and Redis is flushed',
     goal: '0 stale, 0 failed, ≥ 1,000,000 reads',
     planted: 'writes do not wait',
     run: longHistory,
@@ -86,20 +102,37 @@ export const history: readonly Scenario[] = [
 async function absentIds({ quick }: RunOptions) {
   if (!redisAvailable()) throw new SkipScenario('redis-server is not installed');
   const [redis, mongo] = await Promise.all([startRedis(), startTestMongo()]);
-  const one = await startWorker({ mongoUri: mongo.uri, environment: { REDIS_URL: redis.url, CACHE_NEGATIVE_TTL_SECONDS: '1' } });
-  const used = async () => Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1] ?? 0) / 1048576;
+  const one = await startWorker({
+    mongoUri: mongo.uri,
+    environment: { REDIS_URL: redis.url, CACHE_NEGATIVE_TTL_SECONDS: '1' },
+  });
+  const used = async () =>
+    Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1] ?? 0) /
+    1048576;
   try {
     await one.ask({ op: 'flood', prefix: 'warm', times: quick ? 5000 : 20_000 });
-    const [rssBefore, redisBefore] = [(await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb, await used()];
+    const [rssBefore, redisBefore] = [
+      (await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb,
+      await used(),
+    ];
     await one.ask({ op: 'flood', prefix: 'absent', times: quick ? 5000 : 50_000 });
     const grownMb = (await one.ask<{ rssMb: number }>({ op: 'status' })).rssMb - rssBefore;
     const redisMb = Math.round(((await used()) - redisBefore) * 10) / 10;
     const from = performance.now();
-    await until(async () => Number(await redis.command('DBSIZE')) === 0, 20_000, 'Redis to forget').catch(() => undefined);
+    await until(
+      async () => Number(await redis.command('DBSIZE')) === 0,
+      20_000,
+      'Redis to forget',
+    ).catch(() => undefined);
     const left = Number(await redis.command('DBSIZE'));
     return {
       met: grownMb <= 60 && left === 0,
-      figures: { 'worker grew MB': grownMb, 'Redis grew MB': redisMb, 'keys left': left, 'after ms': Math.round(performance.now() - from) },
+      figures: {
+        'worker grew MB': grownMb,
+        'Redis grew MB': redisMb,
+        'keys left': left,
+        'after ms': Math.round(performance.now() - from),
+      },
     };
   } finally {
     await one.close();
@@ -116,7 +149,7 @@ export const flood: readonly Scenario[] = [
   },
 ];
 
-/** What a write costs at each τ: PUT over HTTP, little load. */
+/** The latency of a write at each τ: PUT over HTTP, under little load. */
 async function priceOf(tau: number, { quick }: RunOptions) {
   return withCacheStage({ NEAR_CACHE_TTL_MS: String(tau) }, async (stage) => {
     const load = startCheckedLoad(stage, 60, 1);
@@ -125,7 +158,10 @@ async function priceOf(tau: number, { quick }: RunOptions) {
     const records = await load.stop();
     const at = (q: number): number => latencyOf(records, 'write', 1000, last, q);
     const p50 = at(0.5);
-    return { met: p50 <= tau + 25 && load.verdict().stale === 0, figures: { 'PUT p50 ms': p50, 'p90 ms': at(0.9), 'p99 ms': at(0.99) } };
+    return {
+      met: p50 <= tau + 25 && load.verdict().stale === 0,
+      figures: { 'PUT p50 ms': p50, 'p90 ms': at(0.9), 'p99 ms': at(0.99) },
+    };
   });
 }
 

@@ -1,6 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { findTool } from '../tests/support/tools';
-import { type CacheStage, cacheBackMs, latencyOf, startCheckedLoad, succeeded, watchMetric, withCacheStage } from './cache-kit';
+import {
+  type CacheStage,
+  cacheBackMs,
+  latencyOf,
+  startCheckedLoad,
+  succeeded,
+  watchMetric,
+  withCacheStage,
+} from './cache-kit';
 import { flood, history, prices } from './cache-long';
 import type { RequestRecord } from './load';
 import { pause } from './process-kit';
@@ -11,18 +19,22 @@ interface Fault {
   readonly title: string;
   /** Some seconds before. */
   prepare?(stage: CacheStage): Promise<unknown>;
-  /** Begins the fault; what it returns ends it. */
+  /** Begins the fault; returns the function that ends it. */
   begin(stage: CacheStage): Promise<() => Promise<void>>;
-  /** How long it lasts; 0: it is over as soon as it has begun. */
+  /** Duration of the fault; 0: it ends immediately. */
   readonly lasts: boolean;
   readonly planted?: string;
 }
 
 const RATE_PER_SECOND = 100;
-/** A Redis client as it comes: it waits for every answer, and keeps all commands until then. */
-const PATIENT = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_QUEUE_MAX: '10000' };
+/** A Redis client with its defaults: it waits for every reply, and queues all commands. */
+const PATIENT = {
+  REDIS_COMMAND_TIMEOUT_MS: '10000',
+  REDIS_QUEUE_MAX: '10000',
+  CACHE_WRITER_TTL_MS: '30000',
+};
 
-/** Under load: 5 s as it should be, the fault, and the time after it. */
+/** Under load: 5 s without a fault, the fault, and the time after it. */
 async function suffer(fault: Fault, { quick, planted }: RunOptions): Promise<Outcome> {
   const faultMs = fault.lasts ? (quick ? 4000 : 30_000) : 0;
   return withCacheStage(planted ? PATIENT : {}, async (stage) => {
@@ -81,13 +93,29 @@ function others(records: readonly RequestRecord[]): string {
     const what = [tag, status ?? error, code].filter(Boolean).join(' ');
     counts.set(what, (counts.get(what) ?? 0) + 1);
   }
-  return counts.size === 0 ? 'none' : [...counts].map(([what, count]) => `${count} × ${what}`).join('; ');
+  return counts.size === 0
+    ? 'none'
+    : [...counts].map(([what, count]) => `${count} × ${what}`).join('; ');
 }
 
 function firewall(port: number, action: '-I' | '-D'): void {
   for (const side of ['--dport', '--sport']) {
-    const done = spawnSync('iptables', ['-w', '5', action, 'INPUT', '-i', 'lo', '-p', 'tcp', side, String(port), '-j', 'DROP']);
-    if (done.status !== 0 && action === '-I') throw new SkipScenario(`iptables: ${done.stderr.toString().trim()}`);
+    const done = spawnSync('iptables', [
+      '-w',
+      '5',
+      action,
+      'INPUT',
+      '-i',
+      'lo',
+      '-p',
+      'tcp',
+      side,
+      String(port),
+      '-j',
+      'DROP',
+    ]);
+    if (done.status !== 0 && action === '-I')
+      throw new SkipScenario(`iptables: ${done.stderr.toString().trim()}`);
   }
 }
 
@@ -117,7 +145,8 @@ const faults: readonly Fault[] = [
     lasts: true,
     planted: 'no command time-out, no bound',
     async begin({ redis }) {
-      if (process.getuid?.() !== 0 || findTool('iptables') === undefined) throw new SkipScenario('needs root and iptables');
+      if (process.getuid?.() !== 0 || findTool('iptables') === undefined)
+        throw new SkipScenario('needs root and iptables');
       firewall(redis.port, '-I');
       return async () => firewall(redis.port, '-D');
     },

@@ -1,7 +1,10 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as sendRequest } from 'node:http';
 import { performance } from 'node:perf_hooks';
 
-/** What one request of the load says. `{n}` in path, body and header values becomes the request's number. */
+/**
+ * One request of the load. `{n}` in path, body and header values is replaced with the request's
+ * number.
+ */
 export interface PlannedRequest {
   readonly method: string;
   readonly path: string;
@@ -11,7 +14,10 @@ export interface PlannedRequest {
   readonly tag?: string;
 }
 
-/** One request's life. Times are in ms since the load's start; unset means that it never came so far. */
+/**
+ * The record of one request. Times are in ms since the load's start; unset: the step was not
+ * reached.
+ */
 export interface RequestRecord {
   readonly n: number;
   readonly tag: string;
@@ -21,11 +27,13 @@ export interface RequestRecord {
   sentMs?: number;
   answeredMs?: number;
   status?: number;
-  /** Why there is no answer: a socket error's code, `TIMEOUT`, or `CUT` for a body that ended early. */
+  /**
+   * Why there is no answer: a socket error's code, `TIMEOUT`, or `CUT` for a body that ended early.
+   */
   error?: string;
   /** The `code` of a problem+json answer, e.g. `overloaded`. */
   code?: string;
-  /** The base URL that gave the last word. */
+  /** The base URL of the last attempt. */
   target?: string;
   /** How often the client itself sent it: more than 1 only with `failover`. */
   attempts: number;
@@ -36,17 +44,25 @@ export interface LoadOptions {
   readonly targets: readonly string[];
   readonly ratePerSecond: number;
   readonly request: (n: number) => PlannedRequest;
-  /** Kept-alive connections at most, per target (default 50). Requests over that wait, and their wait is counted. */
+  /**
+   * Kept-alive connections at most, per target (default 50). Requests over that wait, and their
+   * wait is counted.
+   */
   readonly connections?: number;
   /** Longest time for one attempt, in ms (default 5000). */
   readonly timeoutMs?: number;
   /**
-   * What a client of two balancers does: a request that got no answer is sent once more to the next target, when it is
-   * idempotent or could not connect at all. Later requests start at the target that worked.
+   * Failover of a client with two balancers: it resends a request without response once to the next
+   * target, if the request is idempotent or could not connect. Later requests start at the target
+   * that worked.
    */
   readonly failover?: boolean;
   /** Called for each answer; bodies of good answers are read only when this is set. */
-  readonly onAnswer?: (record: RequestRecord, body: string, headers: IncomingMessage['headers']) => void;
+  readonly onAnswer?: (
+    record: RequestRecord,
+    body: string,
+    headers: IncomingMessage['headers'],
+  ) => void;
 }
 
 export interface Load {
@@ -54,7 +70,10 @@ export interface Load {
   readonly records: readonly RequestRecord[];
   /** Ms since the start, on the clock of the records. */
   elapsedMs(): number;
-  /** Plans no more, waits for what is in flight (each bounded by its timeout), closes the connections. */
+  /**
+   * Stops planning, waits for requests in flight (each bounded by its timeout), and closes the
+   * connections.
+   */
   stop(): Promise<readonly RequestRecord[]>;
 }
 
@@ -72,8 +91,9 @@ export function mixOf(mix: readonly PlannedRequest[]): (n: number) => PlannedReq
 }
 
 /**
- * Open loop: request n is due at n / rate, whether or not earlier ones were answered, so that a stall shows in every
- * request it delayed (no coordinated omission). Nothing is retried unless `failover` says so.
+ * Open loop: request n is due at n / rate, whether or not earlier ones were answered, so that a
+ * stall shows in every request it delayed (no coordinated omission). Nothing is retried unless
+ * `failover` says so.
  */
 export function startLoad(options: LoadOptions): Load {
   const start = performance.now();
@@ -114,7 +134,10 @@ export function startLoad(options: LoadOptions): Load {
 }
 
 /** Runs a load for `durationMs`. */
-export async function runLoad(options: LoadOptions, durationMs: number): Promise<readonly RequestRecord[]> {
+export async function runLoad(
+  options: LoadOptions,
+  durationMs: number,
+): Promise<readonly RequestRecord[]> {
   const load = startLoad(options);
   await new Promise((resolve) => setTimeout(resolve, durationMs));
   return load.stop();
@@ -126,7 +149,9 @@ function numbered(planned: PlannedRequest, n: number): PlannedRequest {
     ...planned,
     path: fill(planned.path),
     ...(planned.body === undefined ? {} : { body: fill(planned.body) }),
-    headers: Object.fromEntries(Object.entries(planned.headers ?? {}).map(([name, value]) => [name, fill(value)])),
+    headers: Object.fromEntries(
+      Object.entries(planned.headers ?? {}).map(([name, value]) => [name, fill(value)]),
+    ),
   };
 }
 
@@ -144,12 +169,19 @@ function createClient(options: LoadOptions, elapsedMs: () => number) {
   let preferred = 0;
 
   async function perform(record: RequestRecord, planned: PlannedRequest): Promise<void> {
-    const order = [...doors.slice(preferred), ...doors.slice(0, preferred)].slice(0, failover ? doors.length : 1);
+    const order = [...doors.slice(preferred), ...doors.slice(0, preferred)].slice(
+      0,
+      failover ? doors.length : 1,
+    );
     for (const door of order) {
       record.target = door.target;
       record.attempts += 1;
       delete record.error;
-      await attempt(record, planned, door, { timeoutMs: options.timeoutMs ?? 5000, elapsedMs, onAnswer: options.onAnswer });
+      await attempt(record, planned, door, {
+        timeoutMs: options.timeoutMs ?? 5000,
+        elapsedMs,
+        onAnswer: options.onAnswer,
+      });
       if (record.error === undefined) {
         preferred = doors.indexOf(door);
         return;
@@ -165,7 +197,8 @@ function createClient(options: LoadOptions, elapsedMs: () => number) {
   return { perform, close };
 }
 
-const mayRepeat = (method: string, error: string) => IDEMPOTENT.has(method) || NEVER_SENT.has(error);
+const mayRepeat = (method: string, error: string) =>
+  IDEMPOTENT.has(method) || NEVER_SENT.has(error);
 
 interface Watch {
   readonly timeoutMs: number;
@@ -173,39 +206,56 @@ interface Watch {
   readonly onAnswer: LoadOptions['onAnswer'];
 }
 
-function attempt(record: RequestRecord, planned: PlannedRequest, { target, agent }: Door, watch: Watch): Promise<void> {
+function attempt(
+  record: RequestRecord,
+  planned: PlannedRequest,
+  { target, agent }: Door,
+  watch: Watch,
+): Promise<void> {
   return new Promise((resolve) => {
     const { body } = planned;
     const headers = {
-      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+      ...(body === undefined
+        ? {}
+        : {
+            'content-type': 'application/json',
+            'content-length': String(Buffer.byteLength(body)),
+          }),
       ...planned.headers,
     };
     let connected = false;
-    const sending: ClientRequest = sendRequest(new URL(planned.path, target), { method: planned.method, agent, headers }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => {
-        if (watch.onAnswer !== undefined || (answer.statusCode ?? 0) >= 400) chunks.push(chunk);
-      });
-      answer.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'CUT'));
-      answer.on('end', () => {
-        if (!answer.complete) return fail('CUT');
-        clearTimeout(timer);
-        record.answeredMs = watch.elapsedMs();
-        const text = Buffer.concat(chunks).toString('utf8');
-        const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
-        if (answer.statusCode !== undefined) record.status = answer.statusCode;
-        if (code !== undefined && record.status !== 200) record.code = code;
-        watch.onAnswer?.(record, text, answer.headers);
-        resolve();
-      });
-    });
+    const sending: ClientRequest = sendRequest(
+      new URL(planned.path, target),
+      { method: planned.method, agent, headers },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => {
+          if (watch.onAnswer !== undefined || (answer.statusCode ?? 0) >= 400) chunks.push(chunk);
+        });
+        answer.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'CUT'));
+        answer.on('end', () => {
+          if (!answer.complete) return fail('CUT');
+          clearTimeout(timer);
+          record.answeredMs = watch.elapsedMs();
+          const text = Buffer.concat(chunks).toString('utf8');
+          const code = /"code":"([a-z_]+)"/.exec(text)?.[1];
+          if (answer.statusCode !== undefined) record.status = answer.statusCode;
+          if (code !== undefined && record.status !== 200) record.code = code;
+          watch.onAnswer?.(record, text, answer.headers);
+          resolve();
+        });
+      },
+    );
     const fail = (code: string) => {
       clearTimeout(timer);
       record.error ??= code;
       sending.destroy();
       resolve();
     };
-    const timer = setTimeout(() => fail(connected ? 'TIMEOUT' : 'CONNECT_TIMEOUT'), watch.timeoutMs);
+    const timer = setTimeout(
+      () => fail(connected ? 'TIMEOUT' : 'CONNECT_TIMEOUT'),
+      watch.timeoutMs,
+    );
     sending.on('socket', (socket) => {
       const sent = () => {
         connected = true;

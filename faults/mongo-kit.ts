@@ -1,26 +1,31 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type EmbeddedDatabase, startEmbeddedDatabase } from '../src/embedded';
-import { createLogger } from '../src/observability/logger';
+import { type EmbeddedDatabase, startEmbeddedDatabase } from '../dev/embedded-mongo';
+import { createLogger } from '../src/platform/telemetry/logger';
 import { startTestRedis, type TestRedis } from '../tests/support/redis';
 import { type ServiceProcess, startService } from '../tests/support/service';
 import { type MongoProxy, startMongoProxy } from './mongo-proxy';
 import { pause, QUIET, serviceEntry } from './process-kit';
 
-/** A service whose way to its database can be troubled. */
+/** A service whose connection to its database can be disturbed. */
 export interface Stage {
   readonly service: ServiceProcess;
   readonly proxy: MongoProxy;
   readonly database: EmbeddedDatabase;
-  /** A second service on the same database, with a way of its own that nobody troubles. */
+  /** A second service on the same database, with an undisturbed connection. */
   startAnother(): Promise<ServiceProcess>;
 }
 
-export async function withDatabaseStage<T>(env: Record<string, string>, use: (stage: Stage) => Promise<T>): Promise<T> {
+export async function withDatabaseStage<T>(
+  env: Record<string, string>,
+  use: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'faults-db-'));
   const log = createLogger({ level: 'silent' });
-  const closing: (() => Promise<unknown>)[] = [async () => rmSync(dataDir, { recursive: true, force: true })];
+  const closing: (() => Promise<unknown>)[] = [
+    async () => rmSync(dataDir, { recursive: true, force: true }),
+  ];
   try {
     const database = await startEmbeddedDatabase({ mode: 'auto', dataDir, log });
     closing.push(database.close);
@@ -56,19 +61,34 @@ export async function registerUsers(url: string, count: number): Promise<User[]>
         email: `u${n}-${process.hrtime.bigint()}@example.com`,
         password: 'a long enough password',
       });
-      const answer = await fetch(`${url}/api/auth/register`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
-      const { user, access_token } = (await answer.json()) as { user: { id: string }; access_token: string };
-      return { id: user.id, headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' } };
+      const answer = await fetch(`${url}/api/auth/register`, {
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+      const { user, access_token } = (await answer.json()) as {
+        user: { id: string };
+        access_token: string;
+      };
+      return {
+        id: user.id,
+        headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
+      };
     }),
   );
 }
 
 export interface Writer {
-  /** Stops, and says what it knows: the highest number that was acknowledged, and how many were. */
-  stop(): Promise<{ readonly acknowledged: number; readonly last: number; readonly slowestMs: number; readonly withoutRetryAfter: number }>;
+  /** Stops; resolves with the highest acknowledged number and the count of acknowledged writes. */
+  stop(): Promise<{
+    readonly acknowledged: number;
+    readonly last: number;
+    readonly slowestMs: number;
+    readonly withoutRetryAfter: number;
+  }>;
 }
 
-/** Gives one user the names w1, w2, … one after the other, whatever the answers are. */
+/** Renames one user to w1, w2, … sequentially, regardless of the responses. */
 export function startWriter(url: string, user: User): Writer {
   let [acknowledged, last, slowestMs, withoutRetryAfter, isOver] = [0, 0, 0, 0, false];
   const work = (async () => {
@@ -85,7 +105,7 @@ export function startWriter(url: string, user: User): Writer {
         if (answer.status === 200) [acknowledged, last] = [acknowledged + 1, n];
         else if (answer.headers.get('retry-after') === null) withoutRetryAfter++;
       } catch {
-        // No answer: like a 503, it says nothing about what was written.
+        // No response: as after a 503, the outcome of the write is unknown.
       }
       slowestMs = Math.max(slowestMs, performance.now() - from);
       await pause(20);
@@ -102,7 +122,10 @@ export function startWriter(url: string, user: User): Writer {
 
 /** The number in the user's name, read from the service. */
 export async function writtenNumber(url: string, user: User): Promise<number> {
-  const answer = await fetch(`${url}/api/users/me`, { headers: user.headers, signal: AbortSignal.timeout(15_000) });
+  const answer = await fetch(`${url}/api/users/me`, {
+    headers: user.headers,
+    signal: AbortSignal.timeout(15_000),
+  });
   return Number(((await answer.json()) as { name: string }).name.slice(1));
 }
 
@@ -125,7 +148,8 @@ export function watchHealth(url: string) {
   })();
   return {
     nowMs: () => performance.now() - start,
-    firstAfter: (atMs: number, ready: boolean) => seen.find((one) => one.atMs > atMs && one.ready === ready)?.atMs,
+    firstAfter: (atMs: number, ready: boolean) =>
+      seen.find((one) => one.atMs > atMs && one.ready === ready)?.atMs,
     async stop() {
       isOver = true;
       await work;
@@ -135,4 +159,10 @@ export function watchHealth(url: string) {
 }
 
 export const residentMb = (pids: readonly number[]) =>
-  Math.round(Math.max(...pids.map((pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0))) / 1024);
+  Math.round(
+    Math.max(
+      ...pids.map((pid) =>
+        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0),
+      ),
+    ) / 1024,
+  );

@@ -1,29 +1,36 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between one service and its MongoDB and does to the connection what networks and machines do. */
+/**
+ * A proxy between one service and its MongoDB that simulates faults of networks and machines.
+ */
 export interface MongoProxy {
-  /** A URI of the same database, through here. */
+  /** The URI of the same database through the proxy. */
   readonly uri: string;
-  /** Connections are refused, those that stand are reset. */
+  /** Refuses new connections and resets existing ones. */
   refuse(): void;
-  /** Every chunk waits for this long, in each direction. */
+  /** Delays every chunk by this time, in each direction. */
   delay(ms: number): void;
   /**
-   * From the first message with this command on, what the service sends is held back, and sent on at `release`, even
-   * when the service has gone away meanwhile.
+   * Holds back the service's data from the first message with this command on, and forwards it at
+   * `release`, even if the service has disconnected meanwhile.
    */
   holdFrom(command: string): void;
   isHolding(): boolean;
   release(): void;
-  /** As if it were not there. */
+  /** Forwards without faults. */
   pass(): void;
   close(): Promise<void>;
 }
 
-/** `uri`: with a Unix socket's encoded path as its host, as the embedded engine has it. */
-export async function startMongoProxy(uri: string): Promise<MongoProxy> {
+/**
+ * `uri`: of one host, or with a Unix socket's encoded path, as the embedded engine has it. `at`: its
+ * port; 0: a free one.
+ */
+export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> {
   const [, host = ''] = /^mongodb:\/\/([^/?]+)/.exec(uri) ?? [];
   const path = decodeURIComponent(host);
+  const [name, port = '27017'] = (host.split('@').pop() ?? '').split(':');
+  const reach = () => (path.startsWith('/') ? connect(path) : connect(Number(port), name));
   let delayMs = 0;
   let isRefusing = false;
   let held: (() => void)[] | undefined;
@@ -35,7 +42,7 @@ export async function startMongoProxy(uri: string): Promise<MongoProxy> {
       near.resetAndDestroy();
       return;
     }
-    const far = connect(path);
+    const far = reach();
     for (const socket of [near, far]) {
       pairs.add(socket);
       socket.setNoDelay(true).on('error', () => {});
@@ -52,7 +59,7 @@ export async function startMongoProxy(uri: string): Promise<MongoProxy> {
       if (delayMs > 0) setTimeout(() => near.write(chunk), delayMs);
       else near.write(chunk);
     });
-    // What the network still carries arrives although the sender has given up.
+    // Data in transit arrives even after the sender has given up.
     near.once('close', () => {
       const end = () => far.end();
       if (held !== undefined) held.push(end);
@@ -60,12 +67,14 @@ export async function startMongoProxy(uri: string): Promise<MongoProxy> {
     });
     far.once('close', () => near.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(at, '127.0.0.1', resolve);
+  });
   const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const own = typeof address === 'object' && address !== null ? address.port : 0;
 
   const proxy: MongoProxy = {
-    uri: uri.replace(host, `127.0.0.1:${port}`),
+    uri: uri.replace(host, `127.0.0.1:${own}`),
     refuse() {
       isRefusing = true;
       for (const socket of pairs) socket.destroy();

@@ -1,19 +1,32 @@
 import { until, victimOf } from '../tests/support/service';
+import { startWriteWorld } from '../tests/support/write-world';
 import { startLoad } from './load';
-import { registerUsers, residentMb, type Stage, startWriter, watchHealth, withDatabaseStage, writtenNumber } from './mongo-kit';
+import {
+  registerUsers,
+  residentMb,
+  type Stage,
+  startWriter,
+  watchHealth,
+  withDatabaseStage,
+  writtenNumber,
+} from './mongo-kit';
 import { pause } from './process-kit';
 import type { Scenario, Suite } from './scenario';
 import { isGood } from './summary';
 
 /** Bounds of ten seconds instead of two: the planted fault. */
-const PATIENT = { DB_OPERATION_TIMEOUT_MS: '10000', DB_SERVER_SELECTION_TIMEOUT_MS: '10000', CACHE_WRITER_TTL_MS: '60000' };
+const PATIENT = {
+  DB_OPERATION_TIMEOUT_MS: '10000',
+  DB_SERVER_SELECTION_TIMEOUT_MS: '10000',
+  CACHE_WRITER_TTL_MS: '60000',
+};
 
 interface Trouble {
   begin(stage: Stage): void;
   end(stage: Stage): void;
 }
 
-/** The same observation of every kind of trouble with the database. */
+/** The common observation of all database faults. */
 const trouble =
   (kind: Trouble, durationMs: { full: number; quick: number }): Scenario['run'] =>
   ({ quick, planted }) =>
@@ -21,14 +34,21 @@ const trouble =
       const { service } = stage;
       const users = await registerUsers(service.url, 20);
       const readers = users.slice(0, 10);
-      const writers = users.slice(10).map((user) => ({ user, writer: startWriter(service.url, user) }));
+      const writers = users
+        .slice(10)
+        .map((user) => ({ user, writer: startWriter(service.url, user) }));
       const bare: string[] = [];
       const load = startLoad({
         targets: [service.url],
         ratePerSecond: 100,
         connections: 1000,
         timeoutMs: 15_000,
-        request: (n) => ({ method: 'GET', path: '/api/users/me', headers: readers[n % readers.length]?.headers ?? {}, tag: 'read' }),
+        request: (n) => ({
+          method: 'GET',
+          path: '/api/users/me',
+          headers: readers[n % readers.length]?.headers ?? {},
+          tag: 'read',
+        }),
         onAnswer: (record, _body, headers) => {
           if (record.status === 503 && headers['retry-after'] === undefined) bare.push(record.path);
         },
@@ -43,24 +63,37 @@ const trouble =
       const [ended, endedHealth] = [load.elapsedMs(), health.nowMs()];
       kind.end(stage);
       await pause(8000);
-      const written = await Promise.all(writers.map(async ({ user, writer }) => ({ user, ...(await writer.stop()) })));
+      const written = await Promise.all(
+        writers.map(async ({ user, writer }) => ({ user, ...(await writer.stop()) })),
+      );
       const records = await load.stop();
       const { deaths } = await health.stop();
-      const lost = (await Promise.all(written.map(async ({ user, last }) => (await writtenNumber(service.url, user)) < last))).filter(
-        Boolean,
-      ).length;
+      const lost = (
+        await Promise.all(
+          written.map(async ({ user, last }) => (await writtenNumber(service.url, user)) < last),
+        )
+      ).filter(Boolean).length;
 
       const during = records.filter(({ plannedMs }) => plannedMs > began && plannedMs < ended);
       const latencies = [
-        ...during.map(({ plannedMs, answeredMs = Number.POSITIVE_INFINITY }) => answeredMs - plannedMs),
+        ...during.map(
+          ({ plannedMs, answeredMs = Number.POSITIVE_INFINITY }) => answeredMs - plannedMs,
+        ),
         ...written.map(({ slowestMs }) => slowestMs),
       ];
       const slowestMs = Math.round(Math.max(...latencies));
-      const bad = records.filter((record) => record.plannedMs > ended && !isGood(record)).map(({ plannedMs }) => plannedMs - ended);
+      const bad = records
+        .filter((record) => record.plannedMs > ended && !isGood(record))
+        .map(({ plannedMs }) => plannedMs - ended);
       const normalMs = Math.round(Math.max(0, ...bad));
-      const unreadyMs = Math.round((health.firstAfter(beganHealth, false) ?? Number.POSITIVE_INFINITY) - beganHealth);
-      const readyMs = Math.round((health.firstAfter(endedHealth, true) ?? Number.POSITIVE_INFINITY) - endedHealth);
-      const withoutRetryAfter = bare.length + written.reduce((sum, one) => sum + one.withoutRetryAfter, 0);
+      const unreadyMs = Math.round(
+        (health.firstAfter(beganHealth, false) ?? Number.POSITIVE_INFINITY) - beganHealth,
+      );
+      const readyMs = Math.round(
+        (health.firstAfter(endedHealth, true) ?? Number.POSITIVE_INFINITY) - endedHealth,
+      );
+      const withoutRetryAfter =
+        bare.length + written.reduce((sum, one) => sum + one.withoutRetryAfter, 0);
       return {
         met:
           slowestMs <= 2500 &&
@@ -75,7 +108,9 @@ const trouble =
           'unready after ms': unreadyMs,
           'ready again ms': readyMs,
           'normal after ms': normalMs,
-          'reads served %': Math.round((100 * during.filter((record) => isGood(record)).length) / during.length),
+          'reads served %': Math.round(
+            (100 * during.filter((record) => isGood(record)).length) / during.length,
+          ),
           'writes acknowledged': written.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
           'users with a lost or undone write': lost,
           'livez failures': deaths,
@@ -107,10 +142,14 @@ const slow: Trouble = {
   end: ({ proxy }) => proxy.pass(),
 };
 
-/** Whether a write that was given up on one host, and reaches the database late, can undo a newer one of another host. */
+/**
+ * Whether a write that timed out on one host, and reaches the database late, can overwrite a newer
+ * write of another host.
+ */
 const lateUpdate: Scenario = {
   name: 'late-update',
-  title: 'a write held up in the network until its request was given up, and a newer one acknowledged on another host',
+  title:
+    'a write held up in the network until its request was given up, and a newer one acknowledged on another host',
   goal: 'the newer one stays',
   run: () =>
     withDatabaseStage({}, async (stage) => {
@@ -134,15 +173,51 @@ const lateUpdate: Scenario = {
         proxy.holdFrom('findAndModify');
         statuses.push(await write(service.url, `w${round}1`));
         if (!proxy.isHolding()) throw new Error('the write was not held');
-        // The other host may have to wait until the first one's claim on the caches expires; the newer write must get through.
-        await until('the newer write', async () => (await write(other.url, `w${round}2`)) === 200, 30_000);
+        // The other host may have to wait until the first one's claim on the caches expires; the
+        // newer write must get through.
+        await until(
+          'the newer write',
+          async () => (await write(other.url, `w${round}2`)) === 200,
+          30_000,
+        );
         proxy.release();
         await pause(500);
         if ((await writtenNumber(other.url, user)) !== Number(`${round}2`)) undone++;
       }
       const givenUp = statuses.filter((status) => status === 503).length;
-      return { met: undone === 0 && givenUp > 0, figures: { rounds: statuses.length, 'given up': givenUp, undone } };
+      return {
+        met: undone === 0 && givenUp > 0,
+        figures: { rounds: statuses.length, 'given up': givenUp, undone },
+      };
     }),
+};
+
+/**
+ * Writes on a slow link, some of them held up past their deadline, while another host writes the
+ * same users.
+ */
+const writeHistory: Scenario = {
+  name: 'write-history',
+  title:
+    'two hosts write the same users, one over a link of 300 ms for each round trip that holds its writes up from time to time',
+  goal: '0 writes take effect after their 503, 0 acknowledged ones undone, 0 stale reads; some failed',
+  planted: 'writes bounded by a timer that cancels nothing',
+  run: async ({ quick, planted }) => {
+    const world = await startWriteWorld();
+    try {
+      const { failed, acknowledged, ...rest } = await world.history(
+        planted ? { planted: 'no-deadline' } : {},
+        quick ? 5000 : 60_000,
+      );
+      const { reads, stale, late, lost } = rest;
+      return {
+        met: stale + late + lost === 0 && failed > 0,
+        figures: { acknowledged, failed, reads, 'late after their 503': late, undone: lost, stale },
+      };
+    } finally {
+      await world.close();
+    }
+  },
 };
 
 export const suite: Suite = {
@@ -173,5 +248,6 @@ export const suite: Suite = {
       run: trouble(slow, { full: 20_000, quick: 8000 }),
     },
     lateUpdate,
+    writeHistory,
   ],
 };

@@ -1,6 +1,12 @@
 import { startNginx } from '../tests/support/balancers';
 import { startTestMongo } from '../tests/support/mongo';
-import { isRunning, type ServiceProcess, startService, until, victimOf } from '../tests/support/service';
+import {
+  isRunning,
+  type ServiceProcess,
+  startService,
+  until,
+  victimOf,
+} from '../tests/support/service';
 import { findTool } from '../tests/support/tools';
 import { withoutRetry } from './hosts-setup';
 import { mixOf, startLoad } from './load';
@@ -30,12 +36,25 @@ const eachInTurn: Scenario = {
     const mongo = await startTestMongo();
     const hosts: ServiceProcess[] = [];
     try {
-      // One after the other: the first makes the indexes and the signing keys.
+      // Sequentially: the first creates the indexes and the signing keys.
       for (let n = 0; n < 2; n++)
-        hosts.push(await startService({ entry: serviceEntry, env: { ...QUIET, WORKERS: '2', MONGODB_URI: mongo.uri } }));
-      const edge = await startNginx({ hosts: hosts.map(({ port }) => `127.0.0.1:${port}`), ...(planted ? { edit: withoutRetry } : {}) });
+        hosts.push(
+          await startService({
+            entry: serviceEntry,
+            env: { ...QUIET, WORKERS: '2', MONGODB_URI: mongo.uri },
+          }),
+        );
+      const edge = await startNginx({
+        hosts: hosts.map(({ port }) => `127.0.0.1:${port}`),
+        ...(planted ? { edit: withoutRetry } : {}),
+      });
       try {
-        const load = startLoad({ targets: [edge.url], ratePerSecond: 150, connections: 100, request: mixOf(await createMix(edge.url)) });
+        const load = startLoad({
+          targets: [edge.url],
+          ratePerSecond: 150,
+          connections: 100,
+          request: mixOf(await createMix(edge.url)),
+        });
         const endMs = quick || planted ? 15_000 : 120_000;
         let kills = 0;
         let slowestMs = 0;
@@ -47,8 +66,16 @@ const eachInTurn: Scenario = {
         }
         const records = await load.stop();
         const failedReads = failedOf(records, 'read');
-        const figures = { kills, 'failed reads': failedReads, 'failed writes': failedOf(records, 'write'), 'slowest whole ms': slowestMs };
-        return { met: failedReads === 0 && slowestMs <= 2000, figures: { ...figures, ...shown(summarise(records)) } };
+        const figures = {
+          kills,
+          'failed reads': failedReads,
+          'failed writes': failedOf(records, 'write'),
+          'slowest whole ms': slowestMs,
+        };
+        return {
+          met: failedReads === 0 && slowestMs <= 2000,
+          figures: { ...figures, ...shown(summarise(records)) },
+        };
       } finally {
         await edge.close();
       }
@@ -59,7 +86,10 @@ const eachInTurn: Scenario = {
   },
 };
 
-/** Kills the oldest worker while it holds requests: it stands still for a moment first. Ms until a successor is ready. */
+/**
+ * Kills the oldest worker while it holds requests: it stands still for a moment first. Ms until a
+ * successor is ready.
+ */
 async function killOne(host: ServiceProcess): Promise<number> {
   const victim = victimOf(host.workerPids());
   const before = host.logs('worker ready').length;
@@ -78,11 +108,23 @@ const allWorkers: Scenario = {
     withRealService(
       {
         WORKERS: '4',
-        ...(planted ? { RESTART_BACKOFF_BASE_MS: '10000', RESTART_BACKOFF_MAX_MS: '10000', WORKER_STABLE_MS: '60000' } : {}),
+        ...(planted
+          ? {
+              RESTART_BACKOFF_BASE_MS: '10000',
+              RESTART_BACKOFF_MAX_MS: '10000',
+              WORKER_STABLE_MS: '60000',
+            }
+          : {}),
       },
       async (service) => {
         const mix = mixOf(await createMix(service.url));
-        const load = startLoad({ targets: [service.url], ratePerSecond: 200, connections: 100, timeoutMs: 15_000, request: mix });
+        const load = startLoad({
+          targets: [service.url],
+          ratePerSecond: 200,
+          connections: 100,
+          timeoutMs: 15_000,
+          request: mix,
+        });
         await pause(1500);
         const before = service.logs('worker ready').length;
         const moment = load.elapsedMs();
@@ -105,35 +147,42 @@ const primaryKilled: Scenario = {
   goal: '0 requests in flight cut; 0 orphans after ≤ 10 s',
   planted: 'a plain cluster, whose workers end with the primary',
   run: ({ planted }) =>
-    withService({ entry: planted ? naiveEntry : fixtureEntry, env: { WORKERS: '4' } }, async (service) => {
-      const workers = service.workerPids();
-      const load = startLoad({
-        targets: [service.url],
-        ratePerSecond: 100,
-        connections: 500,
-        request: () => ({ method: 'GET', path: '/slow?amount=2000' }),
-      });
-      await pause(1500);
-      const moment = load.elapsedMs();
-      service.signal('SIGKILL');
-      const from = performance.now();
-      await until('the workers to end', () => !workers.some(isRunning), 10_000).catch(() => undefined);
-      const endMs = Math.round(performance.now() - from);
-      const records = await load.stop();
-      // What was sent a moment before the kill may not have reached a worker.
-      const held = records.filter(({ sentMs }) => sentMs !== undefined && sentMs < moment - 100);
-      const cut = held.filter(({ status }) => status !== 200).length;
-      const orphans = workers.filter(isRunning).length;
-      return {
-        met: cut === 0 && orphans === 0,
-        figures: {
-          'in flight': held.filter(({ answeredMs }) => answeredMs === undefined || answeredMs > moment).length,
-          cut,
-          orphans,
-          'workers gone ms': endMs,
-        },
-      };
-    }),
+    withService(
+      { entry: planted ? naiveEntry : fixtureEntry, env: { WORKERS: '4' } },
+      async (service) => {
+        const workers = service.workerPids();
+        const load = startLoad({
+          targets: [service.url],
+          ratePerSecond: 100,
+          connections: 500,
+          request: () => ({ method: 'GET', path: '/slow?amount=2000' }),
+        });
+        await pause(1500);
+        const moment = load.elapsedMs();
+        service.signal('SIGKILL');
+        const from = performance.now();
+        await until('the workers to end', () => !workers.some(isRunning), 10_000).catch(
+          () => undefined,
+        );
+        const endMs = Math.round(performance.now() - from);
+        const records = await load.stop();
+        // A request sent just before the kill may not have reached a worker.
+        const held = records.filter(({ sentMs }) => sentMs !== undefined && sentMs < moment - 100);
+        const cut = held.filter(({ status }) => status !== 200).length;
+        const orphans = workers.filter(isRunning).length;
+        return {
+          met: cut === 0 && orphans === 0,
+          figures: {
+            'in flight': held.filter(
+              ({ answeredMs }) => answeredMs === undefined || answeredMs > moment,
+            ).length,
+            cut,
+            orphans,
+            'workers gone ms': endMs,
+          },
+        };
+      },
+    ),
 };
 
 export const kills: readonly Scenario[] = [eachInTurn, allWorkers, primaryKilled];

@@ -12,8 +12,11 @@ import { summarise } from './summary';
 /** PM2's commands can wait for ever for a process that never becomes ready. */
 const PM2_TIMEOUT_MS = 120_000;
 
-/** The real pm2 with a home of its own. */
-async function withPm2<T>(env: Record<string, string>, use: (pm2: (...args: string[]) => Promise<string>) => Promise<T>): Promise<T> {
+/** The real pm2 with its own PM2_HOME. */
+async function withPm2<T>(
+  env: Record<string, string>,
+  use: (pm2: (...args: string[]) => Promise<string>) => Promise<T>,
+): Promise<T> {
   const home = mkdtempSync(path.join(tmpdir(), 'faults-pm2-'));
   const { PATH = '' } = process.env;
   const pm2 = (...args: string[]) =>
@@ -23,7 +26,11 @@ async function withPm2<T>(env: Record<string, string>, use: (pm2: (...args: stri
         env: { PATH, HOME: home, PM2_HOME: home, ...env },
         stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'],
       };
-      const child = spawn(process.execPath, [path.join(root, 'node_modules/pm2/bin/pm2'), ...args], options);
+      const child = spawn(
+        process.execPath,
+        [path.join(root, 'node_modules/pm2/bin/pm2'), ...args],
+        options,
+      );
       let output = '';
       child.stdout.on('data', (part: Buffer) => {
         output += part.toString();
@@ -31,14 +38,18 @@ async function withPm2<T>(env: Record<string, string>, use: (pm2: (...args: stri
       const timer = setTimeout(() => child.kill('SIGKILL'), PM2_TIMEOUT_MS);
       child.once('close', () => clearTimeout(timer));
       child.once('exit', (code) =>
-        code === 0 ? resolve(output) : reject(new Error(`pm2 ${args.join(' ')} ended with ${code}\n${output}`)),
+        code === 0
+          ? resolve(output)
+          : reject(new Error(`pm2 ${args.join(' ')} ended with ${code}\n${output}`)),
       );
     });
   try {
     return await use(pm2);
   } finally {
     const output = await pm2('jlist');
-    const pids = (JSON.parse(output.slice(output.indexOf('['))) as { pid: number }[]).map(({ pid }) => pid);
+    const pids = (JSON.parse(output.slice(output.indexOf('['))) as { pid: number }[]).map(
+      ({ pid }) => pid,
+    );
     await pm2('kill');
     await until('the processes to end', () => !pids.some(isRunning));
     rmSync(home, { recursive: true, force: true });
@@ -75,7 +86,9 @@ const pm2Reloads: Scenario = {
         );
         await pm2('start', ecosystem);
         const url = `http://127.0.0.1:${port}`;
-        const request = planted ? () => ({ method: 'GET', path: '/' }) : mixOf(await createMix(url));
+        const request = planted
+          ? () => ({ method: 'GET', path: '/' })
+          : mixOf(await createMix(url));
         const load = startLoad({ targets: [url], ratePerSecond: 150, connections: 50, request });
         for (let turn = 0; turn < turns; turn++) {
           await pause(300);

@@ -9,6 +9,7 @@ import type { Suite } from './scenario';
 export const suite: Suite = {
   name: 'process',
   title: 'Processes of one host',
-  setting: 'One host of four workers, the load on the same machine, open loop; the embedded engine as the database where one is needed.',
+  setting:
+    'One host of four workers, the load on the same machine, open loop; the embedded engine as the database where one is needed.',
   scenarios: [...kills, ...stuck, ...ends, ...pm2, ...host, ...overloads],
 };

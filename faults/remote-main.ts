@@ -2,7 +2,9 @@ import { raw } from '../tests/support/raw-http';
 import { type Load, mixOf, startLoad } from './load';
 import type { FromRemote, ToRemote } from './remote';
 
-/** The client's process: it runs on a host of the test's network and does over IPC what it is told. */
+/**
+ * The client's process: it runs on a host of the test network and executes commands from IPC.
+ */
 const loads = new Map<number, Load>();
 const send = (message: FromRemote) => process.send?.(message);
 

@@ -4,10 +4,17 @@ import type { RawAnswer, RawRequest } from '../tests/support/raw-http';
 import type { LoadOptions, PlannedRequest, RequestRecord } from './load';
 
 /** A load as it travels between processes: its requests are a list that is taken in turn. */
-export type RemoteLoadOptions = Omit<LoadOptions, 'request' | 'onAnswer'> & { readonly mix: readonly PlannedRequest[] };
+export type RemoteLoadOptions = Omit<LoadOptions, 'request' | 'onAnswer'> & {
+  readonly mix: readonly PlannedRequest[];
+};
 
 export type ToRemote =
-  | { readonly id: number; readonly kind: 'request'; readonly url: string; readonly options: RawRequest }
+  | {
+      readonly id: number;
+      readonly kind: 'request';
+      readonly url: string;
+      readonly options: RawRequest;
+    }
   | { readonly id: number; readonly kind: 'start'; readonly load: RemoteLoadOptions }
   | { readonly id: number; readonly kind: 'stop'; readonly load: number };
 export interface FromRemote {
@@ -32,7 +39,9 @@ export interface RemoteClient {
 }
 
 export function startRemoteClient(node: HostNode): RemoteClient {
-  const running = node.run([process.execPath, join(__dirname, 'remote-main.js')], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const running = node.run([process.execPath, join(__dirname, 'remote-main.js')], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let last = 0;
   running.child.on('message', ({ id, value, error }: FromRemote) => {
@@ -42,11 +51,14 @@ export function startRemoteClient(node: HostNode): RemoteClient {
     else call?.reject(new Error(error));
   });
   void running.exited.then(() => {
-    for (const call of waiting.values()) call.reject(new Error(`the client's process ended: ${running.output()}`));
+    for (const call of waiting.values())
+      call.reject(new Error(`the client's process ended: ${running.output()}`));
     waiting.clear();
   });
 
-  function ask<T>(message: ToRemote extends infer M ? (M extends { id: number } ? Omit<M, 'id'> : never) : never): Promise<T> {
+  function ask<T>(
+    message: ToRemote extends infer M ? (M extends { id: number } ? Omit<M, 'id'> : never) : never,
+  ): Promise<T> {
     last += 1;
     const id = last;
     return new Promise<T>((resolve, reject) => {
@@ -64,7 +76,8 @@ export function startRemoteClient(node: HostNode): RemoteClient {
       const elapsedMs = () => performance.timeOrigin + performance.now() - startedAt;
       return {
         elapsedMs,
-        reached: (atMs) => new Promise((resolve) => setTimeout(resolve, Math.max(0, atMs - elapsedMs()))),
+        reached: (atMs) =>
+          new Promise((resolve) => setTimeout(resolve, Math.max(0, atMs - elapsedMs()))),
         stop: () => ask({ kind: 'stop', load: id }),
       };
     },

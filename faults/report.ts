@@ -12,11 +12,14 @@ export interface Result {
   readonly outcome?: Outcome;
   readonly plantedOutcome?: Outcome;
   readonly seconds: number;
-  /** Of the whole machine over the last minute of the scenario: others may have had its cores meanwhile. */
+  /**
+   * Of the whole machine over the last minute of the scenario: others may have had its cores
+   * meanwhile.
+   */
   readonly loadAverage?: number;
 }
 
-/** A scenario proves something when its goal was met, and missed with the safeguard taken away. */
+/** A scenario is conclusive if it met its goal, and missed it with the safeguard disabled. */
 export function verdict(result: Result): 'met' | 'missed' | 'skipped' | 'planted fault not seen' {
   if (result.skipped !== undefined) return 'skipped';
   if (result.outcome?.met !== true) return 'missed';
@@ -32,18 +35,22 @@ fault), where the goal must be missed: a check that cannot fail shows nothing.
 `;
 
 /**
- * Writes the suite's JSON and replaces its section of docs/faults.md, leaving the other suites' as they are. Results of a part
- * of the suite take their rows' place among those of before.
+ * Writes the suite's JSON and replaces its section of docs/faults.md, leaving the other suites' as
+ * they are. Results of a part of the suite take their rows' place among those of before.
  */
 export function writeReport(suite: Suite, results: readonly Result[], date: string): void {
   const folder = join(root, 'faults', 'results');
   const json = join(folder, `${suite.name}.json`);
   const before = (JSON.parse(readOr(json, '{"results":[]}')) as { results: Result[] }).results;
   const all = suite.scenarios.flatMap(
-    ({ name }) => (results.find((one) => one.name === name) ?? before.find((one) => one.name === name)) || [],
+    ({ name }) =>
+      (results.find((one) => one.name === name) ?? before.find((one) => one.name === name)) || [],
   );
   mkdirSync(folder, { recursive: true });
-  writeFileSync(json, `${JSON.stringify({ suite: suite.name, date, results: all }, undefined, 2)}\n`);
+  writeFileSync(
+    json,
+    `${JSON.stringify({ suite: suite.name, date, results: all }, undefined, 2)}\n`,
+  );
   const path = join(root, 'docs', 'faults.md');
   mkdirSync(join(root, 'docs'), { recursive: true });
   writeFileSync(path, replaceSection(readOr(path, HEAD), suite.name, section(suite, all, date)));
@@ -52,7 +59,8 @@ export function writeReport(suite: Suite, results: readonly Result[], date: stri
 export function section(suite: Suite, results: readonly Result[], date: string): string {
   const rows = results.map((result) => {
     const seen = result.skipped ?? figures(result.outcome);
-    const planted = result.planted === undefined ? '–' : `${result.planted}: ${figures(result.plantedOutcome)}`;
+    const planted =
+      result.planted === undefined ? '–' : `${result.planted}: ${figures(result.plantedOutcome)}`;
     return `| ${[`${result.title} (\`${result.name}\`)`, result.goal, seen, verdict(result), planted].map(cell).join(' | ')} |`;
   });
   return [
@@ -66,7 +74,7 @@ export function section(suite: Suite, results: readonly Result[], date: string):
   ].join('\n');
 }
 
-/** Figures of a machine that had other work are worth less, and say so. */
+/** Marks figures of a machine that was busy with other work. */
 function shared(results: readonly Result[]): string {
   const loads = results.flatMap(({ loadAverage }) => loadAverage ?? []);
   return loads.length === 0 ? '' : `, load average ${Math.min(...loads)} to ${Math.max(...loads)}`;

@@ -1,26 +1,33 @@
-/** One fault: what is done to the service, what must hold, and the planted fault that must break it. */
+/**
+ * One scenario: a fault, the goal under it, and the planted fault with which the goal is missed.
+ */
 export interface Scenario {
   /** For `--only`; kebab-case. */
   readonly name: string;
   readonly title: string;
   /** The goal in the table's words, e.g. `0 failed reads, whole in ≤ 2 s`. */
   readonly goal: string;
-  /** What is taken away with `planted: true`, e.g. `no retry`. The goal must then be missed. */
+  /** The safeguard disabled by `planted: true`, e.g. `no retry`. The goal must then be missed. */
   readonly planted?: string;
-  /** Resources that it starts it also ends, whatever happens. Throws SkipScenario where the machine cannot run it. */
+  /**
+   * Always ends the resources that it started. Throws SkipScenario when the machine cannot run it.
+   */
   run(options: RunOptions): Promise<Outcome>;
 }
 
 export interface RunOptions {
   /** The form for `npm test`: less time, same claim. */
   readonly quick: boolean;
-  /** Take the safeguard away: this run must miss the goal. */
+  /** Disable the safeguard: this run must miss the goal. */
   readonly planted: boolean;
 }
 
 export interface Outcome {
   readonly met: boolean;
-  /** Shown in the table as `name value`, in this order, e.g. `{ 'failed reads': 0, 'whole ms': 812 }`. */
+  /**
+   * Shown in the table as `name value`, in this order, e.g. `{ 'failed reads': 0, 'whole ms': 812
+   * }`.
+   */
   readonly figures: Readonly<Record<string, number | string>>;
 }
 
@@ -28,12 +35,15 @@ export interface Suite {
   /** Also the name of its module in faults/. */
   readonly name: string;
   readonly title: string;
-  /** What the figures were taken on; a sentence or two for the section's head. */
+  /** The test setup, in one or two sentences, for the head of the section. */
   readonly setting: string;
   readonly scenarios: readonly Scenario[];
 }
 
-/** The machine lacks what the scenario needs (root, nginx, …): reported with the reason, never as met. */
+/**
+ * The machine lacks a requirement of the scenario (root, nginx, …): reported with the reason, not
+ * as met.
+ */
 export class SkipScenario extends Error {
   override readonly name = 'SkipScenario';
 }

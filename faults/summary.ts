@@ -21,15 +21,26 @@ export interface Summary {
 }
 
 export function isGood(record: RequestRecord): boolean {
-  return record.status !== undefined && record.status < 500 && record.status !== 408 && record.status !== 429;
+  return (
+    record.status !== undefined &&
+    record.status < 500 &&
+    record.status !== 408 &&
+    record.status !== 429
+  );
 }
 
-export function summarise(records: readonly RequestRecord[], only: (record: RequestRecord) => boolean = () => true): Summary {
+export function summarise(
+  records: readonly RequestRecord[],
+  only: (record: RequestRecord) => boolean = () => true,
+): Summary {
   const chosen = records.filter(only);
   const good = chosen.filter(isGood);
   const answered = chosen.filter((record) => record.answeredMs !== undefined);
-  const outcomeOf = ({ status, error }: RequestRecord) => (status === undefined ? (error ?? 'UNFINISHED') : String(status));
-  const latencies = good.map((record) => (record.answeredMs ?? 0) - record.plannedMs).sort((a, b) => a - b);
+  const outcomeOf = ({ status, error }: RequestRecord) =>
+    status === undefined ? (error ?? 'UNFINISHED') : String(status);
+  const latencies = good
+    .map((record) => (record.answeredMs ?? 0) - record.plannedMs)
+    .sort((a, b) => a - b);
   return {
     planned: chosen.length,
     sent: chosen.filter((record) => record.sentMs !== undefined).length,
@@ -48,7 +59,10 @@ export function summarise(records: readonly RequestRecord[], only: (record: Requ
   };
 }
 
-function countBy(records: readonly RequestRecord[], key: (record: RequestRecord) => string): Record<string, number> {
+function countBy(
+  records: readonly RequestRecord[],
+  key: (record: RequestRecord) => string,
+): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const record of records) counts[key(record)] = (counts[key(record)] ?? 0) + 1;
   return counts;
@@ -60,14 +74,27 @@ export function quantile(sorted: readonly number[], q: number): number {
   return Math.round((sorted[rank] ?? 0) * 10) / 10;
 }
 
-/** Ms from `sinceMs` to the first good answer of a request that was planned later; undefined when none came. */
-export function firstGoodAfter(records: readonly RequestRecord[], sinceMs: number): number | undefined {
-  const times = records.filter((r) => r.plannedMs >= sinceMs && isGood(r)).map((r) => (r.answeredMs ?? Number.POSITIVE_INFINITY) - sinceMs);
+/**
+ * Ms from `sinceMs` to the first good answer of a request that was planned later; undefined when
+ * none came.
+ */
+export function firstGoodAfter(
+  records: readonly RequestRecord[],
+  sinceMs: number,
+): number | undefined {
+  const times = records
+    .filter((r) => r.plannedMs >= sinceMs && isGood(r))
+    .map((r) => (r.answeredMs ?? Number.POSITIVE_INFINITY) - sinceMs);
   return times.length === 0 ? undefined : Math.round(Math.min(...times));
 }
 
-/** Ms from `sinceMs` until the last failed request was planned: after that moment everything was good. */
+/**
+ * Ms from `sinceMs` until the last failed request was planned: after that moment everything was
+ * good.
+ */
 export function healedAfter(records: readonly RequestRecord[], sinceMs: number): number {
-  const bad = records.filter((r) => r.plannedMs >= sinceMs && !isGood(r)).map((r) => r.plannedMs - sinceMs);
+  const bad = records
+    .filter((r) => r.plannedMs >= sinceMs && !isGood(r))
+    .map((r) => r.plannedMs - sinceMs);
   return bad.length === 0 ? 0 : Math.round(Math.max(...bad));
 }

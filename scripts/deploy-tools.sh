@@ -62,4 +62,5 @@ fi
 
 npm run --silent build:all
 PATH="$tools/bin:$PATH" DEPLOY_SCHEMAS="$tools/schemas" CHECK_DEPLOY=1 NODE_OPTIONS=--experimental-vm-modules \
-    npx jest dist/tests/deploy/image.test.js dist/tests/deploy/manifests.test.js
+    npx jest dist/tests/deploy/image.test.js dist/tests/deploy/manifests.test.js dist/tests/deploy/manifests-split.test.js \
+    dist/tests/deploy/manifests-resource-server.test.js

@@ -1,18 +1,37 @@
-// Installs what the tests need beside Node: on Debian and Ubuntu as root, with apt. Elsewhere it says which tests will
-// be skipped. Never fails: a test that lacks its program is reported as skipped, with the reason.
-// `--check` only prints.
+// Installs what the tests need beside Node: on Debian and Ubuntu as root, with apt. Elsewhere it
+// says which tests will be skipped. Never fails: a test that lacks its program is reported as
+// skipped, with the reason. `--check` only prints.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const TOOLS = [
-  { program: 'redis-server', package: 'redis-server', tests: 'the cache, rate limits and coherence over a real Redis' },
+  {
+    program: 'redis-server',
+    package: 'redis-server',
+    tests: 'the cache, rate limits and coherence over a real Redis',
+  },
   { program: 'nginx', package: 'nginx', tests: 'the service behind NGINX' },
   { program: 'haproxy', package: 'haproxy', tests: 'the service behind HAProxy' },
   { program: 'wrk', package: 'wrk', tests: 'the benchmarks driven by wrk' },
   { program: 'chromium', package: 'chromium', tests: 'the docs page in a browser' },
   { program: 'ip', package: 'iproute2', tests: 'several hosts in network namespaces' },
   { program: 'iptables', package: 'iptables', tests: 'network faults' },
+  { program: 'logrotate', package: 'logrotate', tests: 'the rotation of log files' },
+  { program: 'promtool', package: 'prometheus', tests: "the alerts by Prometheus's own tool" },
+  {
+    program: 'faketime',
+    package: 'faketime',
+    tests: 'hosts whose clocks are apart, as libraries see them too',
+  },
 ];
 const APT_TIMEOUT_MS = 600_000;
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -30,7 +49,10 @@ const isThere = (program) =>
 const missingTools = () => TOOLS.filter(({ program }) => !isThere(program));
 
 function whyNotHere() {
-  if (!existsSync('/etc/os-release') || !/^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8')))
+  if (
+    !existsSync('/etc/os-release') ||
+    !/^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'))
+  )
     return 'this is not Debian or Ubuntu';
   if (process.getuid?.() !== 0) return 'this is not root';
   if (!isThere('apt-get')) return 'there is no apt-get';
@@ -46,7 +68,10 @@ function apt(...args) {
   });
 }
 
-/** Packages of servers start them at once; policy-rc.d (invoke-rc.d(8)) with 101 forbids that while we install. */
+/**
+ * Packages of servers start them at once; policy-rc.d (invoke-rc.d(8)) with 101 forbids that while
+ * we install.
+ */
 function withoutStartingServices(work) {
   const ours = !existsSync(POLICY);
   if (ours) {
@@ -63,7 +88,9 @@ function withoutStartingServices(work) {
 /** They must not start at the next boot either. Only units of what was installed here. */
 function disable(installed) {
   if (!existsSync('/run/systemd/system')) return;
-  for (const unit of installed.filter((name) => ['redis-server', 'nginx', 'haproxy'].includes(name))) {
+  for (const unit of installed.filter((name) =>
+    ['redis-server', 'nginx', 'haproxy', 'prometheus'].includes(name),
+  )) {
     spawnSync('systemctl', ['disable', unit], { stdio: 'ignore', timeout: 10_000 });
   }
 }
@@ -88,7 +115,7 @@ function install(missing) {
       }
     }
   });
-  disable(missing.map(({ program }) => program));
+  disable(missing.map(({ package: name }) => name));
   console.log(`provision: done in ${Math.round((performance.now() - started) / 1000)} s`);
 }
 
@@ -99,7 +126,9 @@ const firstLine = (error) =>
 
 function report(reason) {
   for (const { program, package: name, tests } of missingTools()) {
-    console.log(`provision: ${program} is missing (package ${name}), not installed because ${reason}: skipped are the tests of ${tests}.`);
+    console.log(
+      `provision: ${program} is missing (package ${name}), not installed because ${reason}: skipped are the tests of ${tests}.`,
+    );
   }
 }
 

@@ -11,7 +11,10 @@ process.on('message', (spec: LoadSpec) => {
   const work = spec.kind === 'closed' ? runClosed(spec, stripe) : runOpen(spec, stripe);
   work.then(
     (result) => process.send?.({ result }),
-    (error: unknown) => process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    (error: unknown) =>
+      process.send?.({
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
   );
 });
 process.on('disconnect', () => process.exit());

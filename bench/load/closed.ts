@@ -21,10 +21,16 @@ export interface ClosedResult {
   readonly errors: number;
 }
 
-/** Each connection sends its next request when the answer to the last is there: how much the server can do at most. */
+/**
+ * Each connection sends its next request when the answer to the last is there: how much the server
+ * can do at most.
+ */
 export async function runClosed(spec: ClosedSpec, stripe: Stripe): Promise<ClosedResult> {
   const next = createSource(spec.trafficFile, new URL(spec.url).host, stripe, spec.skip);
-  /** autocannon does not count the answer after which it reconnects: with one request per connection, none. */
+  /**
+   * autocannon does not count the answer after which it reconnects: with one request per
+   * connection, none.
+   */
   const counted: Record<string, number> = {};
   const count = ({ statusCode }: { statusCode: number }) => {
     counted[statusCode] = (counted[statusCode] ?? 0) + 1;
@@ -36,15 +42,20 @@ export async function runClosed(spec: ClosedSpec, stripe: Stripe): Promise<Close
     duration: spec.seconds,
     timeout: 30,
     ...(reconnects ? { reconnectRate: spec.requestsPerConnection } : {}),
-    // autocannon builds a request anew to vary it; handing it finished bytes keeps the generator faster than the server.
+    // autocannon builds a request anew to vary it; handing it finished bytes keeps the generator
+    // faster than the server.
     setupClient: (client) => {
       Object.assign(client, { getRequestBuffer: next });
       if (reconnects) (client as unknown as EventEmitter).on('headers', count);
     },
   });
-  if (reconnects) return { perSecond: sum(counted) / result.duration, statuses: counted, errors: result.errors };
-  const statuses = Object.fromEntries(Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [status, count ?? 0]));
+  if (reconnects)
+    return { perSecond: sum(counted) / result.duration, statuses: counted, errors: result.errors };
+  const statuses = Object.fromEntries(
+    Object.entries(result.statusCodeStats ?? {}).map(([status, { count }]) => [status, count ?? 0]),
+  );
   return { perSecond: sum(statuses) / result.duration, statuses, errors: result.errors };
 }
 
-const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((total, one) => total + one, 0);
+const sum = (counts: Readonly<Record<string, number>>) =>
+  Object.values(counts).reduce((total, one) => total + one, 0);

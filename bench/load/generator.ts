@@ -15,7 +15,9 @@ export interface Generator {
 }
 
 export async function startGenerator(cpus: readonly number[]): Promise<Generator> {
-  const children = await Promise.all(cpus.map((cpu, index) => startChild(cpu, { index, count: cpus.length })));
+  const children = await Promise.all(
+    cpus.map((cpu, index) => startChild(cpu, { index, count: cpus.length })),
+  );
 
   const all = <T>(spec: LoadSpec) =>
     Promise.all(
@@ -48,8 +50,14 @@ export async function startGenerator(cpus: readonly number[]): Promise<Generator
   };
 }
 
-async function startChild(cpu: number, stripe: { index: number; count: number }): Promise<ChildProcess> {
-  const { command, args } = onCpus([cpu], process.execPath, [join(__dirname, 'child.js'), JSON.stringify(stripe)]);
+async function startChild(
+  cpu: number,
+  stripe: { index: number; count: number },
+): Promise<ChildProcess> {
+  const { command, args } = onCpus([cpu], process.execPath, [
+    join(__dirname, 'child.js'),
+    JSON.stringify(stripe),
+  ]);
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   await answer<string>(child);
   return child;
@@ -62,7 +70,10 @@ async function answer<T>(child: ChildProcess): Promise<T> {
   });
   left.catch(() => {});
   try {
-    const [message] = (await Promise.race([once(child, 'message', { signal: gone.signal }), left])) as [{ result: T; error?: string }];
+    const [message] = (await Promise.race([
+      once(child, 'message', { signal: gone.signal }),
+      left,
+    ])) as [{ result: T; error?: string }];
     if (message.error !== undefined) throw new Error(message.error);
     return message.result;
   } finally {
@@ -73,7 +84,8 @@ async function answer<T>(child: ChildProcess): Promise<T> {
 function common(parts: readonly { statuses: Readonly<Record<string, number>>; errors: number }[]) {
   const statuses: Record<string, number> = {};
   for (const part of parts) {
-    for (const [status, count] of Object.entries(part.statuses)) statuses[status] = (statuses[status] ?? 0) + count;
+    for (const [status, count] of Object.entries(part.statuses))
+      statuses[status] = (statuses[status] ?? 0) + count;
   }
   return { statuses, errors: parts.reduce((sum, part) => sum + part.errors, 0) };
 }

@@ -1,4 +1,7 @@
-/** Latencies in buckets 2 % wide: fine enough for a p99.9, small enough to send between processes, and it merges exactly. */
+/**
+ * Latencies in buckets 2 % wide: fine enough for a p99.9, small enough to send between processes,
+ * and it merges exactly.
+ */
 const WIDTH = Math.log(1.02);
 const SMALLEST_MS = 0.001;
 
@@ -18,7 +21,8 @@ export function record(histogram: Histogram, ms: number): void {
 export function merge(histograms: readonly Histogram[]): Histogram {
   const all = emptyHistogram();
   for (const { counts, total } of histograms) {
-    for (const [bucket, count] of Object.entries(counts)) all.counts[Number(bucket)] = (all.counts[Number(bucket)] ?? 0) + count;
+    for (const [bucket, count] of Object.entries(counts))
+      all.counts[Number(bucket)] = (all.counts[Number(bucket)] ?? 0) + count;
     all.total += total;
   }
   return all;

@@ -11,7 +11,10 @@ export interface OpenSpec {
   readonly trafficFile: string;
   readonly connections: number;
   readonly seconds: number;
-  /** Requests per second over all load processes, as a Poisson process: arrivals do not wait for answers. */
+  /**
+   * Requests per second over all load processes, as a Poisson process: arrivals do not wait for
+   * answers.
+   */
   readonly rate: number;
 }
 
@@ -22,9 +25,10 @@ export interface OpenResult {
 }
 
 /**
- * Latency counts from the moment a request was *due*, also when every connection was busy then. A generator that waits
- * for the slow answer instead leaves out exactly the requests that would have suffered (coordinated omission; autocannon's
- * and wrk's closed loops do that, and autocannon's rate option sends each second's share in one burst).
+ * Latency counts from the moment a request was *due*, also when every connection was busy then. A
+ * generator that waits for the slow answer instead leaves out exactly the requests that would have
+ * suffered (coordinated omission; autocannon's and wrk's closed loops do that, and autocannon's
+ * rate option sends each second's share in one burst).
  */
 export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResult> {
   const { hostname, port, host } = new URL(spec.url);
@@ -55,7 +59,9 @@ export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResul
   }
 
   const count = Math.max(1, Math.round(spec.connections / stripe.count));
-  const connections = await Promise.all(Array.from({ length: count }, () => dial(hostname, Number(port), answered, lost)));
+  const connections = await Promise.all(
+    Array.from({ length: count }, () => dial(hostname, Number(port), answered, lost)),
+  );
   open = connections.length;
   idle.push(...connections);
 
@@ -71,15 +77,18 @@ export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResul
     }
   }
   /** Late answers count: the run ends when all are in, or 10 s after its time. */
-  const isOver = (now: number): boolean => now >= end && (unanswered === 0 || open === 0 || now >= end + 10_000);
+  const isOver = (now: number): boolean =>
+    now >= end && (unanswered === 0 || open === 0 || now >= end + 10_000);
 
   await new Promise<void>((resolve) => {
     (function turn() {
       const now = performance.now();
       sendDue(now);
       if (isOver(now)) resolve();
-      // Timers are late by up to a millisecond or so: the last bit is waited for awake. What shares this core has the rest.
-      else if (dueAt - now > AWAKE_MS) setTimeout(turn, Math.min(dueAt - now - AWAKE_MS, AWAKE_MS * 5));
+      // Timers are late by about a millisecond, so the last part of the wait is a busy loop. Other
+      // processes on this core run during the timer.
+      else if (dueAt - now > AWAKE_MS)
+        setTimeout(turn, Math.min(dueAt - now - AWAKE_MS, AWAKE_MS * 5));
       else setImmediate(turn);
     })();
   });
@@ -100,7 +109,9 @@ async function dial(
   lost: (connection: Connection, inFlight: boolean) => void,
 ): Promise<Connection> {
   const socket: Socket = connect({ host, port, noDelay: true });
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  await new Promise<void>((resolve, reject) =>
+    socket.once('connect', resolve).once('error', reject),
+  );
   let dueAt: number | undefined;
   let received = '';
   let closed = false;
@@ -131,7 +142,10 @@ async function dial(
   return connection;
 }
 
-/** The status once the whole answer is there, else undefined. Knows answers with a Content-Length and chunked ones. */
+/**
+ * The status once the whole answer is there, else undefined. Knows answers with a Content-Length
+ * and chunked ones.
+ */
 export function completeStatus(received: string): string | undefined {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
@@ -139,7 +153,9 @@ export function completeStatus(received: string): string | undefined {
   if (status === '204' || status === '304') return status;
   const head = received.slice(0, headEnd);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  if (length !== undefined) return received.length >= headEnd + 4 + Number(length) ? status : undefined;
-  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error(`an answer of unknown length:\n${head}`);
+  if (length !== undefined)
+    return received.length >= headEnd + 4 + Number(length) ? status : undefined;
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head))
+    throw new Error(`an answer of unknown length:\n${head}`);
   return received.endsWith('0\r\n\r\n') ? status : undefined;
 }

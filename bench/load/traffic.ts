@@ -9,19 +9,37 @@ export interface RequestShape {
   readonly body?: unknown;
 }
 
-/** What to send: kinds of requests with their share of the whole, and the order within one kind. */
+/** The requests to send: kinds with their shares, and the order within one kind. */
 export interface Traffic {
-  readonly kinds: readonly { readonly weight: number; readonly requests: readonly RequestShape[] }[];
-  /** `random` picks with equal chance, with repeats; `once` goes through the list in order and then starts over. */
+  readonly kinds: readonly {
+    readonly weight: number;
+    readonly requests: readonly RequestShape[];
+  }[];
+  /**
+   * `random` picks with equal chance, with repeats; `once` goes through the list in order and then
+   * starts over.
+   */
   readonly order: 'random' | 'once';
 }
 
-export const one = (request: RequestShape): Traffic => ({ kinds: [{ weight: 1, requests: [request] }], order: 'once' });
-export const anyOf = (requests: readonly RequestShape[]): Traffic => ({ kinds: [{ weight: 1, requests }], order: 'random' });
-export const eachOf = (requests: readonly RequestShape[]): Traffic => ({ kinds: [{ weight: 1, requests }], order: 'once' });
-export const bearer = (token: string): Readonly<Record<string, string>> => ({ Authorization: `Bearer ${token}` });
+export const one = (request: RequestShape): Traffic => ({
+  kinds: [{ weight: 1, requests: [request] }],
+  order: 'once',
+});
+export const anyOf = (requests: readonly RequestShape[]): Traffic => ({
+  kinds: [{ weight: 1, requests }],
+  order: 'random',
+});
+export const eachOf = (requests: readonly RequestShape[]): Traffic => ({
+  kinds: [{ weight: 1, requests }],
+  order: 'once',
+});
+export const bearer = (token: string): Readonly<Record<string, string>> => ({
+  Authorization: `Bearer ${token}`,
+});
 
-export const saveTraffic = (file: string, traffic: Traffic): void => writeFileSync(file, JSON.stringify(traffic));
+export const saveTraffic = (file: string, traffic: Traffic): void =>
+  writeFileSync(file, JSON.stringify(traffic));
 
 /** The part of the load that this process sends: number `index` of `count`. */
 export interface Stripe {
@@ -30,15 +48,22 @@ export interface Stripe {
 }
 
 /**
- * Gives the bytes of the next request. Everything is built before the load starts, so that sending costs no more than a write.
- * `skip`: how many of the list all processes together have sent before.
+ * Gives the bytes of the next request. Everything is built before the load starts, so that sending
+ * costs no more than a write. `skip`: how many of the list all processes together have sent before.
  */
 export function createSource(file: string, host: string, stripe: Stripe, skip = 0): () => Buffer {
   const traffic = JSON.parse(readFileSync(file, 'utf8')) as Traffic;
   const random = seededRandom(1 + stripe.index);
   const kinds = traffic.kinds.map(({ weight, requests }) => {
-    const mine = requests.length >= stripe.count * 2 ? requests.filter((_, i) => i % stripe.count === stripe.index) : requests;
-    return { weight, bytes: mine.map((request) => encode(request, host)), next: Math.floor(skip / stripe.count) };
+    const mine =
+      requests.length >= stripe.count * 2
+        ? requests.filter((_, i) => i % stripe.count === stripe.index)
+        : requests;
+    return {
+      weight,
+      bytes: mine.map((request) => encode(request, host)),
+      next: Math.floor(skip / stripe.count),
+    };
   });
   const total = kinds.reduce((sum, kind) => sum + kind.weight, 0);
 
@@ -55,12 +80,16 @@ export function createSource(file: string, host: string, stripe: Stripe, skip = 
     const from = kind();
     if (from === undefined) throw new Error('traffic without requests');
     const { bytes } = from;
-    const index = traffic.order === 'random' ? Math.floor(random() * bytes.length) : from.next++ % bytes.length;
+    const index =
+      traffic.order === 'random' ? Math.floor(random() * bytes.length) : from.next++ % bytes.length;
     return bytes[index] as Buffer;
   };
 }
 
-function encode({ method = 'GET', path, headers = {}, body }: RequestShape, host: string): Buffer {
+export function encode(
+  { method = 'GET', path, headers = {}, body }: RequestShape,
+  host: string,
+): Buffer {
   const content = body === undefined ? '' : JSON.stringify(body);
   const all: Record<string, string> = { Host: host, Connection: 'keep-alive', ...headers };
   if (body !== undefined) {

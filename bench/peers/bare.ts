@@ -1,15 +1,21 @@
 import { createServer } from 'node:http';
 import { peerSettings } from './settings';
 
-// (a) The limit: Node's HTTP server, a constant answer, no feature at all. The body is a string, which Node sends in one
-// piece with the head; a Buffer would cost it a second chunk.
+// (a) The limit: Node's HTTP server, a constant answer, no feature at all. The body is a string,
+// which Node sends in one piece with the head; a Buffer would cost it a second chunk.
 const body = JSON.stringify({
   id: '0123456789abcdef01234567',
   name: 'User 0',
   email: 'user0@bench.example',
+  email_verified: false,
   role: 'user',
-  createdAt: '2026-01-01T00:00:00.000Z',
-  updatedAt: '2026-01-01T00:00:00.000Z',
+  status: 'active',
+  external_id: null,
+  user_metadata: {},
+  app_metadata: {},
+  created_at: '2026-01-01T00:00:00.000Z',
+  updated_at: '2026-01-01T00:00:00.000Z',
+  last_login_at: null,
 });
 const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
 

@@ -1,11 +1,16 @@
 import { createServer } from 'node:http';
 import express, { Router } from 'express';
-import { messageConstructors } from '../../src/http/fast-prototypes';
+import { messageConstructors } from '../../src/platform/http/fast-prototypes';
 import { peerSettings } from './settings';
 
-// An Express app with one route and a constant answer, to measure what its messages cost by themselves.
+// An Express app with one route and a constant response, to measure the cost of its messages.
 const { port, constructors = false } = peerSettings();
-const body = JSON.stringify({ id: '0123456789abcdef01234567', name: 'User 0', email: 'user0@bench.example', role: 'user' });
+const body = JSON.stringify({
+  id: '0123456789abcdef01234567',
+  name: 'User 0',
+  email: 'user0@bench.example',
+  role: 'user',
+});
 const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
 
 const router = Router();

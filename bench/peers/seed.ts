@@ -5,10 +5,17 @@ import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import mongoose from 'mongoose';
 import { createClient } from 'redis';
-import { BCRYPT_COST, CACHE_SECONDS, newUser, peerSettings, type UserDocument, view } from './settings';
+import {
+  BCRYPT_COST,
+  CACHE_SECONDS,
+  newUser,
+  peerSettings,
+  type UserDocument,
+  view,
+} from './settings';
 
-// (b) The usual tutorial's design: library middleware on every route, the secret as a string, and on each request a
-// Redis GET, JSON.parse and res.json.
+// (b) The usual tutorial's design: library middleware on every route, the secret as a string, and
+// on each request a Redis GET, JSON.parse and res.json.
 const settings = peerSettings();
 const redis = createClient({ url: settings.redisUrl });
 const User = mongoose.model<UserDocument>(
@@ -19,6 +26,7 @@ const User = mongoose.model<UserDocument>(
       nameKey: String,
       email: String,
       emailKey: { type: String, unique: true },
+      emailVerified: Boolean,
       role: String,
       status: String,
       passwordHash: String,
@@ -34,7 +42,10 @@ type Authenticated = Request & { user?: { sub: string; role: string } };
 
 function authenticate(req: Authenticated, res: Response, next: NextFunction): void {
   try {
-    req.user = jwt.verify(req.headers.authorization?.split(' ')[1] ?? '', settings.jwtSecret) as { sub: string; role: string };
+    req.user = jwt.verify(req.headers.authorization?.split(' ')[1] ?? '', settings.jwtSecret) as {
+      sub: string;
+      role: string;
+    };
     next();
   } catch {
     res.status(401).json({ error: 'Unauthorized' });
@@ -62,7 +73,9 @@ app.use(express.json());
 app.use(compression());
 app.use(rateLimit({ windowMs: 60_000, limit: 100_000_000 }));
 
-app.get('/api/auth/profile', authenticate, async (req: Authenticated, res) => sendUser(req.user?.sub ?? '', res));
+app.get('/api/auth/profile', authenticate, async (req: Authenticated, res) =>
+  sendUser(req.user?.sub ?? '', res),
+);
 
 app.get('/api/users/:id', authenticate, async (req: Authenticated, res) => {
   const id = String(req.params['id']);
@@ -83,7 +96,11 @@ app.get('/api/users', authenticate, async (req, res) => {
 
 app.patch('/api/users/:id', authenticate, async (req, res) => {
   const id = String(req.params['id']);
-  const user = await User.findByIdAndUpdate(id, { name: String(req.body.name) }, { returnDocument: 'after' }).lean();
+  const user = await User.findByIdAndUpdate(
+    id,
+    { name: String(req.body.name) },
+    { returnDocument: 'after' },
+  ).lean();
   await redis.del(`seed:user:${id}`);
   if (user === null) res.status(404).json({ error: 'Not found' });
   else res.json(view(id, user));
@@ -95,17 +112,27 @@ app.post('/api/auth/login', async (req, res) => {
     res.status(401).json({ error: 'Invalid credentials' });
     return;
   }
-  const access_token = jwt.sign({ sub: String(user._id), role: user.role }, settings.jwtSecret, { expiresIn: '15m' });
+  const access_token = jwt.sign({ sub: String(user._id), role: user.role }, settings.jwtSecret, {
+    expiresIn: '15m',
+  });
   res.json({ user: view(String(user._id), user), access_token });
 });
 
 app.post('/api/auth/register', async (req, res) => {
   const { name, email, password } = req.body;
   const passwordHash = await bcrypt.hash(String(password), BCRYPT_COST);
-  const user = await User.create(newUser({ name: String(name), email: String(email), role: 'user', passwordHash, at: new Date() }));
+  const user = await User.create(
+    newUser({
+      name: String(name),
+      email: String(email),
+      role: 'user',
+      passwordHash,
+      at: new Date(),
+    }),
+  );
   res.status(201).json(view(user.id, user));
 });
 
-Promise.all([mongoose.connect(settings.mongodbUri, { autoIndex: false }), redis.connect()]).then(() =>
-  app.listen(settings.port, '127.0.0.1'),
+Promise.all([mongoose.connect(settings.mongodbUri, { autoIndex: false }), redis.connect()]).then(
+  () => app.listen(settings.port, '127.0.0.1'),
 );

@@ -1,4 +1,7 @@
-/** What every contestant is told. Given as the first argument, so that no peer reads the environment. */
+/**
+ * The settings of every contestant. Passed as the first argument, so that no peer reads the
+ * environment.
+ */
 export interface PeerSettings {
   readonly port: number;
   /** For a contestant with a second, private port. */
@@ -17,12 +20,16 @@ export interface PeerSettings {
 
 export const peerSettings = (): PeerSettings => JSON.parse(process.argv[2] ?? '{}') as PeerSettings;
 
-/** A user as this service stores it; the peers keep to that form, so that all work on the same collection and indexes. */
+/**
+ * A user as this service stores it; the peers keep to that form, so that all work on the same
+ * collection and indexes.
+ */
 export interface UserDocument {
   readonly name: string;
   readonly nameKey: string;
   readonly email: string;
   readonly emailKey: string;
+  readonly emailVerified: boolean;
   readonly role: string;
   readonly status: string;
   readonly passwordHash: string;
@@ -33,16 +40,33 @@ export interface UserDocument {
   readonly updatedAt: Date;
 }
 
-export function newUser(given: { name: string; email: string; role: string; passwordHash: string; at: Date }): UserDocument {
+export function newUser(given: {
+  name: string;
+  email: string;
+  role: string;
+  passwordHash: string;
+  at: Date;
+}): UserDocument {
   const { name, email, role, passwordHash, at } = given;
   const keys = { nameKey: name.toLowerCase(), emailKey: email.toLowerCase() };
-  const state = { status: 'active', rev: 1, sessionVersion: 0, revokedSessions: [], createdAt: at, updatedAt: at };
+  const state = {
+    emailVerified: false,
+    status: 'active',
+    rev: 1,
+    sessionVersion: 0,
+    revokedSessions: [],
+    createdAt: at,
+    updatedAt: at,
+  };
   return { name, email, role, passwordHash, ...keys, ...state };
 }
 
 export function view(id: string, user: UserDocument) {
-  const { name, email, role, createdAt, updatedAt } = user;
-  return { id, name, email, role, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+  const { name, email, emailVerified, role, createdAt, updatedAt } = user;
+  const times = { created_at: createdAt.toISOString(), updated_at: updatedAt.toISOString() };
+  const metadata = { external_id: null, user_metadata: {}, app_metadata: {} };
+  const state = { email_verified: emailVerified, role, status: 'active', ...metadata };
+  return { id, name, email, ...state, ...times, last_login_at: null };
 }
 
 export const CACHE_SECONDS = 300;

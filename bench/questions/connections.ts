@@ -4,8 +4,9 @@ import { subject } from '../dataset';
 import { bearer, one } from '../load/traffic';
 
 /**
- * Keep-alive off: each request comes on a connection of its own, which the primary accepts and hands to a worker. With two
- * workers also Node's own ways: the primary's round robin, one listening socket for all, and a listening socket for each.
+ * Keep-alive off: each request comes on a connection of its own, which the primary accepts and
+ * hands to a worker. With two workers also Node's own ways: the primary's round robin, one
+ * listening socket for all, and a listening socket for each.
  */
 export const connections: Question = {
   id: 'connections',
@@ -13,15 +14,21 @@ export const connections: Question = {
   quick: false,
   async ask(bench) {
     for (const workers of [1, 2]) {
-      await bench.withField(workers === 1 ? [bare, ours] : [...sharedPorts, ours], { workers }, (field) =>
-        bench.compare(
-          { question: 'connections', name: `${workers} ${workers === 1 ? 'worker' : 'workers'}` },
-          field.map((standing) => ({
-            standing,
-            traffic: one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) }),
-            options: { requestsPerConnection: 1 },
-          })),
-        ),
+      await bench.withField(
+        workers === 1 ? [bare, ours] : [...sharedPorts, ours],
+        { workers },
+        (field) =>
+          bench.compare(
+            { question: 'connections', name: `${workers} ${workers === 1 ? 'worker' : 'workers'}` },
+            field.map((standing) => ({
+              standing,
+              traffic: one({
+                path: '/api/auth/profile',
+                headers: bearer(standing.contestant.token(subject(1))),
+              }),
+              options: { requestsPerConnection: 1 },
+            })),
+          ),
       );
     }
   },

@@ -8,7 +8,10 @@ const USERS = 1_000_000;
 const LIMIT = 100;
 const DEEP = 10_000;
 
-/** The list's first page against its ten-thousandth, with a million users: cursors must not walk over what they skip. */
+/**
+ * The list's first page against its ten-thousandth, with a million users: cursors must not scan
+ * the rows that they skip.
+ */
 export const deepPage: Question = {
   id: 'deep-page',
   title: 'List page 1 against page 10,000 of a million users',
@@ -30,8 +33,15 @@ export const deepPage: Question = {
   },
 };
 
-/** Goes to the deep page as a client would. Each page is read for the first time here, so no cache helps. */
-async function walk(bench: Bench, standing: Standing, headers: Readonly<Record<string, string>>): Promise<string> {
+/**
+ * Goes to the deep page as a client would. Each page is read for the first time here, so no cache
+ * helps.
+ */
+async function walk(
+  bench: Bench,
+  standing: Standing,
+  headers: Readonly<Record<string, string>>,
+): Promise<string> {
   let cursor = '';
   for (let page = 1; page <= DEEP; page += 1) {
     const began = performance.now();
@@ -39,7 +49,8 @@ async function walk(bench: Bench, standing: Standing, headers: Readonly<Record<s
     const { next_cursor } = (await response.json()) as { next_cursor: string | null };
     const ms = performance.now() - began;
     // The very first pages also pay for warming up.
-    if (page > 100 && page <= 200) bench.figures.add(key('first read, pages 101 to 200', standing), ms);
+    if (page > 100 && page <= 200)
+      bench.figures.add(key('first read, pages 101 to 200', standing), ms);
     if (page > DEEP - 100) bench.figures.add(key('first read, last 100 pages', standing), ms);
     if (page === DEEP) return cursor;
     if (next_cursor === null) throw new Error(`the list ended at page ${page}`);
@@ -49,4 +60,10 @@ async function walk(bench: Bench, standing: Standing, headers: Readonly<Record<s
 }
 
 const key = (name: string, { contestant, runtime }: Standing) =>
-  ({ question: 'deep-page', name, unit: 'ms', contestant: contestant.id, node: runtime.major }) as const;
+  ({
+    question: 'deep-page',
+    name,
+    unit: 'ms',
+    contestant: contestant.id,
+    node: runtime.major,
+  }) as const;

@@ -3,7 +3,10 @@ import { fastify, ours } from '../contestants';
 import { subject } from '../dataset';
 import { anyOf, bearer } from '../load/traffic';
 
-/** What costs an attacker nothing must not cost us much: unknown paths, and tokens with a wrong signature. */
+/**
+ * Requests that are cheap for an attacker must be cheap for the service: unknown paths, and tokens
+ * with a wrong signature.
+ */
 export const floods: Question = {
   id: 'floods',
   title: 'Floods of 404 and 401',
@@ -16,7 +19,10 @@ export const floods: Question = {
         field.flatMap((standing) => {
           const forged = Array.from({ length: 1000 }, (_, n) => {
             const token = standing.contestant.token(subject(n));
-            return { path: '/api/auth/profile', headers: bearer(`${token.slice(0, -10)}${String(n).padStart(10, 'A')}`) };
+            return {
+              path: '/api/auth/profile',
+              headers: bearer(`${token.slice(0, -10)}${String(n).padStart(10, 'A')}`),
+            };
           });
           return [
             { standing, traffic: unknown, options: { statuses: [404] }, name: '404' },

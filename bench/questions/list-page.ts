@@ -14,7 +14,10 @@ export const listPage: Question = {
         { question: 'list-page', name: 'requests' },
         field.map((standing) => ({
           standing,
-          traffic: one({ path: '/api/users?limit=20', headers: bearer(standing.contestant.token(subject(0))) }),
+          traffic: one({
+            path: '/api/users?limit=20',
+            headers: bearer(standing.contestant.token(subject(0))),
+          }),
         })),
       ),
     ),

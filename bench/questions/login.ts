@@ -7,13 +7,17 @@ import { quantile } from '../load/histogram';
 import { anyOf, bearer, one, type Traffic } from '../load/traffic';
 
 const WORKERS = 2;
-/** Few, so that they feel what hashing does to others and take next to nothing from it themselves. */
+/**
+ * Few reads: they measure the effect of hashing on other requests, and hardly slow it down.
+ */
 const READS_PER_SECOND = 100;
 const MEASURED_SECONDS = 10;
 
-/** So many users, after those who sign in, have passwords that take 1 ms to check; nobody knows them. */
+/**
+ * The number of users, after those that sign in, with random passwords that take 1 ms to check.
+ */
 const CHEAP = { from: 1000, count: 300, cost: 4 };
-/** The attempts that fail are not to be throttled. */
+/** The login guard must not refuse the failed attempts. */
 const ENV = {
   HASH_QUEUE_MAX: '10000',
   LOGIN_ATTEMPTS_PER_NETWORK: '100000',
@@ -22,7 +26,7 @@ const ENV = {
   LOGIN_ATTEMPTS_PER_DEVICE: '1000',
 };
 
-/** Logins at the limit of the processor, and what reads of others feel of it. */
+/** Logins at the limit of the CPU, and their effect on reads of other users. */
 export const login: Question = {
   id: 'login',
   title: 'POST /api/auth/login at full load, and profile reads meanwhile',
@@ -40,11 +44,17 @@ export const login: Question = {
 };
 
 const logins = (from: number, count: number, password: string): Traffic =>
-  anyOf(Array.from({ length: count }, (_, n) => ({ method: 'POST', path: '/api/auth/login', body: { email: email(n + from), password } })));
+  anyOf(
+    Array.from({ length: count }, (_, n) => ({
+      method: 'POST',
+      path: '/api/auth/login',
+      body: { email: email(n + from), password },
+    })),
+  );
 
 /**
- * A login's hash leaves the rest of its code so seldom run that it takes minutes to be compiled. Logins that fail fast, and
- * what else reads sessions, bring the workers to where an hour of real logins would.
+ * Hashing makes logins so slow that V8 needs minutes to optimise the rest of their code. Logins
+ * that fail fast, and other reads of sessions, warm the workers up like an hour of real logins.
  */
 async function warmUp(bench: Bench, standing: Standing): Promise<void> {
   await bench.closed(standing, logins(CHEAP.from, CHEAP.count, 'not their password'), {
@@ -60,7 +70,10 @@ async function warmUp(bench: Bench, standing: Standing): Promise<void> {
 }
 
 async function turn(bench: Bench, standing: Standing): Promise<void> {
-  const reads = one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) });
+  const reads = one({
+    path: '/api/auth/profile',
+    headers: bearer(standing.contestant.token(subject(1))),
+  });
   const right = logins(2, 500, PASSWORD);
   const seconds = Math.max(MEASURED_SECONDS, bench.options.seconds);
   const idle = await bench.openBeside(standing, reads, READS_PER_SECOND, { seconds });
@@ -70,13 +83,25 @@ async function turn(bench: Bench, standing: Standing): Promise<void> {
     bench.closed(standing, right, { seconds, connections: 16 }),
     bench.openBeside(standing, reads, READS_PER_SECOND, { seconds: seconds - 1 }),
   ]);
-  // What the last connections left behind is hashed first.
+  // Pending hashes of the last connections are finished first.
   await bench.closed(standing, right, { seconds: 2, connections: 1 });
   const after = await hashMs(bench.serverCpus());
   const capacity = (bench.serverCpus().length * 1000) / ((before + after) / 2);
   const question = 'login';
   bench.record({ question, name: 'logins', unit: 'req/s' }, standing, perSecond);
-  bench.record({ question, name: 'share of what the cores can hash', unit: '×' }, standing, perSecond / capacity);
-  bench.record({ question, name: 'read p99, idle', unit: 'ms' }, standing, quantile(idle.latency, 0.99));
-  bench.record({ question, name: 'read p99, during logins', unit: 'ms' }, standing, quantile(busy.latency, 0.99));
+  bench.record(
+    { question, name: 'share of what the cores can hash', unit: '×' },
+    standing,
+    perSecond / capacity,
+  );
+  bench.record(
+    { question, name: 'read p99, idle', unit: 'ms' },
+    standing,
+    quantile(idle.latency, 0.99),
+  );
+  bench.record(
+    { question, name: 'read p99, during logins', unit: 'ms' },
+    standing,
+    quantile(busy.latency, 0.99),
+  );
 }

@@ -7,8 +7,9 @@ import { anyOf, bearer, eachOf, type RequestShape, type Traffic } from '../load/
 const COUNTS = [1, 1000, 100_000];
 
 /**
- * As many users as tokens, each reading their own record. One fits every cache; a thousand fit the near copies, though at
- * τ = 50 ms not each is young enough; of a hundred thousand hardly any is, so nearly each request goes to Redis.
+ * As many users as tokens; each user reads their own record. One record fits every cache. A
+ * thousand fit the local cache, but at τ = 50 ms some entries have expired. Of a hundred thousand
+ * nearly all have, so nearly every request reads Redis.
  */
 export const manyTokens: Question = {
   id: 'many-tokens',
@@ -16,17 +17,29 @@ export const manyTokens: Question = {
   quick: false,
   ask: async (bench) => {
     await seedUsers(bench.stores.mongodbUri, COUNTS.at(-1) ?? 1);
-    const requests = new Map([fastify, ours].map((contestant) => [contestant.id, build(contestant)]));
+    const requests = new Map(
+      [fastify, ours].map((contestant) => [contestant.id, build(contestant)]),
+    );
     const sets = new Map(
-      [...requests].map(([id, all]) => [id, COUNTS.map((count) => ({ count, traffic: anyOf(all.slice(0, count)), once: eachOf(all) }))]),
+      [...requests].map(([id, all]) => [
+        id,
+        COUNTS.map((count) => ({ count, traffic: anyOf(all.slice(0, count)), once: eachOf(all) })),
+      ]),
     );
     await bench.withField([fastify, ours], {}, async (field) => {
-      const largest = ({ contestant }: Standing) => sets.get(contestant.id)?.at(-1)?.once ?? eachOf([]);
+      const largest = ({ contestant }: Standing) =>
+        sets.get(contestant.id)?.at(-1)?.once ?? eachOf([]);
       // Cold: every id for the first time, so that database, Redis and signature all count.
       for (const standing of field) {
         await bench.stores.emptyRedis();
-        const perSecond = await bench.closed(standing, largest(standing), { seconds: Math.min(4, bench.options.seconds) });
-        bench.record({ question: 'many-tokens', name: '100,000 ids, cold', unit: 'req/s' }, standing, perSecond);
+        const perSecond = await bench.closed(standing, largest(standing), {
+          seconds: Math.min(4, bench.options.seconds),
+        });
+        bench.record(
+          { question: 'many-tokens', name: '100,000 ids, cold', unit: 'req/s' },
+          standing,
+          perSecond,
+        );
       }
       await bench.stores.emptyRedis();
       for (const standing of field) await fill(bench, standing, largest(standing));
@@ -51,9 +64,15 @@ function build(contestant: Contestant): RequestShape[] {
 
 const FILL_SECONDS = 5;
 
-/** Goes through the whole list once: what is measured then is Redis, not the database behind it. */
+/** Reads the whole list once, so that the measurement covers Redis and not MongoDB. */
 async function fill(bench: Bench, standing: Standing, once: Traffic): Promise<void> {
   for (let sent = 0; sent < (COUNTS.at(-1) ?? 1); ) {
-    sent += FILL_SECONDS * (await bench.closed(standing, once, { seconds: FILL_SECONDS, connections: 256, skip: Math.round(sent) }));
+    sent +=
+      FILL_SECONDS *
+      (await bench.closed(standing, once, {
+        seconds: FILL_SECONDS,
+        connections: 256,
+        skip: Math.round(sent),
+      }));
   }
 }

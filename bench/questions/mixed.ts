@@ -20,13 +20,19 @@ export const mixed: Question = {
 };
 
 function mixture(contestant: Contestant): Traffic {
-  const users = Array.from({ length: USERS }, (_, n) => ({ user: subject(n), headers: bearer(contestant.token(subject(n))) }));
+  const users = Array.from({ length: USERS }, (_, n) => ({
+    user: subject(n),
+    headers: bearer(contestant.token(subject(n))),
+  }));
   const admin = bearer(contestant.token(subject(0)));
   const patch = contestant.id === 'ours' ? { 'Content-Type': 'application/merge-patch+json' } : {};
   return {
     order: 'random',
     kinds: [
-      { weight: 80, requests: users.map(({ user, headers }) => ({ path: `/api/users/${user.id}`, headers })) },
+      {
+        weight: 80,
+        requests: users.map(({ user, headers }) => ({ path: `/api/users/${user.id}`, headers })),
+      },
       { weight: 15, requests: [{ path: '/api/users?limit=20', headers: admin }] },
       {
         weight: 5,

@@ -3,7 +3,7 @@ import { everyone } from '../contestants';
 import { subject } from '../dataset';
 import { bearer, one } from '../load/traffic';
 
-/** The signed-in user's own data: what this service is asked most. */
+/** The profile of the signed-in user: the most frequent request. */
 export const profile: Question = {
   id: 'profile',
   title: 'GET /api/auth/profile, one token',
@@ -14,12 +14,23 @@ export const profile: Question = {
         { question: 'profile', name: 'requests' },
         field.map((standing) => ({
           standing,
-          traffic: one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) }),
+          traffic: one({
+            path: '/api/auth/profile',
+            headers: bearer(standing.contestant.token(subject(1))),
+          }),
         })),
       );
       for (const standing of field) {
-        bench.record({ question: 'profile', name: 'memory per worker', unit: 'MB' }, standing, standing.workerMegabytes());
-        bench.record({ question: 'profile', name: 'start to first answer', unit: 'ms' }, standing, standing.startMs);
+        bench.record(
+          { question: 'profile', name: 'memory per worker', unit: 'MB' },
+          standing,
+          standing.workerMegabytes(),
+        );
+        bench.record(
+          { question: 'profile', name: 'start to first answer', unit: 'ms' },
+          standing,
+          standing.startMs,
+        );
       }
     }),
 };

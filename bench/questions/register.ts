@@ -2,7 +2,10 @@ import type { Question } from '../bench';
 import { fastify, ours, seed } from '../contestants';
 import { eachOf } from '../load/traffic';
 
-/** New accounts: one hash and one acknowledged, journaled write each (the peers' writes are not journaled). */
+/**
+ * New accounts: one hash and one acknowledged, journaled write each (the peers' writes are not
+ * journaled).
+ */
 export const register: Question = {
   id: 'register',
   title: 'POST /api/auth/register',
@@ -14,8 +17,15 @@ export const register: Question = {
         for (const standing of field) {
           serial += 1;
           const traffic = eachOf(Array.from({ length: 2000 }, (_, n) => newAccount(serial, n)));
-          const perSecond = await bench.closed(standing, traffic, { statuses: [201], connections: 8 });
-          bench.record({ question: 'register', name: 'requests', unit: 'req/s' }, standing, perSecond);
+          const perSecond = await bench.closed(standing, traffic, {
+            statuses: [201],
+            connections: 8,
+          });
+          bench.record(
+            { question: 'register', name: 'requests', unit: 'req/s' },
+            standing,
+            perSecond,
+          );
         }
       }
     }),
@@ -24,5 +34,9 @@ export const register: Question = {
 const newAccount = (serial: number, n: number) => ({
   method: 'POST',
   path: '/api/auth/register',
-  body: { name: 'New User', email: `new-${process.pid}-${serial}-${n}@bench.invalid`, password: `a new passphrase ${n}` },
+  body: {
+    name: 'New User',
+    email: `new-${process.pid}-${serial}-${n}@bench.invalid`,
+    password: `a new passphrase ${n}`,
+  },
 });

@@ -9,7 +9,10 @@ import type { Standing } from '../field';
 const run = promisify(execFile);
 const PATH = '/api/auth/profile';
 
-/** The profile reads again by wrk, a generator in C that shares nothing with ours: both must see the same order and ratios. */
+/**
+ * The profile reads again by wrk, a generator in C that shares nothing with ours: both must see the
+ * same order and ratios.
+ */
 export const secondOpinion: Question = {
   id: 'second-opinion',
   title: `GET ${PATH} by wrk`,
@@ -21,18 +24,38 @@ export const secondOpinion: Question = {
       return;
     }
     await bench.withField(everyone, {}, async (field) => {
-      for (const standing of field) await byWrk(bench.loadCpus(), standing, bench.options.connections, bench.options.warmSeconds);
+      for (const standing of field)
+        await byWrk(
+          bench.loadCpus(),
+          standing,
+          bench.options.connections,
+          bench.options.warmSeconds,
+        );
       for (let round = 0; round < Math.min(3, bench.options.rounds); round += 1) {
         for (const standing of field) {
-          const perSecond = await byWrk(bench.loadCpus(), standing, bench.options.connections, bench.options.seconds);
-          bench.record({ question: 'second-opinion', name: 'requests', unit: 'req/s' }, standing, perSecond);
+          const perSecond = await byWrk(
+            bench.loadCpus(),
+            standing,
+            bench.options.connections,
+            bench.options.seconds,
+          );
+          bench.record(
+            { question: 'second-opinion', name: 'requests', unit: 'req/s' },
+            standing,
+            perSecond,
+          );
         }
       }
     });
   },
 };
 
-async function byWrk(cpus: readonly number[], { url, contestant }: Standing, connections: number, seconds: number): Promise<number> {
+async function byWrk(
+  cpus: readonly number[],
+  { url, contestant }: Standing,
+  connections: number,
+  seconds: number,
+): Promise<number> {
   const header = `Authorization: Bearer ${contestant.token(subject(1))}`;
   const args = [`-t${cpus.length}`, `-c${connections}`, `-d${seconds}s`, '-H', header, url + PATH];
   const { command, args: all } = onCpus(cpus, 'wrk', args);

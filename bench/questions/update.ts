@@ -7,8 +7,8 @@ const NEAR_TTLS = ['0', '10', '50'];
 const PATCH = { 'Content-Type': 'application/merge-patch+json' };
 
 /**
- * Updates of many users. Each of ours is acknowledged only when no worker can show the old state any more, which costs
- * τ of waiting but hardly any work: latency, not throughput.
+ * Updates of many users. This service acknowledges an update only when no worker can return the old
+ * state, which costs a wait of τ but hardly any CPU: latency, not throughput.
  */
 export const update: Question = {
   id: 'update',
@@ -28,14 +28,20 @@ export const update: Question = {
       await bench.withField([ours], { env: { NEAR_CACHE_TTL_MS: ttl } }, (field) =>
         bench.compare(
           { question: 'update', name: `τ = ${ttl} ms` },
-          field.map((standing) => ({ standing, traffic: traffic((n) => standing.contestant.token(subject(n)), PATCH) })),
+          field.map((standing) => ({
+            standing,
+            traffic: traffic((n) => standing.contestant.token(subject(n)), PATCH),
+          })),
         ),
       );
     }
     await bench.withField([seed, fastify], {}, (field) =>
       bench.compare(
         { question: 'update', name: 'no coherence' },
-        field.map((standing) => ({ standing, traffic: traffic((n) => standing.contestant.token(subject(n)), {}) })),
+        field.map((standing) => ({
+          standing,
+          traffic: traffic((n) => standing.contestant.token(subject(n)), {}),
+        })),
       ),
     );
   },

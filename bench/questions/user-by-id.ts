@@ -14,7 +14,13 @@ export const userById: Question = {
         { question: 'user-by-id', name: 'requests' },
         field.map((standing) => {
           const user = subject(1);
-          return { standing, traffic: one({ path: `/api/users/${user.id}`, headers: bearer(standing.contestant.token(user)) }) };
+          return {
+            standing,
+            traffic: one({
+              path: `/api/users/${user.id}`,
+              headers: bearer(standing.contestant.token(user)),
+            }),
+          };
         }),
       ),
     ),

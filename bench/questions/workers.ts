@@ -4,7 +4,10 @@ import { allowedCpus } from '../cpus';
 import { subject } from '../dataset';
 import { bearer, one } from '../load/traffic';
 
-/** One worker against two, the load on other cores. More than half of the cores cannot be measured from the same machine. */
+/**
+ * One worker against two, the load on other cores. More than half of the cores cannot be measured
+ * from the same machine.
+ */
 export const workers: Question = {
   id: 'workers',
   title: 'Profile reads with 1 and 2 workers',
@@ -17,15 +20,26 @@ export const workers: Question = {
         // The same cores carry the load in both cases.
         await bench.withField([ours], { workers: count, cpusOf: most }, async (field) => {
           for (const standing of field) {
-            const traffic = one({ path: '/api/auth/profile', headers: bearer(standing.contestant.token(subject(1))) });
+            const traffic = one({
+              path: '/api/auth/profile',
+              headers: bearer(standing.contestant.token(subject(1))),
+            });
             await bench.warm({ standing, traffic });
             const perSecond = await bench.closed(standing, traffic, { connections: 128 });
             bench.record(
-              { question: 'workers', name: `${count} ${count === 1 ? 'worker' : 'workers'}`, unit: 'req/s' },
+              {
+                question: 'workers',
+                name: `${count} ${count === 1 ? 'worker' : 'workers'}`,
+                unit: 'req/s',
+              },
               standing,
               perSecond,
             );
-            bench.record({ question: 'workers', name: `memory per worker, of ${count}`, unit: 'MB' }, standing, standing.workerMegabytes());
+            bench.record(
+              { question: 'workers', name: `memory per worker, of ${count}`, unit: 'MB' },
+              standing,
+              standing.workerMegabytes(),
+            );
           }
         });
       }

@@ -1,17 +1,20 @@
 import type { Question } from '../bench';
-import { type Contestant, everyone } from '../contestants';
+import { type Contestant, everyone, nameOfId } from '../contestants';
 import { type Figure, type Figures, show, showSpread } from '../figures';
 import type { GoalRow } from '../goals';
 import type { Machine } from '../machine';
 import type { Options } from '../options';
 import type { Runtime } from '../runtimes';
+import { verdictOf } from './table';
 
-/** What `--json` holds. */
+/** The content of the `--json` file. */
 export interface Run {
   readonly machine: Machine;
   readonly runtimes: readonly Runtime[];
   readonly options: Pick<Options, 'rounds' | 'seconds' | 'warmSeconds' | 'connections'>;
   readonly figures: readonly Figure[];
+  /** Questions during which others worked on the machine. Absent: of an earlier version. */
+  readonly busy?: readonly string[];
   /** Anything a reader should know about the run. */
   readonly remark?: string;
 }
@@ -26,8 +29,11 @@ export interface Report {
   readonly runs?: readonly Run[];
 }
 
-const table = (head: readonly string[], align: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, align, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+const table = (
+  head: readonly string[],
+  align: readonly string[],
+  rows: readonly (readonly string[])[],
+): string => [head, align, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
 export function markdown(report: Report): string {
   return `# Benchmark results
@@ -63,8 +69,16 @@ function machineSection({ machine, options, runtimes }: Report): string {
       'turns',
       `${options.rounds} of ${options.seconds} s each, after ${options.warmSeconds} s of warming up, ${options.connections} connections`,
     ],
-    ['load average before', `${loadBefore}${loadBefore > 1 ? ': other work ran on the machine, and the figures are rough' : ''}`],
-    ['cores', pinned ? 'server, stores and load on cores of their own (taskset)' : 'not pinned: this system has no taskset'],
+    [
+      'load average before',
+      `${loadBefore}${loadBefore > 1 ? ': other work ran on the machine, and the figures are rough' : ''}`,
+    ],
+    [
+      'cores',
+      pinned
+        ? 'server, stores and load on cores of their own (taskset)'
+        : 'not pinned: this system has no taskset',
+    ],
   ];
   return table(['', ''], ['---', '---'], rows);
 }
@@ -81,21 +95,26 @@ function runsSection(runs: readonly Run[]): string {
     remark,
   ]);
   const head = ['run', 'commit', 'load average before', 'turns', 'questions', ''];
-  const note = 'Put together from several runs; where two asked the same question, the later counts. The table above is that of the last.';
+  const note =
+    'Put together from several runs; where two asked the same question, the later counts. The table above is that of the last.';
   return `\n${note}\n\n${table(head, ['---', '---', '--:', '--:', '---', '---'], rows)}\n`;
 }
 
 function goalSection(goals: readonly GoalRow[]): string {
-  const rows = goals.map(({ text, node, goal, value, met }) => [
-    text,
-    node,
-    goal,
-    show(value.min),
-    `**${show(value.median)}**`,
-    show(value.max),
-    met ? 'yes' : 'no',
+  const rows = goals.map((row) => [
+    row.text,
+    row.node,
+    row.goal,
+    show(row.value.min),
+    `**${show(row.value.median)}**`,
+    show(row.value.max),
+    verdictOf(row),
   ]);
-  return table(['figure', 'Node', 'goal', 'least', 'median', 'greatest', 'met'], ['---', '--:', '--:', '--:', '--:', '--:', '---'], rows);
+  return table(
+    ['figure', 'Node', 'goal', 'least', 'median', 'greatest', 'met'],
+    ['---', '--:', '--:', '--:', '--:', '--:', '---'],
+    rows,
+  );
 }
 
 const contestantSection = (contestants: readonly Contestant[]): string =>
@@ -112,7 +131,15 @@ function questionSection({ figures }: Report, { id, title }: Question): string {
     .toSorted((a, b) => Number(a.node) - Number(b.node))
     .map((figure) => {
       const { min, median, max } = showSpread(figure.samples);
-      return [figure.name, figure.contestant, figure.node, min, `**${median}**`, max, figure.unit];
+      return [
+        figure.name,
+        nameOfId(figure.contestant),
+        figure.node,
+        min,
+        `**${median}**`,
+        max,
+        figure.unit,
+      ];
     });
   const head = ['figure', 'contestant', 'Node', 'least', 'median', 'greatest', 'unit'];
   return `## ${title}\n\n${table(head, ['---', '---', '--:', '--:', '--:', '--:', '---'], rows)}\n\n`;

@@ -15,7 +15,10 @@ const FAINT = '#e5e7eb';
 const FILL: Readonly<Record<string, string>> = { ours: '#2563eb', bare: '#d1d5db' };
 const fillOf = (id: string) => FILL[id] ?? '#94a3b8';
 
-/** The picture of the results: peak requests per second with the range of the turns, then latency on a logarithmic scale. */
+/**
+ * The picture of the results: peak requests per second with the range of the turns, then latency on
+ * a logarithmic scale.
+ */
 export function picture(figures: Figures, runtimes: readonly Runtime[], machine: Machine): string {
   const parts: string[] = [];
   let y = 94;
@@ -32,7 +35,12 @@ export function picture(figures: Figures, runtimes: readonly Runtime[], machine:
   }
   const { cpu, cores, date, commit } = machine;
   parts.push(
-    text(32, y, `${cpu}, ${cores} cores, one of them for the server. ${date.slice(0, 10)}, commit ${commit}.`, { size: 12, fill: SOFT }),
+    text(
+      32,
+      y,
+      `${cpu}, ${cores} cores, one of them for the server. ${date.slice(0, 10)}, commit ${commit}.`,
+      { size: 12, fill: SOFT },
+    ),
   );
   const height = y + 24;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif">
@@ -65,11 +73,16 @@ function peakPanel(figures: Figures, runtime: Runtime, top: number): Panel {
       label(contestant, middle),
       `<rect x="${LEFT}" y="${y}" width="${round(scale(value.median))}" height="${BAR}" rx="3" fill="${fillOf(contestant.id)}"/>`,
       range(LEFT + scale(value.min), LEFT + scale(value.max), middle),
-      text(Math.max(end, LEFT + scale(value.max)) + 8, middle + 5, show(value.median), { size: 14, weight: weightOf(contestant) }),
+      text(Math.max(end, LEFT + scale(value.max)) + 8, middle + 5, show(value.median), {
+        size: 14,
+        weight: weightOf(contestant),
+      }),
     ].join('');
   });
   return {
-    svg: heading(top, `Requests per second, Node ${runtime.major}`, 'more is better') + body.join('\n'),
+    svg:
+      heading(top, `Requests per second, Node ${runtime.major}`, 'more is better') +
+      body.join('\n'),
     bottom: top + 22 + rows.length * ROW,
   };
 }
@@ -80,7 +93,9 @@ const SHAPES = [4, 5.5, 4];
 
 function latencyPanel(figures: Figures, runtime: Runtime, top: number): Panel | undefined {
   const rows = everyone.flatMap((contestant) => {
-    const found = QUANTILES.map((name) => figures.find('latency', `${name} ${LOAD}`, contestant.id, runtime.major));
+    const found = QUANTILES.map((name) =>
+      figures.find('latency', `${name} ${LOAD}`, contestant.id, runtime.major),
+    );
     return found.every((figure) => figure !== undefined)
       ? [{ contestant, values: found.map((figure) => spread(figure.samples).median) }]
       : [];
@@ -90,16 +105,22 @@ function latencyPanel(figures: Figures, runtime: Runtime, top: number): Panel | 
   const all = rows.flatMap(({ values }) => values);
   const low = Math.log10(Math.min(...all)) - 0.1;
   const high = Math.log10(Math.max(...all)) + 0.1;
-  const at = (ms: number) => LEFT + ((Math.log10(ms) - low) / (high - low)) * (WIDTH - LEFT - RIGHT);
+  const at = (ms: number) =>
+    LEFT + ((Math.log10(ms) - low) / (high - low)) * (WIDTH - LEFT - RIGHT);
   const body = rows.map(({ contestant, values }, i) => {
     const middle = top + 34 + i * (ROW + 14) + BAR / 2;
     const dots = values.map((ms, k) => {
       const fill = k === 1 ? fillOf(contestant.id) : '#ffffff';
-      const caption = text(at(ms), k === 2 ? middle + 20 : middle - 10, `${QUANTILES[k]} ${show(ms)} ms`, {
-        size: 11,
-        fill: SOFT,
-        anchor: 'middle',
-      });
+      const caption = text(
+        at(ms),
+        k === 2 ? middle + 20 : middle - 10,
+        `${QUANTILES[k]} ${show(ms)} ms`,
+        {
+          size: 11,
+          fill: SOFT,
+          anchor: 'middle',
+        },
+      );
       return `<circle cx="${round(at(ms))}" cy="${middle}" r="${SHAPES[k]}" fill="${fill}" stroke="${fillOf(contestant.id)}" stroke-width="2"/>${caption}`;
     });
     const [first = 0] = values;
@@ -108,8 +129,11 @@ function latencyPanel(figures: Figures, runtime: Runtime, top: number): Panel | 
   });
   return {
     svg:
-      heading(top, `Latency at ${show(rate)} requests per second, Node ${runtime.major}`, 'open loop, logarithmic scale; left is better') +
-      body.join('\n'),
+      heading(
+        top,
+        `Latency at ${show(rate)} requests per second, Node ${runtime.major}`,
+        'open loop, logarithmic scale; left is better',
+      ) + body.join('\n'),
     bottom: top + 34 + rows.length * (ROW + 14),
   };
 }
@@ -125,7 +149,8 @@ function label(contestant: Contestant, middle: number): string {
 }
 
 function range(from: number, to: number, y: number): string {
-  const cap = (x: number) => `<line x1="${round(x)}" x2="${round(x)}" y1="${y - 4}" y2="${y + 4}" stroke="${INK}" stroke-width="1.2"/>`;
+  const cap = (x: number) =>
+    `<line x1="${round(x)}" x2="${round(x)}" y1="${y - 4}" y2="${y + 4}" stroke="${INK}" stroke-width="1.2"/>`;
   return `<line x1="${round(from)}" x2="${round(to)}" y1="${y}" y2="${y}" stroke="${INK}" stroke-width="1.2"/>${cap(from)}${cap(to)}`;
 }
 
@@ -144,7 +169,12 @@ interface TextStyle {
   readonly anchor?: 'start' | 'middle' | 'end';
 }
 
-function text(x: number, y: number, content: string, { size, fill = INK, weight = 400, anchor = 'start' }: TextStyle): string {
+function text(
+  x: number,
+  y: number,
+  content: string,
+  { size, fill = INK, weight = 400, anchor = 'start' }: TextStyle,
+): string {
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}">${escaped}</text>`;
 }

@@ -1,7 +1,7 @@
 /**
- * Preloaded (`node --require`): shifts this process's wall clock by the ms that the file CLOCK_SHIFT_FILE holds, from
- * the moment it is written. What the operating system does when somebody sets its clock, as JavaScript sees it: Date
- * jumps, the monotonic clock and the timers do not.
+ * Preloaded (`node --require`): shifts this process's wall clock by the ms that the file
+ * CLOCK_SHIFT_FILE contains, as soon as it is written. This simulates setting the system clock:
+ * Date jumps, the monotonic clock and the timers do not.
  */
 import { readFileSync, watchFile } from 'node:fs';
 

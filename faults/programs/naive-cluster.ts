@@ -1,12 +1,13 @@
 /**
- * The cluster of a hundred tutorials, as the planted fault of scenarios that show what ours is for: it forks again when
- * a worker exits, and does nothing else. No drain, no watchdog, no back-off; its log goes through console.log.
+ * The cluster of most tutorials, as the planted fault of scenarios: it only forks again when a
+ * worker exits. No drain, no watchdog, no backoff; it logs with console.log.
  */
 import cluster from 'node:cluster';
 import { writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const say = (line: Record<string, unknown>) => console.log(JSON.stringify({ level: 'info', pid: process.pid, ...line }));
+const say = (line: Record<string, unknown>) =>
+  console.log(JSON.stringify({ level: 'info', pid: process.pid, ...line }));
 
 function runNaivePrimary(): void {
   let ready = 0;
@@ -18,12 +19,12 @@ function runNaivePrimary(): void {
   });
   cluster.on('exit', (worker, code, signal) => {
     ready--;
-    say({ msg: 'worker died', workerPid: worker.process.pid, code, signal });
+    say({ msg: 'worker exited unexpectedly', workerPid: worker.process.pid, code, signal });
     cluster.fork();
   });
   process.on('SIGHUP', () => {
     for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGTERM');
-    say({ msg: 'rolling reload done' });
+    say({ msg: 'rolling reload finished' });
   });
 }
 

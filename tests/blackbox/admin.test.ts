@@ -9,7 +9,7 @@ beforeAll(async () => {
   target = await openTarget();
   client = createClient(target.baseUrl);
   token = await login(client, target.admin.email, target.admin.password);
-}, 90_000);
+});
 afterAll(() => target?.close());
 
 test('an administrator creates users, pages through them, changes and deletes them', async () => {
@@ -24,10 +24,12 @@ test('an administrator creates users, pages through them, changes and deletes th
 
   const seen: string[] = [];
   for (let path: string | undefined = `/api/users?q=${group}&limit=3`; path !== undefined; ) {
-    const { status, json, headers }: Awaited<ReturnType<Client>> = await client('GET', path, { token });
+    const { status, json, headers }: Awaited<ReturnType<Client>> = await client('GET', path, {
+      token,
+    });
     expect(status).toBe(200);
     seen.push(...(json.data as { id: string }[]).map(({ id }) => id));
-    path = /^<([^>]+)>; rel="next"$/.exec(headers.get('link') ?? '')?.[1];
+    path = /<([^>]+)>; rel="next"/.exec(headers.get('link') ?? '')?.[1];
     expect(path === undefined).toBe(!json.has_more);
   }
   expect(seen).toEqual(ids);
@@ -40,8 +42,15 @@ test('an administrator creates users, pages through them, changes and deletes th
     token,
     body: { name: 'New Name', email: `${group}.new@example.org`, role: 'user' },
   });
-  expect([replaced.status, replaced.json.name, replaced.json.email]).toEqual([200, 'New Name', `${group}.new@example.org`]);
-  const taken = await client('PATCH', `/api/users/${second}`, { token, body: { email: `${group}.new@example.org` } });
+  expect([replaced.status, replaced.json.name, replaced.json.email]).toEqual([
+    200,
+    'New Name',
+    `${group}.new@example.org`,
+  ]);
+  const taken = await client('PATCH', `/api/users/${second}`, {
+    token,
+    body: { email: `${group}.new@example.org` },
+  });
   expect([taken.status, taken.json.code]).toEqual([409, 'email_taken']);
 
   expect((await client('DELETE', `/api/users/${first}`, { token })).status).toBe(204);
@@ -49,12 +58,16 @@ test('an administrator creates users, pages through them, changes and deletes th
   for (const method of ['GET', 'DELETE']) {
     expect((await client(method, `/api/users/${first}`, { token })).status).toBe(404);
   }
-  for (const id of ids.slice(1)) expect((await client('DELETE', `/api/users/${id}`, { token })).status).toBe(204);
+  for (const id of ids.slice(1))
+    expect((await client('DELETE', `/api/users/${id}`, { token })).status).toBe(204);
   expect((await client('GET', `/api/users?q=${group}`, { token })).json.data).toEqual([]);
 });
 
 test('a service account does what its scopes allow, until it is revoked', async () => {
-  const account = await client('POST', '/api/service-accounts', { token, body: { name: 'Reports', scopes: ['users:read'] } });
+  const account = await client('POST', '/api/service-accounts', {
+    token,
+    body: { name: 'Reports', scopes: ['users:read'] },
+  });
   expect(account.status).toBe(201);
   const form = new URLSearchParams({
     grant_type: 'client_credentials',
@@ -62,12 +75,19 @@ test('a service account does what its scopes allow, until it is revoked', async 
     client_secret: account.json.client_secret,
   });
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-  const { status, json } = await client('POST', '/api/auth/token', { raw: form.toString(), headers });
+  const { status, json } = await client('POST', '/api/auth/token', {
+    raw: form.toString(),
+    headers,
+  });
   expect([status, json.token_type]).toEqual([200, 'Bearer']);
   const machine = json.access_token as string;
   expect((await client('GET', '/api/users?limit=1', { token: machine })).status).toBe(200);
-  expect((await client('DELETE', '/api/users/652f1c3e9b1d4a0012ab34cd', { token: machine })).status).toBe(403);
-  expect((await client('DELETE', `/api/service-accounts/${account.json.id}`, { token })).status).toBe(204);
+  expect(
+    (await client('DELETE', '/api/users/652f1c3e9b1d4a0012ab34cd', { token: machine })).status,
+  ).toBe(403);
+  expect(
+    (await client('DELETE', `/api/service-accounts/${account.json.id}`, { token })).status,
+  ).toBe(204);
   expect((await client('GET', '/api/users?limit=1', { token: machine })).status).toBe(401);
 });
 
@@ -81,22 +101,43 @@ test('what is wrong with a request is said in one form', async () => {
     [404, 'route_not_found', ['GET', '/api/nowhere']],
     [404, 'user_not_found', ['GET', '/api/users/652f1c3e9b1d4a0012ab34cd', { token }]],
     [405, 'method_not_allowed', ['DELETE', '/api/auth/login']],
-    [406, 'not_acceptable', ['GET', '/api/auth/profile', { token, headers: { accept: 'image/png' } }]],
+    [
+      406,
+      'not_acceptable',
+      ['GET', '/api/auth/profile', { token, headers: { accept: 'image/png' } }],
+    ],
     [413, 'body_too_large', ['POST', '/api/auth/login', { raw: `"${'x'.repeat(200_000)}"` }]],
-    [415, 'unsupported_media_type', ['POST', '/api/auth/login', { raw: 'x', headers: { 'content-type': 'text/plain' } }]],
-    [422, 'validation_failed', ['POST', '/api/auth/register', { body: { name: '', email: 'x', password: 'short' } }]],
+    [
+      415,
+      'unsupported_media_type',
+      ['POST', '/api/auth/login', { raw: 'x', headers: { 'content-type': 'text/plain' } }],
+    ],
+    [
+      422,
+      'validation_failed',
+      ['POST', '/api/auth/register', { body: { name: '', email: 'x', password: 'short' } }],
+    ],
   ];
   for (const [status, code, request] of cases) {
     const answer = await client(...request);
-    expect([answer.status, answer.json?.code, answer.headers.get('content-type')]).toEqual([status, code, 'application/problem+json']);
-    expect(answer.json).toMatchObject({ title: expect.any(String), status, instance: expect.stringMatching(/^urn:request:/) });
+    expect([answer.status, answer.json?.code, answer.headers.get('content-type')]).toEqual([
+      status,
+      code,
+      'application/problem+json',
+    ]);
+    expect(answer.json).toMatchObject({
+      title: expect.any(String),
+      status,
+      instance: expect.stringMatching(/^urn:request:/),
+    });
     if (status === 401) expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /);
     if (status === 405) expect(answer.headers.get('allow')).toBe('POST, OPTIONS');
   }
 });
 
 test('health, documentation and keys', async () => {
-  for (const path of ['/livez', '/readyz', '/health']) expect((await client('GET', path)).status).toBe(200);
+  for (const path of ['/livez', '/readyz', '/health'])
+    expect((await client('GET', path)).status).toBe(200);
   expect((await client('GET', '/openapi.json')).json.openapi).toMatch(/^3\.1\./);
   expect((await client('GET', '/docs')).headers.get('content-type')).toMatch(/^text\/html/);
   expect((await client('GET', '/.well-known/jwks.json')).json.keys).toEqual(expect.any(Array));

@@ -12,13 +12,17 @@ export interface Target {
   close(): Promise<void>;
 }
 
-const built = (...names: string[]) => path.join(root, 'dist', 'src', ...names);
+const built = (...names: string[]) => path.join(root, 'dist', ...names);
 
-/** The service at BASE_URL, with ADMIN_EMAIL and ADMIN_PASSWORD; without it the built service, started as an operator would. */
+/**
+ * The service at BASE_URL, with ADMIN_EMAIL and ADMIN_PASSWORD; without it the built service,
+ * started as an operator would.
+ */
 export async function openTarget(): Promise<Target> {
   const { BASE_URL, ADMIN_EMAIL = '', ADMIN_PASSWORD = '' } = process.env;
   if (BASE_URL !== undefined && BASE_URL !== '') {
-    if (ADMIN_EMAIL === '' || ADMIN_PASSWORD === '') throw new Error('BASE_URL needs ADMIN_EMAIL and ADMIN_PASSWORD');
+    if (ADMIN_EMAIL === '' || ADMIN_PASSWORD === '')
+      throw new Error('BASE_URL needs ADMIN_EMAIL and ADMIN_PASSWORD');
     return {
       baseUrl: BASE_URL.replace(/\/+$/, ''),
       admin: { email: ADMIN_EMAIL, password: ADMIN_PASSWORD },
@@ -31,7 +35,7 @@ export async function openTarget(): Promise<Target> {
 async function startOwn(): Promise<Target> {
   const dir = mkdtempSync(path.join(tmpdir(), 'blackbox-'));
   const settings = { DATA_DIR: path.join(dir, 'data'), BCRYPT_COST: '4', NODE_ENV: 'test' };
-  const service = await startService({ entry: built('index.js'), env: settings, timeoutMs: 60_000 });
+  const service = await startService({ entry: built('main.js'), env: settings, timeoutMs: 60_000 });
   const close = async () => {
     await service.close();
     rmSync(dir, { recursive: true, force: true });
@@ -40,11 +44,15 @@ async function startOwn(): Promise<Target> {
     const email = 'operator@example.org';
     const { PATH = '', HOME = '' } = process.env;
     // While the service runs, as one would on a server.
-    const { stdout } = await promisify(execFile)(process.execPath, [built('cli', 'admin.js'), 'create', '--email', email, '--generate'], {
-      cwd: dir,
-      env: { PATH, HOME, ...settings },
-      timeout: 20_000,
-    });
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [built('cli', 'admin.js'), 'create', '--email', email, '--generate'],
+      {
+        cwd: dir,
+        env: { PATH, HOME, ...settings },
+        timeout: 20_000,
+      },
+    );
     const password = /Password, shown only now: (\S+)/.exec(stdout)?.[1];
     if (password === undefined) throw new Error(`no password in: ${stdout}`);
     return { baseUrl: service.url, admin: { email, password }, close };

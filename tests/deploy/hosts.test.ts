@@ -1,7 +1,10 @@
 import { suite } from '../../faults/hosts';
 import { SkipScenario } from '../../faults/scenario';
 
-/** The quick forms; `npm run faults -- hosts` runs all of them at length, each with its planted fault. */
+/**
+ * The quick forms; `npm run faults -- hosts` runs all of them at length, each with its planted
+ * fault.
+ */
 const QUICK = [
   'worker-killed',
   'primary-killed',

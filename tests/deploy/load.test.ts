@@ -34,7 +34,10 @@ describe('the open-loop load', () => {
       else if (seen === 5) response.writeHead(503).end();
       else response.end('{}');
     });
-    const records = await runLoad({ targets: [url], ratePerSecond: 200, request: () => ({ method: 'GET', path: '/' }) }, 300);
+    const records = await runLoad(
+      { targets: [url], ratePerSecond: 200, request: () => ({ method: 'GET', path: '/' }) },
+      300,
+    );
     const summary = summarise(records);
     expect(summary.planned).toBe(seen);
     expect(summary.planned).toBeGreaterThan(40);
@@ -49,7 +52,12 @@ describe('the open-loop load', () => {
       release = resolve;
     });
     const url = await serve((_, response) => void stalled.then(() => response.end()));
-    const load = startLoad({ targets: [url], ratePerSecond: 100, connections: 1, request: () => ({ method: 'GET', path: '/' }) });
+    const load = startLoad({
+      targets: [url],
+      ratePerSecond: 100,
+      connections: 1,
+      request: () => ({ method: 'GET', path: '/' }),
+    });
     setTimeout(release, 300);
     await new Promise((resolve) => setTimeout(resolve, 200));
     const summary = summarise(await load.stop());
@@ -59,13 +67,17 @@ describe('the open-loop load', () => {
 
   test('a request without an answer ends as TIMEOUT, a cut body as an error', async () => {
     const url = await serve((request, response) => {
-      if (request.url === '/cut') response.writeHead(200, { 'content-length': '100' }).write('x', () => response.destroy());
+      if (request.url === '/cut')
+        response.writeHead(200, { 'content-length': '100' }).write('x', () => response.destroy());
     });
     const mix = mixOf([
       { method: 'GET', path: '/cut' },
       { method: 'GET', path: '/never' },
     ]);
-    const records = await runLoad({ targets: [url], ratePerSecond: 20, timeoutMs: 100, request: mix }, 80);
+    const records = await runLoad(
+      { targets: [url], ratePerSecond: 20, timeoutMs: 100, request: mix },
+      80,
+    );
     expect(records.map((record) => record.error)).toEqual(['ECONNRESET', 'TIMEOUT']);
   });
 
@@ -77,10 +89,27 @@ describe('the open-loop load', () => {
       response.end();
     });
     const once = async (targets: string[], method: string) =>
-      (await runLoad({ targets, ratePerSecond: 1, failover: true, request: () => ({ method, path: '/', tag: 'one' }) }, 20))[0];
-    expect(await once([broken, works], 'GET')).toMatchObject({ status: 200, attempts: 2, target: works });
+      (
+        await runLoad(
+          {
+            targets,
+            ratePerSecond: 1,
+            failover: true,
+            request: () => ({ method, path: '/', tag: 'one' }),
+          },
+          20,
+        )
+      )[0];
+    expect(await once([broken, works], 'GET')).toMatchObject({
+      status: 200,
+      attempts: 2,
+      target: works,
+    });
     expect(await once([broken, works], 'POST')).toMatchObject({ error: 'ECONNRESET', attempts: 1 });
-    expect(await once([await closedAddress(), works], 'POST')).toMatchObject({ status: 200, attempts: 2 });
+    expect(await once([await closedAddress(), works], 'POST')).toMatchObject({
+      status: 200,
+      attempts: 2,
+    });
     expect(seen).toEqual(['GET', 'POST']);
   });
 });
@@ -95,7 +124,13 @@ describe('the figures', () => {
     attempts: 1,
     ...(status === undefined ? { error: 'ECONNRESET' } : { status, answeredMs: plannedMs + 10 }),
   });
-  const records = [record(0, 200), record(100), record(200, 503), record(300, 404), record(400, 200)];
+  const records = [
+    record(0, 200),
+    record(100),
+    record(200, 503),
+    record(300, 404),
+    record(400, 200),
+  ];
 
   test('healing is the last failure, first good is an answer', () => {
     expect(healedAfter(records, 50)).toBe(150);
@@ -105,9 +140,18 @@ describe('the figures', () => {
   });
 
   test('a goal that is met with its safeguard gone proves nothing', () => {
-    const base = { name: 'x', title: 'x', goal: '0', planted: 'no retry', seconds: 1, outcome: { met: true, figures: {} } };
+    const base = {
+      name: 'x',
+      title: 'x',
+      goal: '0',
+      planted: 'no retry',
+      seconds: 1,
+      outcome: { met: true, figures: {} },
+    };
     expect(verdict({ ...base, plantedOutcome: { met: false, figures: {} } })).toBe('met');
-    expect(verdict({ ...base, plantedOutcome: { met: true, figures: {} } })).toBe('planted fault not seen');
+    expect(verdict({ ...base, plantedOutcome: { met: true, figures: {} } })).toBe(
+      'planted fault not seen',
+    );
     expect(verdict({ ...base, outcome: { met: false, figures: {} } })).toBe('missed');
     expect(verdict({ ...base, skipped: 'needs root' })).toBe('skipped');
   });

@@ -18,7 +18,8 @@ async function serve(network: TestNetwork) {
 }
 
 for (const kind of KINDS) {
-  const available = kind === 'loopback' ? process.platform === 'linux' : bestKind() === 'namespaces';
+  const available =
+    kind === 'loopback' ? process.platform === 'linux' : bestKind() === 'namespaces';
   (available ? describe : describe.skip)(
     `a test's network of ${kind}${available ? '' : ' (skipped: this user may not make namespaces)'}`,
     () => {
@@ -33,7 +34,9 @@ for (const kind of KINDS) {
         const client = startRemoteClient(network.node('client'));
         expect((await client.request(url)).body).toBe('here');
         node.cut();
-        await expect(client.request(url, { timeoutMs: 400 })).rejects.toThrow(/no answer within 400 ms/);
+        await expect(client.request(url, { timeoutMs: 400 })).rejects.toThrow(
+          /no answer within 400 ms/,
+        );
         node.restore();
         expect((await client.request(url)).body).toBe('here');
       });
@@ -55,12 +58,17 @@ for (const kind of KINDS) {
   );
 }
 
-(bestKind() === 'namespaces' ? test : test.skip)('namespaces go with the process that made them, even when it is killed', async () => {
-  const support = join(__dirname, '..', 'support', 'network.js');
-  const script = `const n = require(${JSON.stringify(support)}).openNetwork(['a'], 'namespaces'); console.log(n.node('a').prefix.at(-1)); setInterval(() => {}, 1000)`;
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const name = await new Promise<string>((resolve) => child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim())));
-  expect(spaces()).toContain(name);
-  child.kill('SIGKILL');
-  await until('the namespace is gone', () => !spaces().includes(name));
-});
+(bestKind() === 'namespaces' ? test : test.skip)(
+  'namespaces go with the process that made them, even when it is killed',
+  async () => {
+    const support = join(__dirname, '..', 'support', 'network.js');
+    const script = `const n = require(${JSON.stringify(support)}).openNetwork(['a'], 'namespaces'); console.log(n.node('a').prefix.at(-1)); setInterval(() => {}, 1000)`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const name = await new Promise<string>((resolve) =>
+      child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim())),
+    );
+    expect(spaces()).toContain(name);
+    child.kill('SIGKILL');
+    await until('the namespace is gone', () => !spaces().includes(name));
+  },
+);

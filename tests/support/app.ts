@@ -1,16 +1,19 @@
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parseConfig } from '../../src/config';
-import type { Database } from '../../src/data/connection';
-import { messageConstructors } from '../../src/http/fast-prototypes';
-import { createLifecycle } from '../../src/lifecycle';
-import { createLogger } from '../../src/observability/logger';
-import { createMetrics, type Metrics } from '../../src/observability/metrics';
-import { createAdmin, prepareDatabase } from '../../src/prepare';
-import { createService } from '../../src/service';
-import { createUserModel } from '../../src/users/model';
-import { createUserRepository } from '../../src/users/repository';
-import { startTestMongo } from './mongo';
+import type { DestinationStream } from 'pino';
+import { createAdmin, prepareDatabase } from '../../src/app/prepare';
+import { createService } from '../../src/app/service';
+import { parseConfig } from '../../src/kernel/config/config';
+import { createLifecycle } from '../../src/kernel/lifecycle';
+import { createUserModel } from '../../src/modules/users/model';
+import { createUserRepository } from '../../src/modules/users/repository';
+import { messageConstructors } from '../../src/platform/http/fast-prototypes';
+import { withRoutableTargets } from '../../src/platform/http/target';
+import type { Database } from '../../src/platform/mongo/connection';
+import { connectTracing, openActiveSpan } from '../../src/platform/telemetry/connect-tracing';
+import { createLogger } from '../../src/platform/telemetry/logger';
+import { createMetrics, type Metrics } from '../../src/platform/telemetry/metrics';
+import { startTestMongo, type TestMongo } from './mongo';
 
 export interface TestService {
   readonly baseUrl: string;
@@ -20,12 +23,23 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-/** One worker of the service in this process, on a database of its own and a free port. `overrides` are environment variables. */
-export async function startTestService(overrides: Record<string, string> = {}): Promise<TestService> {
-  const log = createLogger({ level: overrides['LOG_LEVEL'] ?? 'silent' });
-  const mongo = await startTestMongo();
+/**
+ * Runs one worker of the service in this process, on a free port and a new database (or on a given
+ * one, as another host). `overrides` are environment variables; `logTo` gets the log lines.
+ */
+export async function startTestService(
+  overrides: Record<string, string> = {},
+  given?: Pick<TestMongo, 'uri'>,
+  logTo?: DestinationStream,
+): Promise<TestService> {
+  const endpoint = overrides['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  const active = openActiveSpan({ endpoint });
+  const log = createLogger(
+    { level: overrides['LOG_LEVEL'] ?? 'silent', fields: active?.fields },
+    logTo,
+  );
   const lifecycle = createLifecycle({ deadlineMs: 10_000, log });
-  lifecycle.own('mongo', mongo);
+  const mongo = given ?? lifecycle.own('mongo', await startTestMongo());
   const config = parseConfig({
     NODE_ENV: 'test',
     MONGODB_URI: mongo.uri,
@@ -37,10 +51,15 @@ export async function startTestService(overrides: Record<string, string> = {}): 
   await prepareDatabase(mongo.uri, config, log, { embedded: false });
 
   const metrics = createMetrics();
+  const tracing = lifecycle.own(
+    'tracing',
+    await connectTracing({ settings: config.tracing, active, log, resource: {} }),
+  );
   const service = await createService({
     config,
     log,
     metrics,
+    tracing,
     lifecycle,
     databaseUri: mongo.uri,
     databaseEngine: 'mongodb',
@@ -50,9 +69,12 @@ export async function startTestService(overrides: Record<string, string> = {}): 
   });
   const admin = { name: 'Test Admin', email: 'admin@example.org', password: 'admin of the tests' };
   const users = createUserModel(service.database.connection);
-  await createAdmin(createUserRepository(users, { timeoutMs: 2000 }), config, admin);
+  await createAdmin(createUserRepository(users, { timeoutMs: 2000 }), config, admin, Date.now());
 
-  const server = createServer(messageConstructors(service.app), service.app);
+  const server = createServer(
+    messageConstructors(service.app),
+    withRoutableTargets(service.app as RequestListener),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   lifecycle.own('server', {
     close: () =>

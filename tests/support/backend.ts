@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-export interface Seen {
+interface Seen {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
@@ -10,14 +10,17 @@ export interface Seen {
 
 export type Answer = (seen: Seen, response: ServerResponse) => void;
 
-/** A host of the service as a balancer sees one: answers as told, and remembers every request but the health checks. */
+/**
+ * A fake host of the service behind a balancer: gives configured responses, and records every
+ * request except health checks.
+ */
 export interface Backend {
   readonly host: string;
   readonly seen: Seen[];
   answer: Answer;
-  /** What /readyz says. */
+  /** The response of /readyz. */
   ready: boolean;
-  /** Stops listening and cuts every connection. `listen` takes the same port again. */
+  /** Stops listening and resets every connection. `listen` uses the same port again. */
   down(): Promise<void>;
   up(): Promise<void>;
 }
@@ -27,13 +30,21 @@ export const answers = {
     (body: unknown, headers: Record<string, string> = {}): Answer =>
     (_, response) => {
       const text = JSON.stringify(body);
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers }).end(text);
+      response
+        .writeHead(200, {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(text),
+          ...headers,
+        })
+        .end(text);
     },
   status:
     (status: number, headers: Record<string, string> = {}): Answer =>
     (_, response) =>
-      response.writeHead(status, { 'content-type': 'application/problem+json', ...headers }).end(`{"status":${status}}`),
-  /** Takes the whole request, then dies without a word: what kill -9 of a worker looks like. */
+      response
+        .writeHead(status, { 'content-type': 'application/problem+json', ...headers })
+        .end(`{"status":${status}}`),
+  /** Reads the whole request, then closes the connection, as after kill -9 of a worker. */
   cut: ((_, response) => response.socket?.resetAndDestroy()) satisfies Answer,
   never: (() => undefined) satisfies Answer,
 } as const;
@@ -49,12 +60,18 @@ export async function startBackend(answer: Answer = answers.json({ ok: true })):
         response.writeHead(backend.ready ? 200 : 503).end();
         return;
       }
-      const seen = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+      const seen = {
+        method: request.method ?? '',
+        url: request.url ?? '',
+        headers: request.headers,
+        body,
+      };
       backend.seen.push(seen);
       backend.answer(seen, response);
     });
   });
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const listen = (port: number) =>
+    new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const backend: Backend = {

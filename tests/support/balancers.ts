@@ -1,5 +1,13 @@
 import { execFileSync, type SpawnOptions } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +25,7 @@ export interface Balancer {
   close(): Promise<void>;
 }
 
-export type Launch = (command: readonly string[], options: SpawnOptions) => Running;
+type Launch = (command: readonly string[], options: SpawnOptions) => Running;
 
 export interface BalancerOptions {
   /** `host:port` of each host of the service. */
@@ -25,11 +33,13 @@ export interface BalancerOptions {
   /** Address to listen on (default 127.0.0.1) and port (default: a free one). */
   readonly address?: string;
   readonly port?: number;
-  /** Settings as a container would get them. */
+  /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A change of the configuration's text: how a planted fault gets in. Called with each file's name. */
+  /**
+   * Changes the text of a configuration file, to plant a fault. Called for each file with its name.
+   */
   readonly edit?: (text: string, file: string) => string;
-  /** How a process is started, e.g. on another host of a test's network. */
+  /** Starts a process, e.g. on another host of the test network. */
   readonly launch?: Launch;
   /** Adds the TLS server; the folder holds fullchain.pem and privkey.pem. */
   readonly tls?: { readonly folder: string; readonly port: number; readonly redirectPort: number };
@@ -37,15 +47,23 @@ export interface BalancerOptions {
 
 export async function freePort(address = '127.0.0.1'): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, address, resolve));
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(0, address, resolve),
+  );
   const bound = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (bound === null || typeof bound === 'string') throw new Error('no TCP port was bound');
   return bound.port;
 }
 
-/** What the official image does at its start: source the .envsh, then put the variables into the templates. */
-export function renderNginx(folder: string, options: BalancerOptions & { readonly port: number }): void {
+/**
+ * Renders the templates like the entrypoint of the official image: sources the .envsh, then
+ * substitutes the variables.
+ */
+export function renderNginx(
+  folder: string,
+  options: BalancerOptions & { readonly port: number },
+): void {
   const { hosts, address = '127.0.0.1', port, env = {}, edit = (text) => text, tls } = options;
   const source = join(root, 'nginx');
   cpSync(join(source, 'snippets'), join(folder, 'snippets'), { recursive: true });
@@ -67,9 +85,15 @@ export function renderNginx(folder: string, options: BalancerOptions & { readonl
       .split('\0')
       .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   );
-  const templates = [join(source, 'templates', 'default.conf.template'), ...(tls ? [join(source, 'tls', 'tls.conf.template')] : [])];
+  const templates = [
+    join(source, 'templates', 'default.conf.template'),
+    ...(tls ? [join(source, 'tls', 'tls.conf.template')] : []),
+  ];
   for (const template of templates) {
-    const text = readFileSync(template, 'utf8').replace(/\$\{([A-Z_]+)\}/g, (whole, name: string) => variables.get(name) ?? whole);
+    const text = readFileSync(template, 'utf8').replace(
+      /\$\{([A-Z_]+)\}/g,
+      (whole, name: string) => variables.get(name) ?? whole,
+    );
     writeFileSync(join(folder, 'conf.d', template.replace(/^.*\/(.*)\.template$/, '$1')), text);
   }
   for (const file of [
@@ -88,12 +112,17 @@ export async function startNginx(options: BalancerOptions): Promise<Balancer> {
   const { address = '127.0.0.1', launch = run } = options;
   const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'edge-nginx-'));
-  // NGINX started by root drops to another user, who has to reach its temporary files.
+  // NGINX started as root switches to another user, which needs access to its temporary files.
   chmodSync(folder, 0o755);
   renderNginx(folder, { ...options, port });
   const program = findTool('nginx') ?? 'nginx';
   const command = [program, '-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;'];
-  return serve(command, { url: `http://${address}:${port}`, folder, logFile: join(folder, 'access.log'), launch });
+  return serve(command, {
+    url: `http://${address}:${port}`,
+    folder,
+    logFile: join(folder, 'access.log'),
+    launch,
+  });
 }
 
 export async function startHaproxy(options: BalancerOptions): Promise<Balancer> {
@@ -101,8 +130,16 @@ export async function startHaproxy(options: BalancerOptions): Promise<Balancer> 
   const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'edge-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
-  writeFileSync(file, edit(readFileSync(join(root, 'haproxy', 'haproxy.cfg'), 'utf8'), 'haproxy.cfg'));
-  const given = { EDGE_BIND: `${address}:${port}`, API1: hosts[0] ?? '', API2: hosts[1] ?? '', ...env };
+  writeFileSync(
+    file,
+    edit(readFileSync(join(root, 'haproxy', 'haproxy.cfg'), 'utf8'), 'haproxy.cfg'),
+  );
+  const given = {
+    EDGE_BIND: `${address}:${port}`,
+    API1: hosts[0] ?? '',
+    API2: hosts[1] ?? '',
+    ...env,
+  };
   const command = [findTool('haproxy') ?? 'haproxy', '-db', '-f', file];
   return serve(command, { url: `http://${address}:${port}`, folder, launch, env: given });
 }
@@ -115,7 +152,10 @@ interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-async function serve(command: readonly string[], { url, folder, launch, logFile, env = {} }: ServeOptions): Promise<Balancer> {
+async function serve(
+  command: readonly string[],
+  { url, folder, launch, logFile, env = {} }: ServeOptions,
+): Promise<Balancer> {
   const running = launch(command, { env: { ...process.env, ...env } });
   let gone = false;
   void running.exited.then(() => {
@@ -126,7 +166,7 @@ async function serve(command: readonly string[], { url, folder, launch, logFile,
     rmSync(folder, { recursive: true, force: true });
   };
   const { hostname, port } = new URL(url);
-  // Asked from where it runs: in another namespace this process could not connect.
+  // Runs in the namespace of the balancer: this process may be unable to connect to it.
   const probe = `const s=require("net").connect(${port},"${hostname}",()=>process.exit(0));s.on("error",()=>process.exit(1))`;
   try {
     await until(`${command.join(' ')} listens`, async () => {
@@ -138,11 +178,15 @@ async function serve(command: readonly string[], { url, folder, launch, logFile,
     await close();
     throw error;
   }
-  const lines = () => (logFile === undefined ? running.output() : readFileSync(logFile, 'utf8')).split('\n');
+  const lines = () =>
+    (logFile === undefined ? running.output() : readFileSync(logFile, 'utf8')).split('\n');
   return {
     url,
     pid: running.pid,
-    log: () => lines().flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Record<string, unknown>] : [])),
+    log: () =>
+      lines().flatMap((line) =>
+        line.startsWith('{') ? [JSON.parse(line) as Record<string, unknown>] : [],
+      ),
     close,
   };
 }

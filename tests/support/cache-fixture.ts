@@ -1,8 +1,13 @@
-import type { Ledger, LedgerState } from '../../src/cache/ledger';
-import { type Config, parseConfig } from '../../src/config';
-import { createLogger } from '../../src/observability/logger';
+import { type Config, parseConfig } from '../../src/kernel/config/config';
+import type {
+  EpochState,
+  EpochStore,
+  Member,
+  MemberSettings,
+} from '../../src/platform/cache/epoch-store';
+import { createLogger } from '../../src/platform/telemetry/logger';
 
-/** Cache settings as an operator would give them. */
+/** Valid cache settings for tests. */
 export function cacheSettings(environment: Record<string, string> = {}): Config['cache'] {
   return parseConfig({ NODE_ENV: 'test', ...environment }).cache;
 }
@@ -13,8 +18,8 @@ export interface Doc {
   readonly version: number;
 }
 
-/** A region of numbered documents over any way of reading them. */
-export function docRegion(load: (key: string) => Promise<Doc | null>) {
+/** A typed cache of numbered documents over any loader. */
+export function docCache(load: (key: string) => Promise<Doc | null>) {
   return {
     name: 'doc.v1',
     group: (key: string) => `doc:${key}`,
@@ -28,34 +33,73 @@ export function docRegion(load: (key: string) => Promise<Doc | null>) {
   };
 }
 
-/** The ledger of one test's workers when they all live in one process. `down` makes it fail, `hangs` makes it fail after a second. */
-export function memoryLedger(): Ledger & { down: boolean; hangs: boolean; state: LedgerState | undefined } {
-  const ledger = {
-    down: false,
-    hangs: false,
-    state: undefined as LedgerState | undefined,
-    async reach() {
-      if (ledger.hangs) await new Promise((resolve) => setTimeout(resolve, 1000));
-      if (ledger.down || ledger.hangs) throw new Error('the ledger is down');
+export interface MemoryEpochStore extends EpochStore {
+  /** Makes every operation fail. */
+  down: boolean;
+  /** Makes every operation fail after a second. */
+  hangs: boolean;
+  readonly states: Map<string, EpochState>;
+  readonly members: Map<string, Member>;
+}
+
+/**
+ * An in-memory epoch store for the processes of one test. `settled`: every writer knows the members
+ * from the start.
+ */
+export function memoryEpochStore({ settled = true } = {}): MemoryEpochStore {
+  const states = new Map<string, EpochState>();
+  const members = new Map<string, Member>();
+  const epochStore = { down: false, hangs: false };
+
+  async function reach(): Promise<void> {
+    if (epochStore.hangs) await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (epochStore.down || epochStore.hangs) throw new Error('the epoch store is down');
+  }
+  const is = (member: Member): boolean => members.get(member.name)?.id === member.id;
+
+  return Object.assign(epochStore, {
+    states,
+    members,
+    async read() {
+      await reach();
+      return { states: new Map(states), members: [...members.values()] };
     },
-    async read(dataset: string) {
-      await ledger.reach();
-      ledger.state ??= { epoch: 1, suspended: false, beat: 0, dataset };
-      return ledger.state;
+    async create(name: string, first: EpochState) {
+      await reach();
+      if (!states.has(name)) states.set(name, first);
     },
-    async suspend() {
-      await ledger.reach();
-      const before = ledger.state ?? { epoch: 1, suspended: false, beat: 0, dataset: '' };
-      ledger.state = { ...before, suspended: true, beat: before.beat + 1 };
-      return ledger.state;
+    async suspend(name: string) {
+      await reach();
+      const before = states.get(name) ?? { epoch: 1, suspended: false, beat: 0, dataset: '' };
+      const after = { ...before, suspended: true, beat: before.beat + 1 };
+      states.set(name, after);
+      return after;
     },
-    async resume(seen: LedgerState, dataset: string) {
-      await ledger.reach();
-      const { state } = ledger;
-      if (state?.suspended === true && state.epoch === seen.epoch && state.beat === seen.beat) {
-        ledger.state = { epoch: state.epoch + 1, suspended: false, beat: state.beat, dataset };
-      }
+    async resume(name: string, seen: EpochState, dataset: string) {
+      await reach();
+      const state = states.get(name);
+      if (state?.suspended !== true || state.epoch !== seen.epoch || state.beat !== seen.beat)
+        return;
+      states.set(name, { epoch: state.epoch + 1, suspended: false, beat: state.beat, dataset });
     },
-  };
-  return ledger;
+    async join(settings: MemberSettings) {
+      await reach();
+      const name = `${settings.nearTtlMs} ms, ${settings.cache}`;
+      const before = members.get(name);
+      const member = before
+        ? { ...before, beat: before.beat + 1 }
+        : { ...settings, name, id: `m${members.size}.${performance.now()}`, beat: 1, settled };
+      members.set(name, member);
+      return member;
+    },
+    async settle(member: Member) {
+      await reach();
+      if (is(member)) members.set(member.name, { ...member, settled: true });
+      return is(member);
+    },
+    async remove(member: Member) {
+      await reach();
+      if (is(member) && members.get(member.name)?.beat === member.beat) members.delete(member.name);
+    },
+  });
 }

@@ -1,4 +1,7 @@
-/** Records of what clients saw, on the clock that all processes of a host share, and the check of the claim on them. */
+/**
+ * Records of the reads and writes of clients, on the clock that all processes of a host share, and
+ * the check of the claim on them.
+ */
 export interface HistoryOptions {
   readonly keys: readonly string[];
   readonly readers: number;
@@ -10,20 +13,6 @@ export interface HistoryOptions {
   readonly burst?: number;
 }
 
-export interface Read {
-  readonly key: number;
-  readonly start: number;
-  readonly tookMs: number;
-  readonly version: number;
-}
-
-export interface Acknowledged {
-  readonly key: number;
-  readonly at: number;
-  readonly tookMs: number;
-  readonly version: number;
-}
-
 export interface RecordedHistory {
   /** Flat: key, start, tookMs, version, … */
   readonly reads: Float64Array;
@@ -33,9 +22,12 @@ export interface RecordedHistory {
 }
 
 /** CLOCK_MONOTONIC in ms: one clock for every process of this host. */
-export const hostClock = (): number => Number(process.hrtime.bigint()) / 1e6;
+const hostClock = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-export function createRecorder(read: (key: string) => Promise<{ version: number } | null>, write: (key: string) => Promise<number>) {
+export function createRecorder(
+  read: (key: string) => Promise<{ version: number } | null>,
+  write: (key: string) => Promise<number>,
+) {
   return async function record(options: HistoryOptions): Promise<RecordedHistory> {
     const { keys, burst = 5 } = options;
     const reads: number[] = [];
@@ -72,11 +64,21 @@ export function createRecorder(read: (key: string) => Promise<{ version: number 
         } catch {
           failedWrites += 1;
         }
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 2 * options.writePauseMs));
+        await new Promise((resolve) =>
+          setTimeout(resolve, Math.random() * 2 * options.writePauseMs),
+        );
       }
     }
-    await Promise.all([...Array.from({ length: options.readers }, reader), ...Array.from({ length: options.writers }, writer)]);
-    return { reads: Float64Array.from(reads), writes: Float64Array.from(writes), failedReads, failedWrites };
+    await Promise.all([
+      ...Array.from({ length: options.readers }, reader),
+      ...Array.from({ length: options.writers }, writer),
+    ]);
+    return {
+      reads: Float64Array.from(reads),
+      writes: Float64Array.from(writes),
+      failedReads,
+      failedWrites,
+    };
   };
 }
 
@@ -96,7 +98,8 @@ type Timeline = readonly { readonly at: number; readonly version: number }[];
 function timelines(histories: readonly RecordedHistory[], keys: number): Timeline[] {
   const lists: { at: number; version: number }[][] = Array.from({ length: keys }, () => []);
   for (const { writes: flat } of histories) {
-    for (let i = 0; i < flat.length; i += 4) lists[flat[i] ?? 0]?.push({ at: flat[i + 1] ?? 0, version: flat[i + 3] ?? 0 });
+    for (let i = 0; i < flat.length; i += 4)
+      lists[flat[i] ?? 0]?.push({ at: flat[i + 1] ?? 0, version: flat[i + 3] ?? 0 });
   }
   for (const list of lists) {
     list.sort((a, b) => a.at - b.at);
@@ -109,13 +112,16 @@ function timelines(histories: readonly RecordedHistory[], keys: number): Timelin
   return lists;
 }
 
-/** How long a read's answer had been replaced when the read began; 0: it had not. */
+/** How long before the read began its value had been replaced; 0: it was current. */
 function staleFor(timeline: Timeline, start: number, version: number): number {
   if (version >= floorAt(timeline, start)) return 0;
   return start - (timeline.find((one) => one.version > version)?.at ?? start);
 }
 
-/** A read is stale when it is older than the newest write that had been acknowledged before it began. */
+/**
+ * A read is stale when it is older than the newest write that had been acknowledged before it
+ * began.
+ */
 export function check(histories: readonly RecordedHistory[], keys: number): Checked {
   const acknowledged = timelines(histories, keys);
   let stale = 0;
@@ -127,7 +133,8 @@ export function check(histories: readonly RecordedHistory[], keys: number): Chec
       staleForMs = Math.max(staleForMs, forMs);
     }
   }
-  const sum = (pick: (one: RecordedHistory) => number): number => histories.reduce((total, one) => total + pick(one), 0);
+  const sum = (pick: (one: RecordedHistory) => number): number =>
+    histories.reduce((total, one) => total + pick(one), 0);
   return {
     reads: sum((one) => one.reads.length / 4),
     writes: sum((one) => one.writes.length / 4),

@@ -16,8 +16,8 @@ export interface Reader {
   nonce: number;
   value: number;
   joins: number;
-  mark: number;
-  settled: boolean;
+  snapshot: number;
+  renewable: boolean;
 }
 
 export const OUTSIDE = 0;
@@ -44,14 +44,17 @@ export interface State {
   /** [nonce, holder of the lease or -1, version] */
   stored: readonly [number, number, number] | null;
   inside: number;
-  /** Per worker: [version, age, mark or -1: not to be renewed]. */
-  near: (readonly [number, number, number] | null)[];
-  /** The stamps in Redis: life of the table times LIFE, plus the writes counted; LOST: there is no table. */
-  stamp: number;
+  /** Per worker, its local entry: [version, age, snapshot or -1: not to be renewed]. */
+  local: (readonly [number, number, number] | null)[];
+  /**
+   * The counter in Redis: life of the table times LIFE, plus the writes counted; LOST: there is no
+   * table.
+   */
+  counter: number;
   lives: number;
-  /** Per worker, what it saw last of them, and since when it holds: [stamp, age]. */
-  boards: (readonly [number, number] | null)[];
-  /** Per worker, a look under way: [stamp or NOT_ANSWERED, age]. */
+  /** Per worker, the counter that it read last, and the age of that read: [counter, age]. */
+  tables: (readonly [number, number] | null)[];
+  /** Per worker, a read of the counter under way: [counter or NOT_ANSWERED, age]. */
   looks: (readonly [number, number] | null)[];
   /** Invalidations on their way to each worker (tracking only). */
   messages: number[];
@@ -73,14 +76,25 @@ export function first(world: World, tau: number): State {
     nonces: 1,
     stored: null,
     inside: 0,
-    near: Array.from({ length: world.workers }, () => null),
-    stamp: 0,
+    local: Array.from({ length: world.workers }, () => null),
+    counter: 0,
     lives: 1,
-    // Seen long ago: good for marks, and not for renewals.
-    boards: Array.from({ length: world.workers }, () => (world.looks === undefined ? null : [0, tau])),
+    // An old read of the counter: valid for snapshots, not for renewals.
+    tables: Array.from({ length: world.workers }, () =>
+      world.looks === undefined ? null : [0, tau],
+    ),
     looks: Array.from({ length: world.workers }, () => null),
     messages: Array.from({ length: world.workers }, () => 0),
-    readers: world.readers.map(() => ({ at: IDLE, floor: 0, age: 0, nonce: 0, value: 0, joins: -1, mark: -1, settled: false })),
+    readers: world.readers.map(() => ({
+      at: IDLE,
+      floor: 0,
+      age: 0,
+      nonce: 0,
+      value: 0,
+      joins: -1,
+      snapshot: -1,
+      renewable: false,
+    })),
     writers: Array.from({ length: world.writers }, () => ({ at: OUTSIDE, version: 0, age: 0 })),
     fills: [],
     left: [world.evictions, world.flushes, world.crashes, world.looks ?? 0, world.lostEntries ?? 0],
@@ -90,8 +104,8 @@ export function first(world: World, tau: number): State {
 export function copy(state: State): State {
   return {
     ...state,
-    near: [...state.near],
-    boards: [...state.boards],
+    local: [...state.local],
+    tables: [...state.tables],
     looks: [...state.looks],
     messages: [...state.messages],
     readers: state.readers.map((reader) => ({ ...reader })),
@@ -101,23 +115,73 @@ export function copy(state: State): State {
   };
 }
 
-export const keyOf = (s: State): string =>
-  `${s.truth},${s.acknowledged},${s.nonce},${s.nonces},${s.stored},${s.inside};${s.near.join('|')};${s.messages};${s.stamp},${s.lives},${s.boards.join('|')},${s.looks.join('|')};${s.readers
-    .map((r) => `${r.at}.${r.floor}.${r.age}.${r.nonce}.${r.value}.${r.joins}.${r.mark}.${r.settled}`)
-    .join('|')};${s.writers.map((w) => `${w.at}.${w.version}.${w.age}`).join('|')};${s.fills.join('|')};${s.left}`;
+/** Small integers, from -2 on, as one string: a tenth of the size and time of a readable key. */
+export function keyOf(s: State): string {
+  const numbers: number[] = [s.truth, s.acknowledged, s.nonce, s.inside, s.counter, s.lives];
+  const list = (entries: readonly (readonly number[] | null)[]): void => {
+    numbers.push(entries.length);
+    for (const entry of entries) {
+      if (entry === null) numbers.push(NOTHING);
+      else numbers.push(...entry);
+    }
+  };
+  list([s.stored, ...s.local]);
+  list(s.tables);
+  list(s.looks);
+  list(s.fills);
+  numbers.push(...s.messages, ...s.left);
+  for (const r of s.readers)
+    numbers.push(r.at, r.floor, r.age, r.nonce, r.value, r.joins, r.snapshot, +r.renewable);
+  for (const w of s.writers) numbers.push(w.at, w.version, w.age);
+  return String.fromCharCode(...numbers.map((n) => n - NOTHING));
+}
 
-/** Forgets marks that no look can ever confirm again: states that differ in nothing else are the same. */
-export function forgetOldMarks(s: State, tau: number, readers: readonly number[]): void {
-  for (const [worker, board] of s.boards.entries()) {
-    if (board !== null && board[1] >= tau && board[0] !== s.stamp) s.boards[worker] = null;
+const NOTHING = -3;
+
+/**
+ * Merges equivalent states. Nonces are only compared for equality, so they
+ * are numbered in the order in which they occur. With leases, a value, a fill or a lease under
+ * another nonce than the current one is dead, since a nonce never returns.
+ */
+export function mergeNonces(s: State, hasLease: boolean): void {
+  if (hasLease) {
+    if (s.stored !== null && s.stored[0] !== s.nonce) s.stored = null;
+    s.fills = s.fills.filter(([nonce]) => nonce === s.nonce && s.nonce !== 0);
+    for (const reader of s.readers)
+      if (reader.at !== LEASED || reader.nonce !== s.nonce) reader.nonce = 0;
   }
-  const shown = (worker: number, mark: number): boolean =>
-    mark === s.stamp || s.boards[worker]?.[0] === mark || s.looks[worker]?.[0] === mark;
+  const names = new Map([[0, 0]]);
+  const rename = (nonce: number): number => {
+    const known = names.get(nonce);
+    if (known !== undefined) return known;
+    names.set(nonce, names.size);
+    return names.size - 1;
+  };
+  s.nonce = rename(s.nonce);
+  if (s.stored !== null) s.stored = [rename(s.stored[0]), s.stored[1], s.stored[2]];
+  for (const reader of s.readers) reader.nonce = rename(reader.nonce);
+  s.fills = s.fills.map(([nonce, holder, version]) => [rename(nonce), holder, version]);
+  s.nonces = names.size;
+}
+
+/**
+ * Removes snapshots that no read can confirm again, so that states that differ only in them are
+ * merged.
+ */
+export function forgetOldSnapshots(s: State, tau: number, readers: readonly number[]): void {
+  for (const [worker, table] of s.tables.entries()) {
+    if (table !== null && table[1] >= tau && table[0] !== s.counter) s.tables[worker] = null;
+  }
+  const shown = (worker: number, snapshot: number): boolean =>
+    snapshot === s.counter ||
+    s.tables[worker]?.[0] === snapshot ||
+    s.looks[worker]?.[0] === snapshot;
   for (const [index, reader] of s.readers.entries()) {
-    if (reader.mark !== -1 && !shown(readers[index] as number, reader.mark)) reader.mark = -1;
+    if (reader.snapshot !== -1 && !shown(readers[index] as number, reader.snapshot))
+      reader.snapshot = -1;
   }
-  for (const [worker, near] of s.near.entries()) {
-    if (near === null || shown(worker, near[2])) continue;
-    s.near[worker] = near[1] >= tau ? null : [near[0], near[1], -1];
+  for (const [worker, local] of s.local.entries()) {
+    if (local === null || shown(worker, local[2])) continue;
+    s.local[worker] = local[1] >= tau ? null : [local[0], local[1], -1];
   }
 }

@@ -7,7 +7,7 @@ import {
   DONE,
   EXPIRED,
   first,
-  forgetOldMarks,
+  forgetOldSnapshots,
   IDLE,
   INSIDE,
   JOINED,
@@ -19,6 +19,7 @@ import {
   LOADED,
   LOST,
   MISSED,
+  mergeNonces,
   NOT_ANSWERED,
   OUTSIDE,
   type Reader,
@@ -29,13 +30,20 @@ import {
 import { type Found, type Step, search } from './cache-search';
 
 /**
- * The protocol on one key as a small state machine, explored over every interleaving. Versions are numbers, so
- * "stale" is "older than what had been acknowledged when the read began". Time passes in ticks; τ is `tau` of them.
+ * The protocol on one key as a small state machine, explored over every interleaving. Versions are
+ * numbers, so "stale" is "older than the newest version acknowledged when the read began". Time
+ * passes in ticks; τ is `tau` of them.
  */
 export interface Protocol {
-  /** IN → commit → OUT, and what simpler caches do instead. */
-  readonly write: 'enter-leave' | 'delete-after' | 'delete-before' | 'delete-twice' | 'write-through' | 'tracking';
-  /** Fill only while the lease is held; otherwise fill whatever was read. */
+  /** Enter → commit → leave, and the protocols of simpler caches. */
+  readonly write:
+    | 'enter-leave'
+    | 'delete-after'
+    | 'delete-before'
+    | 'delete-twice'
+    | 'write-through'
+    | 'tracking';
+  /** Fill only while the lease is held; otherwise always fill. */
   readonly lease: boolean;
   /** Writers wait τ before they acknowledge. */
   readonly wait: boolean;
@@ -44,12 +52,15 @@ export interface Protocol {
   readonly joinBelow: number;
   /** A writer's entry expires when the writer is gone. */
   readonly entriesExpire: boolean;
-  /** When a writer that leaves counts itself in the stamps: after it dropped the shared copies, before, or not at all. */
-  readonly stamps: 'after' | 'before' | 'never';
-  /** A copy's mark is what the stamps showed before its read began; else when the read ended. */
-  readonly markFirst: boolean;
-  /** Copies read while a writer was in are not renewed. */
-  readonly settledOnly: boolean;
+  /**
+   * When a writer that leaves increments the invalidation counters: after it dropped the Redis
+   * entries, before, or not at all.
+   */
+  readonly increments: 'after' | 'before' | 'never';
+  /** An entry's snapshot is taken before its read begins; otherwise when the read ends. */
+  readonly snapshotFirst: boolean;
+  /** Entries read while a writer was in progress are not renewed. */
+  readonly renewableOnly: boolean;
 }
 
 export const PROTOCOL: Protocol = {
@@ -59,9 +70,9 @@ export const PROTOCOL: Protocol = {
   tau: 2,
   joinBelow: 2,
   entriesExpire: true,
-  stamps: 'after',
-  markFirst: true,
-  settledOnly: true,
+  increments: 'after',
+  snapshotFirst: true,
+  renewableOnly: true,
 };
 
 export interface World {
@@ -73,14 +84,14 @@ export interface World {
   readonly evictions: number;
   readonly flushes: number;
   readonly crashes: number;
-  /** How often workers may look at the stamps; none: near copies are not renewed. */
+  /** How often workers may read the counters; undefined: local entries are not renewed. */
   readonly looks?: number;
-  /** How many entries never reach Redis: their writers commit all the same. */
+  /** How many writers' entries never reach Redis: their writers commit all the same. */
   readonly lostEntries?: number;
 }
 
 export interface Verdict extends Found {
-  /** The steps after which nothing moves any more and a shared copy is not the truth. */
+  /** The steps to a final state in which a cached entry is not the truth. */
   readonly stuck: readonly string[] | undefined;
   /** The steps after which readers can never fill again. */
   readonly barred: readonly string[] | undefined;
@@ -92,41 +103,58 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   const take = (name: string, change: (s: State) => boolean | undefined): void => {
     const next = copy(from);
     const stale = change(next) === true;
-    if (world.looks !== undefined) forgetOldMarks(next, protocol.tau, world.readers);
+    if (world.looks !== undefined) forgetOldSnapshots(next, protocol.tau, world.readers);
+    mergeNonces(next, protocol.lease);
     found.push([name, next, stale]);
   };
-  const shared = (s: State) => (s.stored !== null && (!protocol.lease || s.stored[0] === s.nonce) && s.nonce !== 0 ? s.stored : null);
+  const shared = (s: State) =>
+    s.stored !== null && (!protocol.lease || s.stored[0] === s.nonce) && s.nonce !== 0
+      ? s.stored
+      : null;
 
-  /** Makes a near copy, unless there is one from a later read. */
+  /** Stores a local entry, unless there is one from a later read. */
   function keep(s: State, index: number, value: number): void {
     const reader = s.readers[index] as Reader;
     const worker = world.readers[index] as number;
-    const present = s.near[worker];
+    const present = s.local[worker];
     if (reader.age >= protocol.tau || (present != null && present[1] < reader.age)) return;
-    const mark = protocol.markFirst ? reader.mark : (s.boards[worker]?.[0] ?? -1);
-    s.near[worker] = [value, reader.age, reader.settled || !protocol.settledOnly ? mark : -1];
+    const snapshot = protocol.snapshotFirst ? reader.snapshot : (s.tables[worker]?.[0] ?? -1);
+    s.local[worker] = [
+      value,
+      reader.age,
+      reader.renewable || !protocol.renewableOnly ? snapshot : -1,
+    ];
   }
 
-  /** The near copy that may be served, renewed if need be. */
-  function nearOf(s: State, worker: number): number | undefined {
-    const near = s.near[worker];
-    const board = s.boards[worker];
-    if (near == null) return undefined;
-    const [version, age, mark] = near;
+  /** The local entry that may be served, renewed if need be. */
+  function localOf(s: State, worker: number): number | undefined {
+    const local = s.local[worker];
+    const table = s.tables[worker];
+    if (local == null) return undefined;
+    const [version, age, snapshot] = local;
     if (age < protocol.tau) return version;
-    if (board == null || board[0] !== mark || board[1] >= protocol.tau) return undefined;
-    s.near[worker] = [version, board[1], mark];
+    if (table == null || table[0] !== snapshot || table[1] >= protocol.tau) return undefined;
+    s.local[worker] = [version, table[1], snapshot];
     return version;
   }
 
-  /** Ends a read and all that joined it. True when one of them gets something stale. */
+  /** Ends a read and all reads that joined it. True: one of them gets a stale value. */
   function answer(s: State, index: number, value: number): boolean {
     keep(s, index, value);
     let stale = false;
     for (const [other, one] of s.readers.entries()) {
       if (other !== index && !(one.at === JOINED && one.joins === index)) continue;
       stale ||= value < one.floor;
-      Object.assign(one, { at: DONE, floor: 0, age: 0, nonce: 0, value: 0, joins: -1, mark: -1, settled: false });
+      Object.assign(one, {
+        at: DONE,
+        floor: 0,
+        age: 0,
+        nonce: 0,
+        value: 0,
+        joins: -1,
+        snapshot: -1,
+        renewable: false,
+      });
     }
     return stale;
   }
@@ -142,7 +170,7 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
       s.nonces += 1;
     }
     const present = shared(s);
-    reader.settled = present === null || present[1] === -1;
+    reader.renewable = present === null || present[1] === -1;
     if (present !== null && present[1] === -1) return answer(s, index, present[2]);
     if (present !== null && protocol.lease) {
       reader.at = UNLEASED;
@@ -158,20 +186,29 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     const worker = world.readers[index] as number;
     const name = `reader ${index}`;
     if (reader.at === IDLE) {
-      // Readers of one worker are alike until they start: which of them does is no difference.
-      if (from.readers.some((other, i) => i < index && other.at === IDLE && world.readers[i] === worker)) return;
+      // Readers of one worker are equivalent until they start: exploring one is enough.
+      if (
+        from.readers.some(
+          (other, i) => i < index && other.at === IDLE && world.readers[i] === worker,
+        )
+      )
+        return;
       take(`${name} starts`, (s) => {
         const me = s.readers[index] as Reader;
-        const near = nearOf(s, worker);
-        if (near !== undefined) {
+        const local = localOf(s, worker);
+        if (local !== undefined) {
           me.at = DONE;
-          return near < s.acknowledged;
+          return local < s.acknowledged;
         }
         me.floor = s.acknowledged;
-        me.mark = s.boards[worker]?.[0] ?? -1;
+        me.snapshot = s.tables[worker]?.[0] ?? -1;
         const flight = s.readers.findIndex(
           (other, i) =>
-            i !== index && world.readers[i] === worker && other.at >= ASKING && other.at <= LOADED && other.age < protocol.joinBelow,
+            i !== index &&
+            world.readers[i] === worker &&
+            other.at >= ASKING &&
+            other.at <= LOADED &&
+            other.age < protocol.joinBelow,
         );
         me.at = flight === -1 ? ASKING : JOINED;
         me.joins = flight;
@@ -181,7 +218,7 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
       take(`${name} asks Redis`, (s) => {
         const present = shared(s);
         const me = s.readers[index] as Reader;
-        me.settled = present !== null && present[1] === -1;
+        me.renewable = present !== null && present[1] === -1;
         if (present !== null && present[1] === -1) return answer(s, index, present[2]);
         me.at = present === null ? MISSED : UNLEASED;
         return undefined;
@@ -205,7 +242,7 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   };
 
   const count = (s: State): void => {
-    if (s.stamp !== LOST && world.looks !== undefined) s.stamp += 1;
+    if (s.counter !== LOST && world.looks !== undefined) s.counter += 1;
   };
 
   function enters(s: State, bit: number): void {
@@ -224,9 +261,13 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     s.inside &= ~bit;
   }
 
-  /** What leaving consists of, one step each. */
+  /** The steps of leaving. */
   const leaving: readonly ((s: State, bit: number, version: number) => void)[] =
-    world.looks === undefined || protocol.stamps === 'never' ? [leaves] : protocol.stamps === 'after' ? [leaves, count] : [count, leaves];
+    world.looks === undefined || protocol.increments === 'never'
+      ? [leaves]
+      : protocol.increments === 'after'
+        ? [leaves, count]
+        : [count, leaves];
 
   function writerSteps(writer: Writer, index: number): void {
     const bit = 1 << index;
@@ -238,10 +279,14 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
         return undefined;
       });
     const leave = ([half, ...rest]: typeof leaving): void =>
-      move(half === count ? 'counts itself' : 'leaves', rest.length === 0 ? LEFT : LEAVING, (s, me) => {
-        half?.(s, bit, me.version);
-        me.age = 0;
-      });
+      move(
+        half === count ? 'increments its counter' : 'leaves',
+        rest.length === 0 ? LEFT : LEAVING,
+        (s, me) => {
+          half?.(s, bit, me.version);
+          me.age = 0;
+        },
+      );
     const next: Record<number, () => void> = {
       [OUTSIDE]() {
         move('enters', INSIDE, (s) => enters(s, bit));
@@ -275,7 +320,10 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   }
 
   function killSteps(writer: Writer, index: number): void {
-    if ((writer.at === INSIDE || writer.at === COMMITTED || writer.at === LEAVING) && from.left[2] > 0) {
+    if (
+      (writer.at === INSIDE || writer.at === COMMITTED || writer.at === LEAVING) &&
+      from.left[2] > 0
+    ) {
       take(`writer ${index} is killed`, (s) => {
         s.left[2] -= 1;
         Object.assign(s.writers[index] as Writer, { at: CRASHED, version: 0 });
@@ -299,16 +347,16 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
         return undefined;
       });
     }
-    if (from.left[0] > 0 && from.stamp !== LOST && world.looks !== undefined) {
-      take('the stamps are evicted', (s) => {
+    if (from.left[0] > 0 && from.counter !== LOST && world.looks !== undefined) {
+      take('the counters are evicted', (s) => {
         s.left[0] -= 1;
-        s.stamp = LOST;
+        s.counter = LOST;
         return undefined;
       });
     }
     if (from.left[1] > 0 && (from.nonce !== 0 || from.inside !== 0)) {
       take('Redis is flushed', (s) => {
-        Object.assign(s, { nonce: 0, stored: null, inside: 0, stamp: LOST });
+        Object.assign(s, { nonce: 0, stored: null, inside: 0, counter: LOST });
         s.left[1] -= 1;
         return undefined;
       });
@@ -318,22 +366,22 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   function lookSteps(worker: number): void {
     const look = from.looks[worker];
     if (look == null && from.left[3] > 0) {
-      take(`worker ${worker} looks at the stamps`, (s) => {
+      take(`worker ${worker} begins to read the counters`, (s) => {
         s.left[3] -= 1;
         s.looks[worker] = [NOT_ANSWERED, 0];
         return undefined;
       });
     } else if (look != null && look[0] === NOT_ANSWERED) {
-      take(`Redis shows worker ${worker} the stamps`, (s) => {
-        s.looks[worker] = s.stamp === LOST ? null : [s.stamp, look[1]];
-        if (s.stamp !== LOST) return undefined;
-        s.stamp = s.lives * LIFE;
+      take(`Redis shows worker ${worker} the counters`, (s) => {
+        s.looks[worker] = s.counter === LOST ? null : [s.counter, look[1]];
+        if (s.counter !== LOST) return undefined;
+        s.counter = s.lives * LIFE;
         s.lives += 1;
         return undefined;
       });
     } else if (look != null) {
-      take(`worker ${worker} sees the stamps`, (s) => {
-        s.boards[worker] = look;
+      take(`worker ${worker} sees the counters`, (s) => {
+        s.tables[worker] = look;
         s.looks[worker] = null;
         return undefined;
       });
@@ -349,7 +397,8 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
   for (const [index, [nonce, holder, version]] of from.fills.entries()) {
     take(`the fill of reader ${holder} arrives`, (s) => {
       s.fills.splice(index, 1);
-      const held = s.stored !== null && s.nonce === nonce && s.stored[0] === nonce && s.stored[1] === holder;
+      const held =
+        s.stored !== null && s.nonce === nonce && s.stored[0] === nonce && s.stored[1] === holder;
       if (protocol.lease && !held) return undefined;
       if (s.nonce === 0) s.nonce = s.nonces++;
       s.stored = [s.nonce, -1, version];
@@ -360,25 +409,30 @@ function steps(from: State, protocol: Protocol, world: World): Step<State>[] {
     if (pending === 0) continue;
     take(`worker ${worker} hears of the write`, (s) => {
       s.messages[worker] = 0;
-      s.near[worker] = null;
+      s.local[worker] = null;
       return undefined;
     });
   }
   lossSteps();
   const aging =
-    [...from.near, ...from.boards, ...from.looks].some((one) => one !== null && one[1] < protocol.tau) ||
+    [...from.local, ...from.tables, ...from.looks].some(
+      (one) => one !== null && one[1] < protocol.tau,
+    ) ||
     from.readers.some((one) => one.at >= ASKING && one.at <= LOADED && one.age < protocol.tau) ||
     from.writers.some((one) => one.at === LEFT && one.age < protocol.tau);
   if (aging && protocol.tau > 0 && Number.isFinite(protocol.tau)) {
     take('time passes', (s) => {
       const older = (age: number): number => Math.min(protocol.tau, age + 1);
-      // One that cannot be renewed is as good as none once it has expired.
-      s.near = s.near.map((one) =>
-        one === null || (one[2] === -1 && one[1] + 1 >= protocol.tau) ? null : [one[0], older(one[1]), one[2]],
+      // An expired entry that cannot be renewed is equivalent to no entry.
+      s.local = s.local.map((one) =>
+        one === null || (one[2] === -1 && one[1] + 1 >= protocol.tau)
+          ? null
+          : [one[0], older(one[1]), one[2]],
       );
-      s.boards = s.boards.map((one) => one && [one[0], older(one[1])]);
+      s.tables = s.tables.map((one) => one && [one[0], older(one[1])]);
       s.looks = s.looks.map((one) => one && [one[0], older(one[1])]);
-      for (const one of s.readers) if (one.at >= ASKING && one.at <= LOADED) one.age = older(one.age);
+      for (const one of s.readers)
+        if (one.at >= ASKING && one.at <= LOADED) one.age = older(one.age);
       for (const one of s.writers) if (one.at === LEFT) one.age = older(one.age);
       return undefined;
     });
@@ -395,9 +449,19 @@ export function explore(protocol: Protocol, world: World): Verdict {
     keyOf,
     (state) => steps(state, protocol, world),
     (state, next, trail) => {
-      if (!next.every(([name]) => /evicted|flushed|killed|stamps/.test(name))) return;
-      if (state.near.some((near) => near !== null && near[2] === state.stamp && near[0] !== state.truth)) stuck ??= trail();
-      if (state.stored?.[1] === -1 && state.stored[0] === state.nonce && state.stored[2] !== state.truth) stuck ??= trail();
+      if (!next.every(([name]) => /evicted|flushed|killed|counters/.test(name))) return;
+      if (
+        state.local.some(
+          (local) => local !== null && local[2] === state.counter && local[0] !== state.truth,
+        )
+      )
+        stuck ??= trail();
+      if (
+        state.stored?.[1] === -1 &&
+        state.stored[0] === state.nonce &&
+        state.stored[2] !== state.truth
+      )
+        stuck ??= trail();
       if (state.inside !== 0) barred ??= trail();
     },
   );

@@ -1,26 +1,34 @@
 import { connect, createServer, type Socket } from 'node:net';
+import { replyEnd } from './resp';
 
 export interface Proxy {
   readonly port: number;
-  /** How long each chunk is kept from now on; the order of bytes is kept. */
+  /** Sets the delay of each chunk from now on; the byte order is preserved. */
   delay(pick: () => number): void;
   /** Nothing passes while true; connections stay open, as they do when packets are dropped. */
   drop(on: boolean): void;
+  /**
+   * Sends the next reply of the server twice on every connection: all later ones then answer the
+   * wrong command.
+   */
+  repeatReply(): void;
   /** Resets every connection. */
   reset(): void;
   close(): Promise<void>;
 }
 
-/** A TCP proxy to a server of this host that can be slow, silent or rude. */
+/** A TCP proxy to a local server that can delay, block, duplicate or reset traffic. */
 export async function startProxy(target: number): Promise<Proxy> {
   let pick = (): number => 0;
   let dropping = false;
   const sockets = new Set<Socket>();
+  /** Connections whose next reply is sent twice. */
+  const repeating = new Set<Socket>();
 
   function pipe(from: Socket, to: Socket): void {
     const queue: { readonly due: number; readonly chunk: Buffer }[] = [];
     let timer: NodeJS.Timeout | undefined;
-    // One queue and one timer: timers of their own could fire in another order and exchange bytes.
+    // One queue with one timer: separate timers could fire out of order and reorder bytes.
     function drain(): void {
       timer = undefined;
       for (let first = queue[0]; first !== undefined; first = queue[0]) {
@@ -35,13 +43,24 @@ export async function startProxy(target: number): Promise<Proxy> {
     }
     from.on('data', (chunk) => {
       if (dropping) return;
-      queue.push({ due: performance.now() + pick(), chunk });
+      queue.push({
+        due: performance.now() + pick(),
+        chunk: repeating.delete(from) ? repeated(from, chunk) : chunk,
+      });
       if (timer === undefined) drain();
     });
     from.on('close', () => to.destroy());
     from.on('error', () => to.destroy());
   }
 
+  function repeated(from: Socket, chunk: Buffer): Buffer {
+    const end = replyEnd(chunk, 0);
+    // The chunk is not one whole reply: wait for the next chunk.
+    if (end < 0) repeating.add(from);
+    return end < 0 ? chunk : Buffer.concat([chunk.subarray(0, end), chunk]);
+  }
+
+  const upstreams = new Set<Socket>();
   const server = createServer((socket) => {
     const upstream = connect(target, '127.0.0.1');
     socket.setNoDelay(true);
@@ -50,6 +69,8 @@ export async function startProxy(target: number): Promise<Proxy> {
       sockets.add(one);
       one.on('close', () => sockets.delete(one));
     }
+    upstreams.add(upstream);
+    upstream.on('close', () => upstreams.delete(upstream));
     pipe(socket, upstream);
     pipe(upstream, socket);
   });
@@ -63,6 +84,9 @@ export async function startProxy(target: number): Promise<Proxy> {
     },
     drop(on) {
       dropping = on;
+    },
+    repeatReply() {
+      for (const upstream of upstreams) repeating.add(upstream);
     },
     reset() {
       for (const socket of sockets) socket.resetAndDestroy();

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 
-/** A real redis-server of this test, with everything that can be done to it. */
+/** A real redis-server for one test, with functions to disturb it. */
 export interface RealRedis {
   readonly port: number;
   readonly url: string;
   readonly folder: string;
   command(...args: string[]): Promise<unknown>;
   signal(name: NodeJS.Signals): void;
-  /** kill -9, and waits for its end. */
+  /** kill -9; resolves after the exit. */
   kill(): Promise<void>;
   /** Starts it again on the same port. */
   restart(extra?: readonly string[]): Promise<void>;
@@ -27,13 +27,21 @@ export function freePort(): Promise<number> {
     server.on('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
+      server.close(() =>
+        typeof address === 'object' && address !== null
+          ? resolve(address.port)
+          : reject(new Error('no port')),
+      );
     });
   });
 }
 
 /** Polls until `condition` holds; throws after `timeoutMs`. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs: number, what: string): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number,
+  what: string,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     if (await condition()) return;
@@ -42,11 +50,19 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
   }
 }
 
-/** A shell that kills the server when this process ends, even by SIGKILL: then its standard input ends. */
+/**
+ * A shell that kills the server when this process exits, even by SIGKILL: its standard input ends
+ * then.
+ */
 function guard(child: ChildProcess): void {
   const shell = spawn(
     'sh',
-    ['-c', 'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"', 'guard', String(child.pid)],
+    [
+      '-c',
+      'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"',
+      'guard',
+      String(child.pid),
+    ],
     {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
@@ -56,7 +72,10 @@ function guard(child: ChildProcess): void {
 }
 
 async function ask(port: number, args: string[]): Promise<unknown> {
-  const client = createClient({ RESP: 2, socket: { host: '127.0.0.1', port, connectTimeout: 1000, reconnectStrategy: false } });
+  const client = createClient({
+    RESP: 2,
+    socket: { host: '127.0.0.1', port, connectTimeout: 10_000, reconnectStrategy: false },
+  });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -67,14 +86,29 @@ async function ask(port: number, args: string[]): Promise<unknown> {
 }
 
 /** `first`: arguments that must come before all others (a configuration file). */
-export async function startRedis(extra: readonly string[] = [], givenPort?: number, first?: readonly string[]): Promise<RealRedis> {
+export async function startRedis(
+  extra: readonly string[] = [],
+  givenPort?: number,
+  first?: readonly string[],
+): Promise<RealRedis> {
   const port = givenPort ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'cache-redis-'));
   let child: ChildProcess;
 
   async function launch(more: readonly string[]): Promise<void> {
     const storage = first === undefined ? ['--save', '', '--appendonly', 'no'] : [];
-    const args = [...(first ?? []), '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...storage, ...extra, ...more];
+    const args = [
+      ...(first ?? []),
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      folder,
+      ...storage,
+      ...extra,
+      ...more,
+    ];
     child = spawn('redis-server', args, { stdio: 'ignore' });
     guard(child);
     await until(

@@ -2,7 +2,7 @@ export type Step<S> = readonly [name: string, next: S, stale: boolean];
 
 export interface Found {
   readonly states: number;
-  /** The steps that lead to a stale answer; undefined: there are none. */
+  /** The steps to a stale answer; undefined when none exists. */
   readonly stale: readonly string[] | undefined;
 }
 
@@ -18,7 +18,10 @@ function path<S>(node: Node<S>, last: string): string[] {
   return names;
 }
 
-/** Breadth-first over all states that can be reached, so that the first stale answer found has the shortest way to it. */
+/**
+ * Breadth-first search over all reachable states, so that the first stale answer found has the
+ * shortest path.
+ */
 export function search<S>(
   start: S,
   keyOf: (state: S) => string,

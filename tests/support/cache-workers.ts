@@ -8,9 +8,11 @@ export interface TestWorker {
   write(key: string): Promise<number>;
   count(name: string): Promise<number>;
   ask<T>(request: Request): Promise<T>;
-  /** Halts the next one that comes by `point` with this key; resolves when the worker knows. */
+  /**
+   * Halts the next operation on this key at `point`; resolves when the worker has received this.
+   */
   hold(point: Point, key: string): Promise<void>;
-  /** Resolves when something is halted there. */
+  /** Resolves when an operation is halted there. */
   reached(point: Point, key: string): Promise<void>;
   release(point: Point, key: string): Promise<void>;
   signal(name: NodeJS.Signals): void;
@@ -21,8 +23,14 @@ export interface TestWorker {
 const ENTRY = path.join(__dirname, 'cache-worker.js');
 
 export async function startWorker(options: WorkerOptions): Promise<TestWorker> {
-  const child = fork(ENTRY, [JSON.stringify(options)], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  const child = fork(ENTRY, [JSON.stringify(options)], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const waiting = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
   const arrivals = new Map<string, { here: boolean; wake: (() => void)[] }>();
   let ids = 0;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

@@ -4,36 +4,57 @@ import addFormats from 'ajv-formats';
 interface Media {
   readonly schema?: object;
 }
+interface Reference {
+  readonly $ref: string;
+}
+interface Response {
+  readonly headers?: Readonly<Record<string, Reference>>;
+  readonly content?: Readonly<Record<string, Media>>;
+}
 interface Operation {
-  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, Media>> }>>;
+  readonly responses: Readonly<Record<string, Response | Reference>>;
+}
+interface Header {
+  readonly required?: boolean;
+  readonly schema: { readonly type: string };
 }
 interface Document {
+  readonly components: { readonly headers: Readonly<Record<string, Header>> };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-export interface Observed {
+interface Observed {
   readonly method: string;
   readonly path: string;
   readonly status: number;
-  readonly contentType: string | null;
+  readonly headers: Headers;
   readonly json: unknown;
   readonly text: string;
 }
 
-/** Holds answers against an OpenAPI document: their status, media type and body must be there. */
+/**
+ * Checks responses against an OpenAPI document: status, headers, media type and body must be
+ * documented.
+ */
 export interface Contract {
-  /** What the answer does that the document does not say; undefined when nothing, or when the path is not in it. */
+  /**
+   * How the response deviates from the document; undefined when it conforms, or when the path is
+   * not documented.
+   */
   fault(answer: Observed): string | undefined;
-  /** `METHOD /path status` of the answers that were held against it. */
+  /** `METHOD /path` of the document; undefined when it has no such operation. */
+  operationOf(method: string, path: string): string | undefined;
+  /** `METHOD /path status` of the checked responses. */
   readonly seen: ReadonlySet<string>;
   readonly operations: readonly string[];
 }
 
 const DOCUMENT = 'openapi.json';
+const verbOf = (method: string) => (method === 'HEAD' ? 'get' : method.toLowerCase());
 const escaped = (part: string) => part.replaceAll('~', '~0').replaceAll('/', '~1');
 
 export function createContract(document: object): Contract {
-  const { paths } = document as Document;
+  const { paths, components } = document as Document;
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats(ajv);
   ajv.addFormat('password', true);
@@ -53,30 +74,105 @@ export function createContract(document: object): Contract {
     return validate;
   }
 
+  function templateOf(path: string): string | undefined {
+    // Resolve dot segments like the client: it sends `/a/..` as `/`.
+    const plain = new URL(path, 'http://localhost').pathname;
+    return templates.find(({ pattern }) => pattern.test(plain))?.template;
+  }
+
   return {
     seen,
-    operations: Object.entries(paths).flatMap(([path, item]) => Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`)),
+    operations: Object.entries(paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => `${method.toUpperCase()} ${path}`),
+    ),
+    operationOf(method, path) {
+      const template = templateOf(path);
+      const verb = verbOf(method);
+      return template === undefined || paths[template]?.[verb] === undefined
+        ? undefined
+        : `${verb.toUpperCase()} ${template}`;
+    },
     fault(answer) {
-      const [plain = ''] = answer.path.split('?');
-      const template = templates.find(({ pattern }) => pattern.test(plain))?.template;
-      const verb = answer.method === 'HEAD' ? 'get' : answer.method.toLowerCase();
+      const template = templateOf(answer.path);
+      const verb = verbOf(answer.method);
       const operation = template === undefined ? undefined : paths[template]?.[verb];
-      // Methods that a path does not have are answered with 405 and Allow; the document cannot say so.
+      // Undocumented methods of a path get 405 with Allow, which OpenAPI cannot describe.
       if (template === undefined || operation === undefined) return undefined;
       seen.add(`${verb.toUpperCase()} ${template} ${answer.status}`);
-      const found = faultOf(answer, operation, ['paths', template, verb, 'responses', String(answer.status)]);
-      return found === undefined ? undefined : `${verb.toUpperCase()} ${template} ${answer.status} ${found}: ${answer.text.slice(0, 300)}`;
+      const found = faultOf(answer, operation, [
+        'paths',
+        template,
+        verb,
+        'responses',
+        String(answer.status),
+      ]);
+      return found === undefined
+        ? undefined
+        : `${verb.toUpperCase()} ${template} ${answer.status} ${found}: ${answer.text.slice(0, 300)}`;
     },
   };
 
-  function faultOf({ method, status, contentType, json, text }: Observed, operation: Operation, pointer: string[]): string | undefined {
-    const response = operation.responses[String(status)];
-    if (response === undefined) return 'is not documented';
+  function headerFault(name: string, value: string | null, response: Response): string | undefined {
+    const { required = false, schema } = components.headers[name] as Header;
+    if (value === null) return required ? `has no ${name}` : undefined;
+    if (response.headers?.[name] === undefined) return `has an undocumented ${name}`;
+    const validate = validatorOf(['components', 'headers', name, 'schema']);
+    return validate(schema.type === 'integer' ? Number(value) : value)
+      ? undefined
+      : `has a wrong ${name}: ${value}`;
+  }
+
+  function faultOf(answer: Observed, operation: Operation, direct: string[]): string | undefined {
+    const given = operation.responses[String(answer.status)];
+    if (given === undefined) return 'is not documented';
+    // Documented, because it can happen, but always a failure in a test.
+    if (answer.status === 500) return 'is an internal error';
+    const pointer = '$ref' in given ? given.$ref.split('/').slice(1) : direct;
+    const response =
+      '$ref' in given
+        ? (pointer.reduce<unknown>((from, name) => (from as never)[name], document) as Response)
+        : given;
+    const faults = Object.keys(components.headers).map((name) =>
+      headerFault(name, answer.headers.get(name), response),
+    );
+    return faults.find((one) => one !== undefined) ?? bodyFault(answer, response, pointer);
+  }
+
+  function bodyFault(
+    { method, headers, json, text }: Observed,
+    response: Response,
+    pointer: readonly string[],
+  ): string | undefined {
     if (method === 'HEAD') return undefined;
-    if (text === '') return response.content?.['application/json'] === undefined ? undefined : 'has no body';
-    const media = (contentType ?? '').split(';')[0] ?? '';
+    if (text === '')
+      return 'application/json' in (response.content ?? {}) ? 'has no body' : undefined;
+    const media = mediaTypeOf(headers);
     if (response.content?.[media] === undefined) return `is not documented as ${media}`;
     const validate = validatorOf([...pointer, 'content', media, 'schema']);
-    return validate(json) ? undefined : `is not as documented (${ajv.errorsText(validate.errors)})`;
+    return bodiesOf(media, json, text).every((value) => validate(value))
+      ? undefined
+      : `is not as documented (${ajv.errorsText(validate.errors)})`;
   }
 }
+
+const EVENT_STREAM = 'text/event-stream';
+
+/** What the schema of a media type is of. */
+function bodiesOf(media: string, json: unknown, text: string): unknown[] {
+  if (media === EVENT_STREAM) return eventsOf(text);
+  return [/[/+]json$/.test(media) ? json : text];
+}
+
+/** The events of a stream that have data. The document has the schema of one. */
+const eventsOf = (text: string): object[] =>
+  text
+    .split('\n\n')
+    .map((block) =>
+      Object.fromEntries(
+        block.split('\n').map((line) => /^(\w+): ?(.*)$/.exec(line)?.slice(1) ?? ['', line]),
+      ),
+    )
+    .filter((event) => 'data' in event)
+    .map(({ id, event, data }) => ({ id, event, data }));
+
+const mediaTypeOf = (headers: Headers): string => headers.get('content-type')?.split(';')[0] ?? '';

@@ -3,16 +3,16 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-/** What a Dockerfile's last stage comes to, built in a folder instead of an image. */
+/** The result of a Dockerfile's last stage, built in a folder instead of an image. */
 export interface BuiltImage {
-  /** Stands for `/`. */
+  /** The folder that represents `/`. */
   readonly folder: string;
   readonly workdir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly user: string;
   readonly command: readonly string[];
   readonly healthcheck: readonly string[];
-  /** Every folder that was made: the caller removes them. */
+  /** All created folders; the caller removes them. */
   readonly folders: readonly string[];
 }
 
@@ -30,7 +30,9 @@ export interface Instruction {
   readonly rest: string;
 }
 
-/** Comments go, continued lines become one. No here-documents: this is for Dockerfiles of our own. */
+/**
+ * Removes comments and joins continued lines. Here-documents are not supported.
+ */
 export function parseDockerfile(text: string): Instruction[] {
   return text
     .split('\n')
@@ -44,32 +46,47 @@ export function parseDockerfile(text: string): Instruction[] {
     });
 }
 
-/** What `.dockerignore` lets through, for the form "everything out, but these". */
+/** The certificate authorities of this machine: a proxy may stand before the registry. */
+const certificates = () => {
+  const file = process.env['NODE_EXTRA_CA_CERTS'];
+  return file === undefined ? {} : { NODE_EXTRA_CA_CERTS: file };
+};
+
+/** The paths that `.dockerignore` includes; supports only `*` followed by exceptions. */
 function allowed(context: string): Set<string> {
   const lines = readFileSync(join(context, '.dockerignore'), 'utf8').split('\n');
-  if (!lines.includes('*')) throw new Error('.dockerignore does not begin with everything out');
+  if (!lines.includes('*')) throw new Error('.dockerignore does not contain *');
   return new Set(lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1)));
 }
 
-/** As COPY does: a folder's content goes into the target, a file goes into a target that ends with a slash. */
+/**
+ * As COPY does: a folder's content goes into the target, a file goes into a target that ends with a
+ * slash.
+ */
 function copyInto(path: string, target: string, intoFolder: boolean): void {
   const asIs = statSync(path).isDirectory() || !intoFolder;
-  mkdirSync(asIs && !statSync(path).isDirectory() ? join(target, '..') : target, { recursive: true });
-  cpSync(path, asIs ? target : join(target, basename(path)), { recursive: true, verbatimSymlinks: true });
+  mkdirSync(asIs && !statSync(path).isDirectory() ? join(target, '..') : target, {
+    recursive: true,
+  });
+  cpSync(path, asIs ? target : join(target, basename(path)), {
+    recursive: true,
+    verbatimSymlinks: true,
+  });
 }
 
 /** Runs the instructions with the `node` and `npm` of `searchPath` in place of the base image's. */
 export function buildByHand(context: string, searchPath: string): BuiltImage {
   const stages = new Map<string, Stage>();
   const visible = allowed(context);
+  const isVisible = (path: string) => visible.has(path) || visible.has(path.split('/')[0] ?? '');
   const folders: string[] = [];
   let stage: Stage | undefined;
 
-  /** Where COPY takes from, and a refusal of what .dockerignore would have kept from Docker. */
+  /** Resolves the source of COPY; throws when .dockerignore excludes it. */
   const sourceOf = (from: string | undefined, words: readonly string[]): string => {
     if (from !== undefined) return stages.get(from)?.folder ?? `no stage ${from}`;
-    const kept = words.find((word) => !visible.has(word.split('/')[0] ?? ''));
-    if (kept !== undefined) throw new Error(`${kept} is kept out by .dockerignore`);
+    const kept = words.find((word) => !isVisible(word));
+    if (kept !== undefined) throw new Error(`${kept} is excluded by .dockerignore`);
     return context;
   };
   const copy = (rest: string, to: Stage) => {
@@ -93,7 +110,7 @@ export function buildByHand(context: string, searchPath: string): BuiltImage {
     RUN: (rest, now) =>
       void execFileSync('sh', ['-ec', rest], {
         cwd: join(now.folder, now.workdir),
-        env: { PATH: searchPath, HOME: process.env['HOME'], ...now.env },
+        env: { PATH: searchPath, HOME: process.env['HOME'], ...certificates(), ...now.env },
         stdio: ['ignore', 'ignore', 'pipe'],
         timeout: 300_000,
       }),
@@ -120,7 +137,7 @@ export function buildByHand(context: string, searchPath: string): BuiltImage {
       continue;
     }
     const action = perform[name];
-    if (action === undefined) throw new Error(`an instruction that this builder does not know: ${name}`);
+    if (action === undefined) throw new Error(`unsupported instruction: ${name}`);
     if (stage === undefined) {
       if (name !== 'ARG') throw new Error(`${name} before FROM`);
       continue;

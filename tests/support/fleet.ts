@@ -1,10 +1,10 @@
 import path from 'node:path';
-import { parseConfig } from '../../src/config';
-import { connectDatabase } from '../../src/data/connection';
-import { createLogger } from '../../src/observability/logger';
-import { createAdmin, prepareDatabase } from '../../src/prepare';
-import { createUserModel } from '../../src/users/model';
-import { createUserRepository } from '../../src/users/repository';
+import { createAdmin, prepareDatabase } from '../../src/app/prepare';
+import { parseConfig } from '../../src/kernel/config/config';
+import { createUserModel } from '../../src/modules/users/model';
+import { createUserRepository } from '../../src/modules/users/repository';
+import { connectDatabase } from '../../src/platform/mongo/connection';
+import { createLogger } from '../../src/platform/telemetry/logger';
 import { startTestMongo } from './mongo';
 import { root, type ServiceProcess, startService } from './service';
 
@@ -13,15 +13,20 @@ export interface Fleet {
   readonly mongoUri: string;
   readonly service: ServiceProcess;
   readonly admin: { readonly email: string; readonly password: string };
-  /** What a program of the same deployment needs. */
+  /** The environment of other programs of the same deployment. */
   readonly environment: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
-export const entry = path.join(root, 'dist', 'src', 'index.js');
+export const entry = path.join(root, 'dist', 'main.js');
 
-/** The whole service as it is started in earnest: primary and workers, on a database of its own, with an administrator. */
-export async function startFleet(workers: number, overrides: Record<string, string> = {}): Promise<Fleet> {
+/**
+ * Starts the whole service, primary and workers, on a new database with an administrator.
+ */
+export async function startFleet(
+  workers: number,
+  overrides: Record<string, string> = {},
+): Promise<Fleet> {
   const mongo = await startTestMongo();
   const admin = { name: 'Test Admin', email: 'admin@example.org', password: 'admin of the tests' };
   const environment = {
@@ -32,7 +37,7 @@ export async function startFleet(workers: number, overrides: Record<string, stri
     RATE_LIMIT: 'false',
     ACCESS_LOG: 'false',
     LOGIN_ATTEMPTS_PER_NETWORK: '100000',
-    // What these tests ask is answered however loaded the machine is; shedding has tests of its own.
+    // A loaded machine must not refuse requests here; other tests cover load shedding.
     ADMISSION_IN_FLIGHT_MAX: '100000',
     ADMISSION_LOOP_BUDGET_MS: '60000',
     WORKER_STALL_MS: '60000',
@@ -46,7 +51,12 @@ export async function startFleet(workers: number, overrides: Record<string, stri
     const log = createLogger({ level: 'silent' });
     await prepareDatabase(mongo.uri, config, log, { embedded: false });
     const database = await connectDatabase(mongo.uri, config.database, log);
-    await createAdmin(createUserRepository(createUserModel(database.connection), { timeoutMs: 2000 }), config, admin);
+    await createAdmin(
+      createUserRepository(createUserModel(database.connection), { timeoutMs: 2000 }),
+      config,
+      admin,
+      Date.now(),
+    );
     await database.close();
     const service = await startService({ entry, env: environment, timeoutMs: 60_000 });
     return {

@@ -9,15 +9,15 @@ import type { Running } from './processes';
 import { findTool } from './tools';
 import { until } from './until';
 
-export interface ServiceHost {
+interface ServiceHost {
   readonly node: HostNode;
-  /** `address:port`, as a balancer names it. */
+  /** `address:port`, for the balancer. */
   readonly host: string;
   readonly url: string;
   /** Of its primary. */
   readonly pid: number;
   readonly running: Running;
-  /** Log lines so far, of all its starts. */
+  /** Log lines of all starts so far. */
   logs(message?: string): Record<string, unknown>[];
   /** Pids of all workers that were ever ready, oldest first. */
   workerPids(): number[];
@@ -39,12 +39,17 @@ export interface HostsOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Several hosts of the service on one database and Redis, balancers in front, and a client: each on a host of its own. */
+/**
+ * Several hosts of the service on one database and Redis, balancers and a client, each on its own
+ * host.
+ */
 export interface TestHosts {
   readonly network: TestNetwork;
   readonly hosts: readonly ServiceHost[];
   readonly balancers: readonly (Balancer & { readonly node: HostNode })[];
   readonly client: RemoteClient;
+  /** Time that all hosts together took to start: the speed of this machine in this minute. */
+  readonly startMs: number;
   close(): Promise<void>;
 }
 
@@ -59,10 +64,14 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
     closers.push(async () => rmSync(folder, { recursive: true, force: true }));
     const mongo = await startTestMongo();
     closers.push(mongo.close);
-    // A database that listens on TCP of this machine cannot be reached from inside a namespace; a socket file can.
+    // Processes in a namespace cannot reach a database on this machine's TCP, but on a socket file.
     const kind = /^mongodb:\/\/[^/]*%2F/i.test(mongo.uri) ? bestKind() : 'loopback';
-    const names = (prefix: string, n: number) => Array.from({ length: n }, (_, index) => `${prefix}${index + 1}`);
-    const [apiNames, balancerNames] = [names('api', count), names('edge', options.balancers.length)];
+    const names = (prefix: string, n: number) =>
+      Array.from({ length: n }, (_, index) => `${prefix}${index + 1}`);
+    const [apiNames, balancerNames] = [
+      names('api', count),
+      names('edge', options.balancers.length),
+    ];
     const network = openNetwork([...apiNames, ...balancerNames, 'redis', 'client'], kind);
     closers.push(network.close);
 
@@ -72,11 +81,12 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
       JWT_SECRET: 'kq3v9Zt1xR7mB5nC8wE2yU4iO6pA0sDfGhJ',
       BCRYPT_COST: '4',
       RATE_LIMIT: 'false',
-      // Everything here shares one machine's cores: that a start of one host takes them from another is not what is asked.
+      // All hosts share the cores of one machine: the start of one must not shed load on another.
       ADMISSION_LOOP_BUDGET_MS: '2000',
       ACCEPT_BUSY_WAIT_MS: '3000',
       TRUST_PROXY: '1',
-      // One issuer for all hosts: its default has the port, which differs, and each would refuse the others' tokens.
+      // One issuer for all hosts: the default contains the port, and hosts would reject each
+      // other's tokens.
       PUBLIC_URL: 'http://api.example.test',
       LOG_LEVEL: 'info',
       OPS_PORT: '0',
@@ -84,15 +94,23 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
       ...(redis ? { REDIS_URL: await startRedis(network.node('redis'), folder) } : {}),
       ...env,
     };
-    const hosts = await Promise.all(apiNames.map((name) => createHost(network.node(name), folder, settings)));
+    const hosts = await Promise.all(
+      apiNames.map((name) => createHost(network.node(name), folder, settings)),
+    );
+    const starting = performance.now();
     await Promise.all(hosts.map((host) => host.start()));
+    const startMs = Math.round(performance.now() - starting);
 
     const balancers: (Balancer & { node: HostNode })[] = [];
     for (const [index, choice] of options.balancers.entries()) {
       const node = network.node(balancerNames[index] ?? '');
       const start = choice.kind === 'nginx' ? startNginx : startHaproxy;
       const { kind: _, ...rest } = choice;
-      const limits = { EDGE_RATE_PER_SECOND: '100000', EDGE_RATE_BURST: '100000', EDGE_RATE_PER_10S: '1000000' };
+      const limits = {
+        EDGE_RATE_PER_SECOND: '100000',
+        EDGE_RATE_BURST: '100000',
+        EDGE_RATE_PER_10S: '1000000',
+      };
       const balancer = await start({
         hosts: hosts.map((host) => host.host),
         address: node.address,
@@ -105,7 +123,7 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
     }
     const client = startRemoteClient(network.node('client'));
     closers.push(client.close);
-    return { network, hosts, balancers, client, close };
+    return { network, hosts, balancers, client, startMs, close };
   } catch (error) {
     await close();
     throw error;
@@ -115,13 +133,30 @@ export async function startHosts(options: HostsOptions): Promise<TestHosts> {
 async function startRedis(node: HostNode, folder: string): Promise<string> {
   const port = await freePort();
   const program = findTool('redis-server') ?? 'redis-server';
-  const args = ['--bind', node.address, '--port', String(port), '--protected-mode', 'no', '--save', '', '--dir', folder];
+  const args = [
+    '--bind',
+    node.address,
+    '--port',
+    String(port),
+    '--protected-mode',
+    'no',
+    '--save',
+    '',
+    '--dir',
+    folder,
+  ];
   const running = node.run([program, ...args]);
-  await until('Redis accepts connections', () => running.output().includes('Ready to accept connections'));
+  await until('Redis accepts connections', () =>
+    running.output().includes('Ready to accept connections'),
+  );
   return `redis://${node.address}:${port}`;
 }
 
-async function createHost(node: HostNode, folder: string, settings: Readonly<Record<string, string>>): Promise<ServiceHost> {
+async function createHost(
+  node: HostNode,
+  folder: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<ServiceHost> {
   const port = await freePort();
   const starts: Running[] = [];
   const current = () => {
@@ -133,8 +168,13 @@ async function createHost(node: HostNode, folder: string, settings: Readonly<Rec
     running
       .output()
       .split('\n')
-      .flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Record<string, unknown>] : []));
-  const ready = (running: Running) => parse(running).filter((line) => line['msg'] === 'worker ready');
+      .flatMap((line) =>
+        line.startsWith('{') && line.endsWith('}')
+          ? [JSON.parse(line) as Record<string, unknown>]
+          : [],
+      );
+  const ready = (running: Running) =>
+    parse(running).filter((line) => line['msg'] === 'worker ready');
   return {
     node,
     host: `${node.address}:${port}`,
@@ -145,7 +185,8 @@ async function createHost(node: HostNode, folder: string, settings: Readonly<Rec
     get running() {
       return current();
     },
-    logs: (message) => starts.flatMap(parse).filter((line) => message === undefined || line['msg'] === message),
+    logs: (message) =>
+      starts.flatMap(parse).filter((line) => message === undefined || line['msg'] === message),
     workerPids: () => starts.flatMap(ready).map((line) => Number(line['workerPid'])),
     async start() {
       const env = {
@@ -156,7 +197,10 @@ async function createHost(node: HostNode, folder: string, settings: Readonly<Rec
         PORT: String(port),
         RUNTIME_DIR: join(folder, node.name),
       };
-      const running = node.run([process.execPath, join(root, 'dist', 'src', 'index.js')], { env, cwd: folder });
+      const running = node.run([process.execPath, join(root, 'dist', 'main.js')], {
+        env,
+        cwd: folder,
+      });
       starts.push(running);
       let ended = false;
       void running.exited.then(() => {

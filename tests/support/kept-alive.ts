@@ -1,19 +1,19 @@
 import { Agent, request } from 'node:http';
 import { eventually } from './http';
 
-export interface Reply {
+interface Reply {
   readonly status: number;
   readonly text: string;
 }
 
-/** One connection that is kept, so that every request on it reaches the same worker. */
+/** One persistent connection, so that all its requests reach the same worker. */
 export interface KeptAlive {
   send(
     method: string,
     path: string,
     options?: { token?: string; body?: unknown; headers?: Readonly<Record<string, string>> },
   ): Promise<Reply>;
-  /** Connections opened so far: stays 1 while the connection is kept. */
+  /** Connections opened so far: 1 while the connection persists. */
   opened(): number;
   close(): void;
 }
@@ -38,7 +38,9 @@ export function keptAlive(baseUrl: string): KeptAlive {
                 ? {}
                 : {
                     'content-type':
-                      method === 'PATCH' && path.startsWith('/api/users') ? 'application/merge-patch+json' : 'application/json',
+                      method === 'PATCH' && path.startsWith('/api/users')
+                        ? 'application/merge-patch+json'
+                        : 'application/json',
                     'content-length': Buffer.byteLength(payload),
                   }),
             },
@@ -46,12 +48,19 @@ export function keptAlive(baseUrl: string): KeptAlive {
           (response) => {
             const chunks: Buffer[] = [];
             response.on('data', (chunk: Buffer) => chunks.push(chunk));
-            response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+            response.on('end', () =>
+              resolve({
+                status: response.statusCode ?? 0,
+                text: Buffer.concat(chunks).toString('utf8'),
+              }),
+            );
             response.on('error', reject);
           },
         );
         outgoing.on('socket', (socket) => sockets.add(socket));
-        outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path} took too long`)));
+        outgoing.on('timeout', () =>
+          outgoing.destroy(new Error(`${method} ${path} took too long`)),
+        );
         outgoing.on('error', reject);
         outgoing.end(payload);
       }),
@@ -60,11 +69,15 @@ export function keptAlive(baseUrl: string): KeptAlive {
   };
 }
 
-/** `count` kept connections that together reach all of `workers` workers. */
-export async function keptAliveOnAll(baseUrl: string, count: number, workers: number): Promise<KeptAlive[]> {
+/** `count` persistent connections that together reach all of `workers` workers. */
+export async function keptAliveOnAll(
+  baseUrl: string,
+  count: number,
+  workers: number,
+): Promise<KeptAlive[]> {
   const found = new Map<number, KeptAlive[]>();
   const opened = () => [...found.values()].flat();
-  // One after the other: a worker that is busy at the moment is passed over, and its turn comes.
+  // Connect one after the other: a busy worker is skipped at first and gets a later connection.
   await eventually(
     `${count} connections on ${workers} workers`,
     async () => {
@@ -76,8 +89,10 @@ export async function keptAliveOnAll(baseUrl: string, count: number, workers: nu
     60_000,
   );
   const chosen: KeptAlive[] = [];
-  for (let i = 0; chosen.length < count; i += 1) chosen.push(...[...found.values()].flatMap((ofOne) => ofOne[i] ?? []));
-  for (const surplus of opened().filter((one) => !chosen.slice(0, count).includes(one))) surplus.close();
+  for (let i = 0; chosen.length < count; i += 1)
+    chosen.push(...[...found.values()].flatMap((ofOne) => ofOne[i] ?? []));
+  for (const surplus of opened().filter((one) => !chosen.slice(0, count).includes(one)))
+    surplus.close();
   return chosen.slice(0, count);
 }
 

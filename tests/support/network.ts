@@ -3,39 +3,51 @@ import { randomBytes } from 'node:crypto';
 import { type Running, run } from './processes';
 import { findTool } from './tools';
 
-/** One host of a test's network. */
+/** One host of a test network. */
 export interface HostNode {
   readonly name: string;
   readonly address: string;
-  /** Put before a command, it runs on this host. */
+  /** A command prefix that runs the command on this host. */
   readonly prefix: readonly string[];
   run(command: readonly string[], options?: SpawnOptions): Running;
-  /** Nothing gets in or out any more, and nobody is told: packets vanish, no RST. */
+  /** Drops all packets from and to this host, without RST. */
   cut(): void;
   restore(): void;
-  /** SIGKILL to every process on it at once, as when the power goes. */
+  /** Sends SIGKILL to all its processes at once, like a power failure. */
   kill(): void;
 }
 
 export interface TestNetwork {
-  /** `loopback`: addresses of 127/8 instead of namespaces, where this user may not make them. */
+  /** `loopback`: addresses of 127/8, when this user may not create namespaces. */
   readonly kind: 'namespaces' | 'loopback';
   node(name: string): HostNode;
   close(): Promise<void>;
 }
 
 /**
- * Hosts as network namespaces, joined by a bridge that lives in a namespace too: nothing of the machine's own network is
- * touched or reachable. Ends with this process, however this one ends.
+ * Hosts as network namespaces, connected by a bridge in its own namespace: the machine's network is
+ * neither changed nor reachable. The namespaces are removed when this process exits, for any
+ * reason.
  */
-export function openNetwork(names: readonly string[], kind: TestNetwork['kind'] = bestKind()): TestNetwork {
+export function openNetwork(
+  names: readonly string[],
+  kind: TestNetwork['kind'] = bestKind(),
+): TestNetwork {
   return kind === 'namespaces' ? openNamespaces(names) : openLoopback(names);
 }
 
-/** Tried with a namespace that is gone again at once: being root is not enough in every container. TEST_NETWORK=loopback decides. */
+/**
+ * Tries to create a namespace: some containers forbid it even for root. TEST_NETWORK=loopback
+ * overrides the result.
+ */
 export function bestKind(): TestNetwork['kind'] {
   if (process.env['TEST_NETWORK'] === 'loopback') return 'loopback';
-  if (process.getuid?.() !== 0 || findTool('ip') === undefined || findTool('iptables') === undefined) return 'loopback';
+  if (
+    process.getuid?.() !== 0 ||
+    findTool('ip') === undefined ||
+    findTool('iptables') === undefined
+  )
+    return 'loopback';
   const name = `try-${randomBytes(4).toString('hex')}`;
   try {
     ip('netns', 'add', name);
@@ -64,7 +76,20 @@ function openNamespaces(names: readonly string[]): TestNetwork {
       const space = `${tag}-${name}`;
       const address = `10.77.0.${11 + index}`;
       ip('netns', 'add', space);
-      ip('-n', switchName, 'link', 'add', `port${index}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
+      ip(
+        '-n',
+        switchName,
+        'link',
+        'add',
+        `port${index}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'netns',
+        space,
+      );
       ip('-n', switchName, 'link', 'set', `port${index}`, 'master', 'br0', 'up');
       ip('-n', space, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
       ip('-n', space, 'link', 'set', 'eth0', 'up');
@@ -107,14 +132,17 @@ function createNode(name: string, space: string, address: string, runnings: Runn
       filter('-D', 'OUTPUT', '-o');
     },
     kill() {
-      // In one call: a primary that sees its workers die one after the other would start new ones meanwhile.
+      // Kill all in one call: a primary whose workers die one by one would start new ones.
       const pids = ip('netns', 'pids', space).split('\n').filter(Boolean);
       if (pids.length > 0) execFileSync('kill', ['-KILL', ...pids]);
     },
   };
 }
 
-/** 127.77.0.x: every address of 127/8 is the machine's own on Linux. A cut host is one whose processes stand still. */
+/**
+ * Uses 127.77.0.x: on Linux all addresses of 127/8 are local. To cut off a host, its processes are
+ * stopped.
+ */
 function openLoopback(names: readonly string[]): TestNetwork {
   const base = 1 + (process.pid % 250);
   const nodes = new Map<string, HostNode>();
@@ -122,7 +150,8 @@ function openLoopback(names: readonly string[]): TestNetwork {
   names.forEach((name, index) => {
     const own: Running[] = [];
     const signal = (what: NodeJS.Signals) => {
-      for (const { pid, child } of own) if (child.exitCode === null && child.signalCode === null) process.kill(-pid, what);
+      for (const { pid, child } of own)
+        if (child.exitCode === null && child.signalCode === null) process.kill(-pid, what);
     };
     nodes.set(name, {
       name,
@@ -153,13 +182,24 @@ function named(nodes: ReadonlyMap<string, HostNode>, name: string): HostNode {
 }
 
 function ip(...args: string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8', timeout: 10_000, stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync('ip', args, {
+    encoding: 'utf8',
+    timeout: 10_000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
-/** A shell that takes the namespaces down when its stdin ends, which it does when this process ends, even by SIGKILL. */
+/**
+ * A shell that removes the namespaces when its stdin ends, which happens when this process exits,
+ * even by SIGKILL.
+ */
 function startGuard(spaces: readonly string[]): { end(): Promise<void> } {
-  const script = 'cat >/dev/null; for s in "$@"; do ip netns pids "$s" | xargs -r kill -KILL; ip netns del "$s"; done 2>/dev/null';
-  const child = spawn('sh', ['-c', script, 'guard', ...spaces], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  const script =
+    'cat >/dev/null; for s in "$@"; do ip netns pids "$s" | xargs -r kill -KILL; ip netns del "$s"; done 2>/dev/null';
+  const child = spawn('sh', ['-c', script, 'guard', ...spaces], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   return {
     end() {

@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 
-/** Groups that must not outlive this process, whatever ends it. */
+/** Process groups that are killed when this process exits. */
 const groups = new Set<number>();
 process.on('exit', () => {
   for (const pid of groups) signalGroup(pid, 'SIGKILL');
@@ -9,21 +9,31 @@ process.on('exit', () => {
 export interface Running {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** What it wrote so far, stdout and stderr together. */
+  /** The output so far, stdout and stderr combined. */
   output(): string;
-  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
-  /** SIGTERM, and SIGKILL to its whole process group when it has not gone after `graceMs`. Safe to call twice. */
+  readonly exited: Promise<{
+    readonly code: number | null;
+    readonly signal: NodeJS.Signals | null;
+  }>;
+  /**
+   * Sends SIGTERM, and SIGKILL to the process group if it still runs after `graceMs`. Safe to call
+   * twice.
+   */
   stop(graceMs?: number): Promise<void>;
 }
 
 /**
- * Starts a program in a process group of its own, so that `stop` reaches what it forked as well, and makes sure that
- * nothing of it outlives this process.
+ * Starts a program in its own process group, so that `stop` also reaches its children, and kills
+ * the group when this process exits.
  */
 export function run(command: readonly string[], options: SpawnOptions = {}): Running {
   const [file, ...args] = command;
   if (file === undefined) throw new RangeError('an empty command');
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, detached: true });
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+    detached: true,
+  });
   const chunks: string[] = [];
   child.stdout?.on('data', (data: Buffer) => chunks.push(data.toString('utf8')));
   child.stderr?.on('data', (data: Buffer) => chunks.push(data.toString('utf8')));
@@ -50,7 +60,7 @@ export function run(command: readonly string[], options: SpawnOptions = {}): Run
       const timer = setTimeout(killGroup, graceMs);
       await exited;
       clearTimeout(timer);
-      // Forked children that their parent left behind.
+      // Orphaned children of the program.
       killGroup();
       if (pid !== undefined) groups.delete(pid);
     },

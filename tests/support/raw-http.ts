@@ -11,7 +11,7 @@ export interface RawAnswer {
 
 export interface RawRequest {
   readonly method?: string;
-  /** Sent as it is, also where a URL parser would tidy it (`/a/../b`). */
+  /** Sent unchanged; a URL parser would normalise it (`/a/../b`). */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -19,27 +19,44 @@ export interface RawRequest {
   readonly tls?: Readonly<Record<string, unknown>>;
 }
 
-/** One request on one connection, with nothing added, decoded or repeated. */
+/** Sends one request on one connection, without added headers, decoding or retries. */
 export function raw(url: string, options: RawRequest = {}): Promise<RawAnswer> {
   const { method = 'GET', headers = {}, body, timeoutMs = 10_000, tls } = options;
   const target = new URL(url);
-  const length = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
+  const length =
+    body === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) };
   return new Promise((resolve, reject) => {
     const send = target.protocol === 'https:' ? sendHttps : sendHttp;
     const path = options.path ?? `${target.pathname}${target.search}`;
-    const sending = send(target, { ...tls, method, path, agent: false, headers: { ...length, ...headers } }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('error', reject);
-      answer.on('end', () => {
-        const bytes = Buffer.concat(chunks);
-        const socket = answer.socket as { getProtocol?: () => string | null };
-        const protocol = socket.getProtocol?.() ?? null;
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, bytes, body: bytes.toString('utf8'), protocol });
-      });
-    });
-    // Not sending.setTimeout: that one begins with the connection, which a host that was cut off never makes.
-    const timer = setTimeout(() => sending.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const sending = send(
+      target,
+      { ...tls, method, path, agent: false, headers: { ...length, ...headers } },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () => {
+          const bytes = Buffer.concat(chunks);
+          const socket = answer.socket as { getProtocol?: () => string | null };
+          const protocol = socket.getProtocol?.() ?? null;
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            bytes,
+            body: bytes.toString('utf8'),
+            protocol,
+          });
+        });
+      },
+    );
+    // Not sending.setTimeout: it starts with the connection, which to an unreachable host is never
+    // established.
+    const timer = setTimeout(
+      () => sending.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     sending.on('close', () => clearTimeout(timer));
     sending.on('error', reject);
     sending.end(body);

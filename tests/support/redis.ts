@@ -9,16 +9,18 @@ export interface TestRedis {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Sends the signal; for one that ends it, resolves when the process is gone. */
+  /** Sends the signal; if it terminates the process, resolves after the exit. */
   kill(signal: NodeJS.Signals): Promise<void>;
-  /** Ends the server if it still runs, and starts an empty one with the same arguments at the same port. */
+  /**
+   * Stops the server if it still runs, and starts an empty one with the same arguments and port.
+   */
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
 export const redisAvailable = spawnSync('redis-server', ['--version']).status === 0;
 
-/** `describe`, or a skipped one that says why. */
+/** `describe`, skipped with the reason in its title when Redis is not available. */
 export function describeWithRedis(name: string, define: () => void): void {
   if (redisAvailable) describe(name, define);
   else describe.skip(`${name} [skipped: redis-server is not installed; npm run provision]`, define);
@@ -27,7 +29,10 @@ export function describeWithRedis(name: string, define: () => void): void {
 const START_TIMEOUT_MS = 5000;
 const STOPPING: readonly NodeJS.Signals[] = ['SIGKILL', 'SIGTERM', 'SIGINT'];
 
-/** A real redis-server on a free port, without persistence. It ends with this process, however this one ends. */
+/**
+ * A real redis-server on a free port, without persistence. It exits with this process, for any
+ * reason.
+ */
 export async function startTestRedis(args: readonly string[] = []): Promise<TestRedis> {
   const dir = await mkdtemp(path.join(tmpdir(), 'redis-'));
   const port = await freePort();
@@ -64,7 +69,20 @@ interface Server {
 }
 
 async function startServer(port: number, dir: string, args: readonly string[]): Promise<Server> {
-  const base = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no', '--daemonize', 'no'];
+  const base = [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    dir,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--daemonize',
+    'no',
+  ];
   const child = spawn('redis-server', [...base, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -75,7 +93,9 @@ async function startServer(port: number, dir: string, args: readonly string[]): 
   const pid = child.pid;
   if (pid === undefined) throw new Error('redis-server could not be started');
   const guard = startGuard(pid, dir);
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() => guard.end());
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve())).then(() =>
+    guard.end(),
+  );
   const end = () => {
     child.kill('SIGKILL');
     return ended;
@@ -91,11 +111,20 @@ async function startServer(port: number, dir: string, args: readonly string[]): 
   return { pid, ended, end };
 }
 
-/** A shell that kills `pid` and removes its folder when its stdin ends, which it does when this process ends, even by SIGKILL. */
+/**
+ * A shell that kills `pid` and removes its folder when its stdin ends, which happens when this
+ * process exits, even by SIGKILL.
+ */
 function startGuard(pid: number, dir: string): { end(): void } {
   const guard = spawn(
     'sh',
-    ['-c', 'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"; rm -rf "$2"', 'guard', String(pid), dir],
+    [
+      '-c',
+      'cat >/dev/null; [ "$(ps -o comm= -p "$1")" = redis-server ] && kill -KILL "$1"; rm -rf "$2"',
+      'guard',
+      String(pid),
+      dir,
+    ],
     {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
@@ -103,13 +132,13 @@ function startGuard(pid: number, dir: string): { end(): void } {
   );
   return {
     end() {
-      // The shell's own group; without a pid there is none, and 0 would be ours.
+      // The shell's process group. Without a pid there is none; 0 would be this process's group.
       if (guard.pid !== undefined) process.kill(-guard.pid, 'SIGKILL');
     },
   };
 }
 
-/** Also true for a server that answers with an error (no AUTH, loading): it is there. */
+/** Also true for a server that replies with an error (no AUTH, loading): it listens. */
 function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));

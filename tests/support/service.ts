@@ -12,12 +12,12 @@ export interface LogLine {
   readonly [key: string]: unknown;
 }
 
-export interface Exit {
+interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
-/** One started service: the process of its primary, and what it has logged. */
+/** One started service: the process of its primary, and its log. */
 export interface ServiceProcess {
   readonly pid: number;
   readonly url: string;
@@ -26,12 +26,12 @@ export interface ServiceProcess {
   readonly exited: Promise<Exit>;
   logs(message?: string): LogLine[];
   stderr(): string;
-  /** Resolves with the first line, from the `from`th on, that fits. */
+  /** Resolves with the first matching line at or after index `from`. */
   waitForLog(message: string, fits?: (line: LogLine) => boolean, from?: number): Promise<LogLine>;
   signal(signal: NodeJS.Signals): void;
   /** Pids of its living workers, oldest first. */
   workerPids(): number[];
-  /** SIGTERM, and SIGKILL where that does not help; cleans up. */
+  /** Sends SIGTERM, then SIGKILL if necessary; cleans up. */
   close(): Promise<void>;
 }
 
@@ -39,36 +39,40 @@ export interface ServiceOptions {
   readonly entry: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
-  /** Do not wait until it listens: it is meant to fail. */
+  /** Do not wait until it listens: the start is expected to fail. */
   readonly failing?: boolean;
   readonly timeoutMs?: number;
 }
 
-/** A pid to send signals to. Never 0 or nothing: that would be the whole group of this very process. */
+/**
+ * A pid to send signals to. Never 0: that would signal the process group of this process.
+ */
 export function victimOf(pids: readonly (number | undefined)[]): number {
   const [pid] = pids;
-  if (pid === undefined || pid <= 1) throw new Error(`no process to send a signal to: ${JSON.stringify(pids)}`);
+  if (pid === undefined || pid <= 1)
+    throw new Error(`no process to send a signal to: ${JSON.stringify(pids)}`);
   return pid;
 }
 
 export const root = path.join(__dirname, '..', '..', '..');
 
-/** Polls until `probe` gives something; the deadline's error names what was waited for. */
+/** Polls until `probe` returns a value; the timeout error includes `what`. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 15_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await probe();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`waited ${timeoutMs} ms for ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
-/** False for a zombie too: it is dead, only not yet buried. */
+/** False also for a zombie: it has exited but has not been reaped. */
 export function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
@@ -77,13 +81,26 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** Starts a service on a free port with settings of its own, and waits until it listens. */
+/** Starts a service on a free port with the given settings, and waits until it listens. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const dir = mkdtempSync(path.join(tmpdir(), 'service-'));
   const { PATH = '', HOME = '' } = process.env;
-  const env = { PATH, HOME, PORT: '0', HOST: '127.0.0.1', OPS_PORT: '0', WORKERS: '2', RUNTIME_DIR: path.join(dir, 'run'), ...options.env };
-  // Its own folder, so that no .env of the developer's is read.
-  const child = spawn(process.execPath, [options.entry, ...(options.args ?? [])], { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = {
+    PATH,
+    HOME,
+    PORT: '0',
+    HOST: '127.0.0.1',
+    OPS_PORT: '0',
+    WORKERS: '2',
+    RUNTIME_DIR: path.join(dir, 'run'),
+    ...options.env,
+  };
+  // Its own folder, so that it does not read the developer's .env.
+  const child = spawn(process.execPath, [options.entry, ...(options.args ?? [])], {
+    cwd: dir,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = readOutput(child);
   const exited = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
@@ -104,7 +121,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     stderr: () => output.errors.join(''),
     waitForLog: (message, fits = () => true, from = 0) =>
       until(
-        `the log line "${message}" in\n${output.errors.join('')}`,
+        () => `the log line "${message}" in\n${output.text().slice(-4_000)}`,
         () => {
           const found = output.lines.slice(from).find((line) => line.msg === message && fits(line));
           if (found === undefined && child.exitCode !== null)
@@ -127,7 +144,10 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   if (options.failing !== true) {
     try {
       port = Number((await service.waitForLog('listening'))['port']);
-      await service.waitForLog('worker ready', (line) => Number(line['ready']) >= Number(env.WORKERS));
+      await service.waitForLog(
+        'worker ready',
+        (line) => Number(line['ready']) >= Number(env.WORKERS),
+      );
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
@@ -156,13 +176,15 @@ function readOutput(child: ChildProcess) {
     lines,
     errors,
     text: () => [...lines.map((line) => JSON.stringify(line)), ...errors].join('\n'),
-    started: () => lines.flatMap(({ msg, workerPid }) => (msg === 'worker ready' ? [Number(workerPid)] : [])),
+    started: () =>
+      lines.flatMap(({ msg, workerPid }) => (msg === 'worker ready' ? [Number(workerPid)] : [])),
   };
 }
 
 /**
- * A port that nothing listens on, for programs that cannot say which one they were given: below those that systems give to outgoing connections (from 32768 on Linux): tests beside
- * this one open hundreds of these, and one could take the port before the service that it is for has started.
+ * A free port, for programs that cannot report a port chosen by the system. It lies below the
+ * ephemeral range (from 32768 on Linux): concurrent tests open hundreds of connections, and one of
+ * them could take the port before the service has started.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -1,26 +1,39 @@
 import Sequencer from '@jest/test-sequencer';
 
 /**
- * The files that take longest. Jest knows durations only from a run before; on a fresh clone it goes by size, and a slow
- * file, started last, runs on while the other worker idles. Those that compute stand beside those that wait for processes.
+ * The slowest test files. Jest knows durations only from an earlier run. On a fresh clone it sorts
+ * by size, and a slow file that starts last runs while the other worker is idle. CPU-bound files
+ * alternate with files that wait for processes.
  */
 const SLOW = [
-  'cluster/revocation',
-  'cluster/supervision',
-  'cluster/rotation',
-  'integration/cache-topologies',
-  'integration/cache-history',
+  'bench/ratio',
+  'modules/events/mirror',
+  'modules/auth/sessions/revocation-cluster',
+  'runtime/supervision',
+  'modules/auth/passwords/hash-cost',
+  'app/cli/admin',
+  'app/clocks',
+  'modules/users/search/index-table',
+  'app/permissions',
+  'faults/chaos',
+  'modules/admin-page/admin-page',
+  'dev/loadtest/run',
+  'modules/auth/keys/rotation',
+  'platform/redis/deployments',
+  'platform/cache/history',
   'deploy/edge',
-  'cluster/pm2',
-  'integration/cache-races',
-  'integration/embedded',
-  'integration/cache-crash',
-  'unit/cache-model',
-  'integration/cache-faults',
-  'api/login',
-  'cluster/admission',
+  'runtime/pm2',
+  'platform/cache/races',
+  'dev/embedded-mongo/embedded',
+  'platform/cache/crash',
+  'platform/cache/model',
+  'platform/cache/faults',
+  'modules/auth/sign-in/login',
+  'runtime/admission',
+  'deploy/tracing',
+  'platform/telemetry/tracing',
 ];
-/** Hosts, balancers and their deadlines: what runs beside it would be measured too. */
+/** Tests of hosts, balancers and deadlines: concurrent tests would distort their measurements. */
 const ALONE = 'deploy/hosts';
 
 class SlowFirst extends Sequencer {

@@ -1,10 +1,15 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where distributions keep daemons that an ordinary user's PATH leaves out. */
-const FOLDERS = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin', '/sbin'];
+/** Folders of daemons that are not in the PATH of an ordinary user. */
+const FOLDERS = [
+  ...(process.env['PATH'] ?? '').split(':'),
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/sbin',
+];
 
-/** The full path of a program, or undefined where it is not installed. */
+/** The full path of a program; undefined when it is not installed. */
 export function findTool(name: string): string | undefined {
   for (const folder of FOLDERS) {
     const path = join(folder, name);
@@ -12,13 +17,13 @@ export function findTool(name: string): string | undefined {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not here: the next folder.
+      // Not in this folder.
     }
   }
   return undefined;
 }
 
-/** `describe`, or a skipped one that names what the machine lacks. */
+/** `describe`, skipped with the missing programs in its title. */
 export function describeWith(tools: readonly string[], title: string, body: () => void): void {
   const missing = tools.filter((tool) => findTool(tool) === undefined);
   if (missing.length === 0) describe(title, body);

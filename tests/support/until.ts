@@ -1,5 +1,13 @@
-/** Polls until `condition` holds; rejects with what was waited for. A condition that throws counts as not yet. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 10_000, everyMs = 20): Promise<void> {
+/**
+ * Polls until `condition` holds; the timeout error includes `what`. A condition that throws counts
+ * as false.
+ */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 30_000,
+  everyMs = 20,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown;
   for (;;) {
@@ -8,7 +16,8 @@ export async function until(what: string, condition: () => boolean | Promise<boo
     } catch (error) {
       last = error;
     }
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
+    if (performance.now() > deadline)
+      throw new Error(`${what}: not within ${timeoutMs} ms`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

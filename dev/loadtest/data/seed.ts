@@ -1,0 +1,129 @@
+import { type Connection, type mongo, Types } from 'mongoose';
+import type { Config } from '../../../src/kernel/config/config';
+import { createHashAlgorithm, hashSettings } from '../../../src/modules/auth';
+import {
+  EXTERNAL_ID_INDEX,
+  USERS_COLLECTION,
+  type UserDocument,
+} from '../../../src/modules/users/model';
+import { newDocument } from '../../../src/modules/users/new-document';
+import { emailOf, ID_RANGE, idOf, nameOf, numberOf, PASSWORD, roleOf } from './users';
+
+/** So many different password hashes: a hash takes longer than a thousand users. */
+const HASHES = 8;
+const BATCH = 1000;
+/** One is made while the database stores another. */
+const AT_ONCE = 2;
+const REMOVAL_BATCH = 1000;
+
+export const seededRange = {
+  $gte: new Types.ObjectId(ID_RANGE[0]),
+  $lte: new Types.ObjectId(ID_RANGE[1]),
+};
+
+type Progress = (done: number, total: number) => void;
+
+/** How many users are seeded: they are numbered without gaps. */
+export async function seededCount(connection: Connection): Promise<number> {
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  const last = users.find({ _id: seededRange }, { projection: { _id: 1 } });
+  const [found] = await last.sort({ _id: -1 }).limit(1).toArray();
+  return found === undefined ? 0 : numberOf(found._id.toHexString()) + 1;
+}
+
+/**
+ * Fills the seeded users up to `count`. Documents are those of the users module. Resolves with the
+ * number of new ones.
+ */
+export async function seedUsers(
+  connection: Connection,
+  config: Config,
+  count: number,
+  progress: Progress = () => {},
+): Promise<number> {
+  const algorithm = createHashAlgorithm(hashSettings(config));
+  const hashes = await Promise.all(Array.from({ length: HASHES }, () => algorithm.hash(PASSWORD)));
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  const first = await seededCount(connection);
+  let next = first;
+  let done = first;
+  async function insertBatches(): Promise<void> {
+    while (next < count) {
+      const from = next;
+      next = Math.min(count, from + BATCH);
+      const batch = Array.from({ length: next - from }, (_, i) => documentOf(from + i, hashes));
+      // The journal is waited for once, at the end.
+      await users.insertMany(batch, { ordered: false, writeConcern: { w: 1, journal: false } });
+      done += batch.length;
+      progress(done, count);
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, insertBatches));
+  // A journaled write after the others: they are durable with it.
+  const now = new Date();
+  await users.updateOne({ _id: new Types.ObjectId(idOf(0)) }, { $set: { updatedAt: now } });
+  return Math.max(0, count - first);
+}
+
+function documentOf(n: number, hashes: readonly string[]): UserDocument {
+  const passwordHash = hashes[n % hashes.length] as string;
+  const now = new Date(Date.UTC(2026, 0, 1) + n * 1000);
+  const user = { id: idOf(n), name: nameOf(n), email: emailOf(n), passwordHash, role: roleOf(n) };
+  const made = newDocument({ ...user, emailVerified: true }, now);
+  // As of users whose events are in the log already: a million of them would fill it.
+  return { ...made, outbox: [] };
+}
+
+/** Below so many users the indexes are not worth it. */
+const MANY = 20_000;
+const KEPT = new Set(['_id_', 'email_unique', EXTERNAL_ID_INDEX]);
+
+/**
+ * Drops the indexes of the list where most users will be new: building them afterwards takes a third
+ * of the time. The caller builds them (`ensureIndexes`), also after a failure.
+ */
+export async function dropListIndexes(connection: Connection, count: number): Promise<boolean> {
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  const present = await users.estimatedDocumentCount();
+  const isWorthIt = count - (await seededCount(connection)) >= Math.max(MANY, present);
+  if (!isWorthIt || present === 0) return isWorthIt;
+  for (const { name } of await users.listIndexes().toArray())
+    if (!KEPT.has(name)) await users.dropIndex(name);
+  return true;
+}
+
+/**
+ * Removes the seeded users and every document about them. Past the caches: a running service may
+ * show one until its cache entry expires.
+ */
+export async function removeSeeded(
+  connection: Connection,
+  progress: Progress = () => {},
+): Promise<number> {
+  const { db } = connection;
+  if (db === undefined) throw new Error('not connected');
+  const text = { $gte: ID_RANGE[0], $lte: ID_RANGE[1] };
+  for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
+    if (name === USERS_COLLECTION || name.startsWith('system.')) continue;
+    for (const owner of ['userId', 'subject'])
+      await removeAll(db.collection(name), { [owner]: text });
+  }
+  const count = await seededCount(connection);
+  const users = db.collection(USERS_COLLECTION);
+  return removeAll(users, { _id: seededRange }, (done) => progress(done, count));
+}
+
+/** In batches, each of which a database ends in time. */
+async function removeAll(
+  collection: mongo.Collection,
+  filter: mongo.Filter<mongo.BSON.Document>,
+  progress: (done: number) => void = () => {},
+): Promise<number> {
+  for (let done = 0; ; progress(done)) {
+    const found = collection.find(filter, { projection: { _id: 1 } }).limit(REMOVAL_BATCH);
+    const ids = (await found.toArray()).map(({ _id }) => _id);
+    if (ids.length === 0) return done;
+    await collection.deleteMany({ _id: { $in: ids } });
+    done += ids.length;
+  }
+}

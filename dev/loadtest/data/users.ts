@@ -1,0 +1,19 @@
+/** Below every id that MongoDB makes: their first four bytes say 1978. */
+const ID_PREFIX = '10ad7e57';
+
+const FIRST = ['Ada', 'Olga', 'José', 'Li', 'Anna', 'Zoë', 'Émile', 'Maria'];
+const LAST = ['Kim', 'Diaz', 'Okoro', 'Novak', 'Rossi', 'Sato', 'Lund', 'Shah', 'Weber'];
+
+export const PASSWORD = 'load test, not for production';
+
+/** The n-th seeded user, computed without the database. User 0 is an administrator. */
+export const idOf = (n: number): string => ID_PREFIX + n.toString(16).padStart(16, '0');
+export const numberOf = (id: string): number => Number.parseInt(id.slice(ID_PREFIX.length), 16);
+/** Short, as every start of it is a key of the search index. */
+export const emailOf = (n: number): string => `u${n}@loadtest.example`;
+export const nameOf = (n: number): string =>
+  `${FIRST[n % FIRST.length]} ${LAST[Math.floor(n / FIRST.length) % LAST.length]}`;
+export const roleOf = (n: number): string => (n === 0 ? 'admin' : 'user');
+
+/** Ids of all seeded users, both ends included. */
+export const ID_RANGE = [`${ID_PREFIX}${'0'.repeat(16)}`, `${ID_PREFIX}${'f'.repeat(16)}`] as const;

@@ -1,0 +1,192 @@
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isLoopback } from '../../src/kernel/config/urls';
+import { SCENARIO_NAMES, type ScenarioName } from './scenarios';
+
+/** The command is invalid: nothing was sent or written. */
+export class InvalidCommand extends Error {
+  override readonly name = 'InvalidCommand';
+}
+
+export const USAGE = `Usage: npm run loadtest -- --target URL [--scenario NAME] [--duration-seconds N] [--connections N | --rate N]
+                          [--users N] [--processes N] [--metrics URL] [--report FILE.html]
+       npm run loadtest -- seed --users N          stores N users (u0@loadtest.example, …) in MONGODB_URI
+       npm run loadtest -- seed --remove           removes them and all that belongs to them
+       npm run loadtest -- forecast --target URL --rate R --metrics URL [--scenario NAME] [--cores-per-host N] [--check]
+
+--scenario     ${SCENARIO_NAMES.join(', ')} (read-heavy)
+--connections  closed loop: each connection sends its next request after the answer to the last (64)
+--rate         open loop: so many requests a second are due, whether or not earlier ones are answered;
+               a latency counts from the time that its request was due
+--duration-seconds   of sending (30)
+--users        seeded users whose tokens are used (1000)
+--processes    processes that send (half of this machine's processors, at most 4)
+--metrics      the target's /metrics on the ops port, for the limiting resource
+--report       an HTML file (loadtest-report.html)
+--i-own-this-target  required for a target that is not on this machine
+
+Tokens are signed with the target's own key: run it with the target's settings (MONGODB_URI, JWT_SECRET or
+KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses NODE_ENV=production.
+
+Exit codes: 0 done; 1 failed; 2 invalid command; 78 invalid settings; 130 ended by Ctrl-C, the report is written.
+`;
+
+interface Common {
+  readonly target: string;
+  readonly scenario: ScenarioName;
+  readonly users: number;
+  readonly processes: number;
+  readonly metrics: string | undefined;
+}
+
+export interface RunOptions extends Common {
+  readonly command: 'run';
+  readonly durationSeconds: number;
+  readonly connections: number;
+  /** Requests a second; undefined: closed loop. */
+  readonly rate: number | undefined;
+  readonly report: string;
+}
+
+export interface ForecastOptions extends Common {
+  readonly command: 'forecast';
+  readonly rate: number;
+  readonly coresPerHost: number;
+  readonly check: boolean;
+  readonly metrics: string;
+}
+
+export interface SeedOptions {
+  readonly command: 'seed';
+  readonly users: number;
+  readonly remove: boolean;
+}
+
+export type Options = RunOptions | SeedOptions | ForecastOptions | { readonly command: 'help' };
+
+const KNOWN = {
+  target: { type: 'string' },
+  scenario: { type: 'string', default: 'read-heavy' },
+  'duration-seconds': { type: 'string' },
+  connections: { type: 'string' },
+  rate: { type: 'string' },
+  users: { type: 'string' },
+  processes: { type: 'string' },
+  metrics: { type: 'string' },
+  report: { type: 'string' },
+  'cores-per-host': { type: 'string' },
+  remove: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  'i-own-this-target': { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false, short: 'h' },
+} as const;
+
+type Values = ReturnType<typeof parse>['values'];
+
+const parse = (argv: readonly string[]) =>
+  parseArgs({ args: [...argv], options: KNOWN, allowPositionals: true });
+
+/** Throws InvalidCommand with a message for a terminal. */
+export function parseOptions(argv: readonly string[]): Options {
+  const { values, positionals } = parsed(argv);
+  if (values.help) return { command: 'help' };
+  const [command = 'run', ...rest] = positionals;
+  if (rest.length > 0) throw new InvalidCommand(`Unexpected argument ${JSON.stringify(rest[0])}.`);
+  if (command === 'seed') return seedOptions(values);
+  if (command === 'forecast') return forecastOptions(values);
+  if (command === 'run') return runOptions(values);
+  throw new InvalidCommand(`Unknown command ${JSON.stringify(command)}: seed or forecast.`);
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parse(argv);
+  } catch (error) {
+    throw new InvalidCommand(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function runOptions(values: Values): RunOptions {
+  forbid(values, ['cores-per-host', 'remove', 'check'], 'run');
+  if (values.connections !== undefined && values.rate !== undefined)
+    throw new InvalidCommand(
+      'Give --connections (closed loop) or --rate (open loop), not both: an open loop opens as many connections as it needs.',
+    );
+  return {
+    ...{ command: 'run', ...common(values) },
+    durationSeconds: whole(values, 'duration-seconds', 30, 86_400),
+    connections: whole(values, 'connections', 64, 100_000),
+    rate: values.rate === undefined ? undefined : whole(values, 'rate', 0, 1_000_000),
+    report: values.report ?? 'loadtest-report.html',
+  };
+}
+
+function forecastOptions(values: Values): ForecastOptions {
+  forbid(values, ['connections', 'duration-seconds', 'report', 'remove'], 'forecast');
+  const { metrics, ...options } = common(values);
+  if (values.rate === undefined) throw new InvalidCommand('--rate is missing.');
+  if (metrics === undefined)
+    throw new InvalidCommand(
+      '--metrics is missing: a forecast is made of the processor time that /metrics reports.',
+    );
+  return {
+    ...{ command: 'forecast', ...options, metrics },
+    rate: whole(values, 'rate', 0, 100_000_000),
+    coresPerHost: whole(values, 'cores-per-host', availableParallelism(), 1024),
+    check: values.check,
+  };
+}
+
+function seedOptions(values: Values): SeedOptions {
+  const others = Object.keys(KNOWN).filter((name) => !['users', 'remove'].includes(name));
+  forbid(values, others, 'seed');
+  if (values.remove === (values.users !== undefined))
+    throw new InvalidCommand('Give --users N or --remove.');
+  return { command: 'seed', remove: values.remove, users: whole(values, 'users', 0, 100_000_000) };
+}
+
+function common(values: Values): Common {
+  const scenario = SCENARIO_NAMES.find((name) => name === values.scenario);
+  if (scenario === undefined)
+    throw new InvalidCommand(`--scenario must be one of ${SCENARIO_NAMES.join(', ')}.`);
+  return {
+    target: targetOf(values),
+    scenario,
+    users: whole(values, 'users', 1000, 1_000_000),
+    processes: whole(values, 'processes', defaultProcesses(), 64),
+    metrics: values.metrics === undefined ? undefined : webUrl(values.metrics, '--metrics').href,
+  };
+}
+
+const defaultProcesses = () => Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+
+function targetOf(values: Values): string {
+  if (values.target === undefined) throw new InvalidCommand('--target is missing.');
+  const url = webUrl(values.target, '--target');
+  if (!isLoopback(url.hostname) && !values['i-own-this-target'])
+    throw new InvalidCommand(
+      `${url.hostname} is not this machine. A load test of a service that is not yours is an attack: give --i-own-this-target if it is yours.`,
+    );
+  return url.origin;
+}
+
+function webUrl(text: string, option: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return url;
+  throw new InvalidCommand(`${option} must be an http:// or https:// URL without a password.`);
+}
+
+function whole(values: Values, name: keyof typeof KNOWN, fallback: number, max: number): number {
+  const text = values[name];
+  if (text === undefined) return fallback;
+  if (/^[1-9]\d{0,8}$/.test(String(text)) && Number(text) <= max) return Number(text);
+  throw new InvalidCommand(`--${name} must be a whole number from 1 to ${max}.`);
+}
+
+function forbid(values: Values, names: readonly string[], command: string): void {
+  const given = values as Readonly<Record<string, unknown>>;
+  const isGiven = (name: string) =>
+    given[name] !== undefined && given[name] !== false && given[name] !== 'read-heavy';
+  const wrong = names.find(isGiven);
+  if (wrong !== undefined) throw new InvalidCommand(`--${wrong} has no meaning for ${command}.`);
+}

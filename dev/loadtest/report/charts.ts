@@ -1,0 +1,112 @@
+import { useOf } from '../limit';
+import type { Reading } from '../metrics';
+import { latencyAt, refusals } from '../timeline';
+import type { Chart, Series } from './chart';
+import type { Report } from './html';
+import type { Point } from './points';
+
+const SHARES = [
+  ['p50', 0.5],
+  ['p90', 0.9],
+  ['p99', 0.99],
+] as const;
+/** As many as there are colours. */
+const MOST_SERIES = 5;
+
+export function chartsOf({ loop, readings }: Report, points: readonly Point[]): readonly Chart[] {
+  const seconds = points.map(({ second }) => second + 1);
+  const latency = SHARES.map(([name, share]) => ({
+    name,
+    values: points.map((one) =>
+      one.latency.total === 0 ? undefined : latencyAt(one.latency, share),
+    ),
+  }));
+  const rate: Series = {
+    name: 'good answers',
+    values: points.map(({ answers, statuses, width }) => (answers - refusals(statuses)) / width),
+  };
+  const level = loop.kind === 'open' ? { level: { name: 'requests due', value: loop.rate } } : {};
+  return [
+    {
+      ...{ id: 'rate', title: 'Rate', unit: '/s', kind: 'lines', seconds },
+      series: [rate],
+      ...level,
+    },
+    {
+      ...{ id: 'latency', title: 'Latency', unit: ' ms', kind: 'lines', seconds },
+      series: latency,
+    },
+    {
+      ...{ id: 'errors', title: 'Errors by status', unit: '/s', kind: 'stacked', seconds },
+      series: errorsOf(points),
+    },
+    {
+      ...{ id: 'use', title: 'Processors in use', unit: ' %', kind: 'lines', seconds },
+      series: [
+        { name: 'busiest load process', values: points.map(({ busy }) => busy * 100) },
+        ...usesOf(readings, points),
+      ],
+    },
+    ...queuesOf(readings, points, seconds),
+  ];
+}
+
+function errorsOf(points: readonly Point[]): readonly Series[] {
+  const of = ({ statuses, failures }: Point) => ({
+    ...Object.fromEntries(Object.entries(statuses).filter(([status]) => Number(status) >= 400)),
+    ...failures,
+  });
+  const totals = new Map<string, number>();
+  for (const point of points)
+    for (const [name, count] of Object.entries(of(point)))
+      totals.set(name, (totals.get(name) ?? 0) + count);
+  const names = [...totals.entries()].sort(([, a], [, b]) => b - a).map(([name]) => name);
+  const shown = names.slice(0, names.length > MOST_SERIES ? MOST_SERIES - 1 : MOST_SERIES);
+  const values = (isMeant: (name: string) => boolean) =>
+    points.map((point) => {
+      const counts = Object.entries(of(point)).filter(([name]) => isMeant(name));
+      return counts.reduce((sum, [, count]) => sum + count, 0) / point.width;
+    });
+  const series = shown.map((name) => ({ name, values: values((one) => one === name) }));
+  if (names.length <= shown.length) return series;
+  return [...series, { name: 'others', values: values((one) => !shown.includes(one)) }];
+}
+
+/** The readings around the time of each point: they are taken about once a second. */
+function around(readings: readonly Reading[], points: readonly Point[]) {
+  const startMs = readings[0]?.atMs ?? 0;
+  return points.map(({ second, width }) => {
+    const from = readings.findLast(({ atMs }) => atMs - startMs <= second * 1000 + 500);
+    const to = readings.find(({ atMs }) => atMs - startMs >= (second + width) * 1000 - 500);
+    return from === undefined || to === undefined || to.atMs <= from.atMs ? undefined : [from, to];
+  });
+}
+
+function usesOf(readings: readonly Reading[], points: readonly Point[]): readonly Series[] {
+  if (readings.length < 2) return [];
+  const uses = around(readings, points).map((pair) => (pair === undefined ? pair : useOf(pair)));
+  return [
+    { name: 'event loop of a worker', values: uses.map((use) => use && use.loop * 100) },
+    { name: 'hashing, all threads', values: uses.map((use) => use && use.hashing * 100) },
+  ];
+}
+
+function queuesOf(
+  readings: readonly Reading[],
+  points: readonly Point[],
+  seconds: readonly number[],
+): readonly Chart[] {
+  if (readings.length < 2) return [];
+  const at = around(readings, points).map((pair) => pair?.[1]);
+  const uses = around(readings, points).map((pair) => (pair === undefined ? pair : useOf(pair)));
+  return [
+    {
+      ...{ id: 'queues', title: 'Inside the service', unit: '', kind: 'lines', seconds },
+      series: [
+        { name: 'requests in flight', values: at.map((one) => one?.inFlight) },
+        { name: 'passwords waiting for a thread', values: at.map((one) => one?.hashQueue) },
+        { name: 'MongoDB commands in flight', values: uses.map((use) => use?.mongo) },
+      ],
+    },
+  ];
+}

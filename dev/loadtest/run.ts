@@ -1,0 +1,107 @@
+import { writeFileSync } from 'node:fs';
+import type { Deployment } from './deployment';
+import { type Limit, limitOf } from './limit';
+import { liveOn, ms } from './live';
+import { type Generator, type LoadPlan, startGenerator } from './load/generator';
+import { watchMachine } from './machine';
+import { watchMetrics } from './metrics';
+import type { RunOptions } from './options';
+import { reportHtml } from './report/html';
+import { SCENARIOS, trafficOf } from './scenarios';
+import { assertReady, isHere, openSessions } from './target';
+import { latencyAt, refusals, sum, type Timeline } from './timeline';
+
+const TIMEOUT_SECONDS = 10;
+/** A target that answers nothing for so long is gone. */
+const SILENT_SECONDS = 10;
+
+/** Measures until the end or `signal`, and writes the report. Resolves with the exit code. */
+export async function runLoad(
+  options: RunOptions,
+  deployment: Deployment,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<number> {
+  await assertReady(options.target);
+  const minted = await openSessions(deployment, options, options.durationSeconds);
+  const generator = await startGenerator(options.processes);
+  try {
+    const kinds = trafficOf(SCENARIOS[options.scenario], minted.users);
+    const { durationSeconds: seconds, rate, connections } = options;
+    const loop =
+      rate === undefined
+        ? ({ kind: 'closed', connections } as const)
+        : ({ kind: 'open', rate } as const);
+    say(opening(options, minted.users.length));
+    const plan = { url: options.target, kinds, seconds, timeoutSeconds: TIMEOUT_SECONDS, loop };
+    const measured = await measure(generator, plan, options, signal);
+    const { timeline } = measured;
+    const limit = limitOf({
+      ...{ ...measured, totals: timeline.totals(), seconds: timeline.seconds(), loop },
+      durationSeconds: seconds,
+    });
+    const at = new Date();
+    writeFileSync(options.report, reportHtml({ options, ...measured, limit, loop, at }));
+    say(summary(timeline, limit, options.report));
+    return signal.aborted ? 130 : 0;
+  } finally {
+    await generator.close();
+    await minted.remove();
+  }
+}
+
+async function measure(
+  generator: Generator,
+  plan: LoadPlan,
+  options: RunOptions,
+  signal: AbortSignal,
+) {
+  const live = liveOn(process.stderr, plan.seconds);
+  const machine = isHere(options.target) ? watchMachine() : undefined;
+  const metrics = await watchMetrics(options.metrics);
+  const stop = () => generator.stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const timeline = await generator.run(plan, (present) => {
+      live.show(present);
+      if (isSilent(present)) stop();
+    });
+    const machineBusy = machine?.();
+    await metrics.stop();
+    return { timeline, machineBusy, readings: metrics.readings };
+  } finally {
+    live.end();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function isSilent(timeline: Timeline): boolean {
+  const last = timeline.seconds().slice(-SILENT_SECONDS);
+  return last.length === SILENT_SECONDS && last.every(({ answers }) => answers === 0);
+}
+
+function opening(
+  { target, scenario, rate, connections, durationSeconds }: RunOptions,
+  users: number,
+) {
+  const loop =
+    rate === undefined
+      ? `closed loop of ${connections} connections`
+      : `open loop of ${rate.toLocaleString('en')} requests/s`;
+  return `${scenario} against ${target}: ${loop}, ${users} users, ${durationSeconds} s. Ctrl-C ends it early and writes the report.`;
+}
+
+function summary(timeline: Timeline, limit: Limit, report: string): string {
+  const totals = timeline.totals();
+  const { latency } = totals;
+  const shares = [0.5, 0.9, 0.99].map((share) => ms(latencyAt(latency, share)));
+  const failed = refusals(totals.statuses) + sum(totals.failures);
+  const good = totals.answers - refusals(totals.statuses);
+  const perSecond = good / Math.max(1, totals.seconds);
+  const count = (value: number) => value.toLocaleString('en');
+  return [
+    `${count(good)} good answers, ${count(Math.round(perSecond))} a second, p50 ${shares[0]}, p90 ${shares[1]}, p99 ${shares[2]}, ${count(failed)} errors`,
+    `Limit: ${limit.sentence}`,
+    `Report: ${report}`,
+  ].join('\n');
+}

@@ -1,0 +1,80 @@
+import { parseArgs } from 'node:util';
+
+export const USAGE = `Usage: npm run chaos -- --target URL --i-own-this-staging [--ops URL --ops-token TOKEN] [--primary-pid PID]
+                       [--proxy-mongodb URI --proxy-port PORT] [--only NAME,NAME] [--quick] [--rate N] [--max-seconds N]
+
+Disturbs a staging deployment of your own under a load of reads and writes, and checks that no acknowledged write is lost and
+no read is stale. It refuses a target whose NODE_ENV is production. It creates ten users, and removes them at its end.
+
+--i-own-this-staging  required: requests may fail for every client of the target while this runs.
+--ops, --ops-token    the ops port, e.g. http://127.0.0.1:9464, and what "npm run cluster -- token" prints: reload, drain.
+--primary-pid         the service's primary on this host: kill -9 of its workers, one at a time.
+--proxy-mongodb       the database: a proxy to it listens on 127.0.0.1:PORT while this runs. Start the staging with that address
+                      in its MONGODB_URI; this waits for it. Then: a slow database, and one that is away.
+--only                names of scenarios: quiet, reload, drain, kill-worker, database-slow, database-away.
+--quick               4 s for each scenario instead of 20.
+--rate                reads per second (default 40).
+--max-seconds         ends after this time whatever happens, and restores (default 300).
+
+Exit codes: 0 every promise held; 1 one did not; 3 out of time; 64 invalid command; 69 refused.
+`;
+
+export class ChaosUsageError extends Error {}
+
+export interface ChaosOptions {
+  readonly target: string;
+  readonly ops: { readonly url: string; readonly token: string } | undefined;
+  readonly primaryPid: number | undefined;
+  readonly proxy: { readonly uri: string; readonly port: number } | undefined;
+  readonly only: readonly string[];
+  readonly scenarioMs: number;
+  readonly ratePerSecond: number;
+  readonly maxMs: number;
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new ChaosUsageError(`--${name} must be a whole number from ${min} to ${max}`);
+  return value;
+}
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean', default: false } as const;
+
+/** undefined: the usage was asked for. */
+export function readOptions(args: readonly string[]): ChaosOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...{ target: text, ops: text, 'ops-token': text, 'primary-pid': text, only: text },
+      ...{ 'proxy-mongodb': text, 'proxy-port': text, rate: text, 'max-seconds': text },
+      ...{ 'i-own-this-staging': flag, quick: flag, help: flag },
+    },
+  });
+  if (values.help) return undefined;
+  const { target, ops } = values;
+  if (target === undefined || !URL.canParse(target))
+    throw new ChaosUsageError('--target must be a URL');
+  if (!values['i-own-this-staging'])
+    throw new ChaosUsageError('this disturbs the target: say --i-own-this-staging if it is yours');
+  const { 'ops-token': token, 'primary-pid': pid } = values;
+  const { 'proxy-mongodb': uri, 'proxy-port': port } = values;
+  if ((ops === undefined) !== (token === undefined))
+    throw new ChaosUsageError('--ops and --ops-token go together');
+  if ((uri === undefined) !== (port === undefined))
+    throw new ChaosUsageError('--proxy-mongodb and --proxy-port go together');
+  return {
+    target: target.replace(/\/+$/, ''),
+    ops: ops === undefined || token === undefined ? undefined : { url: ops, token },
+    primaryPid: pid === undefined ? undefined : wholeNumber('primary-pid', pid, 2, 4_194_304),
+    proxy:
+      uri === undefined || port === undefined
+        ? undefined
+        : { uri, port: wholeNumber('proxy-port', port, 1, 65_535) },
+    only: values.only?.split(',') ?? [],
+    scenarioMs: values.quick ? 4000 : 20_000,
+    ratePerSecond: wholeNumber('rate', values.rate ?? '40', 1, 1000),
+    maxMs: wholeNumber('max-seconds', values['max-seconds'] ?? '300', 5, 3600) * 1000,
+  };
+}

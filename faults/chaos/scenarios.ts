@@ -1,0 +1,128 @@
+import type { MongoProxy } from '../mongo-proxy';
+import { pause } from '../process-kit';
+import type { ChaosOptions } from './options';
+import { act, readyWithin, workerIds, workersOf } from './staging';
+
+export interface Stage {
+  readonly options: ChaosOptions;
+  readonly proxy: MongoProxy | undefined;
+}
+
+export interface ChaosScenario {
+  readonly name: string;
+  /** Printed before it begins. */
+  readonly does: string;
+  /** Beside the promises that always hold: no acknowledged write is lost, no read is stale. */
+  readonly promise: string;
+  /** Failed requests are part of the promise, or a consequence of the fault. */
+  readonly mayFail: 'nothing' | 'writes' | 'requests';
+  /** What the operator must give for it; undefined: nothing is missing. */
+  lacks(stage: Stage): string | undefined;
+  /** Disturbs, while the traffic runs, for about `scenarioMs`. Restores before it resolves. */
+  disturb(stage: Stage): Promise<void>;
+}
+
+const READY_MS = 20_000;
+const needsOps = ({ options }: Stage) => (options.ops === undefined ? '--ops' : undefined);
+const needsProxy = ({ proxy }: Stage) => (proxy === undefined ? '--proxy-mongodb' : undefined);
+
+async function untilReady({ options }: Stage): Promise<void> {
+  if ((await readyWithin(options.target, READY_MS)) === undefined)
+    throw new Error(`the target is not ready again after ${READY_MS} ms`);
+}
+
+const quiet: ChaosScenario = {
+  name: 'quiet',
+  does: 'nothing: the load alone',
+  promise: 'no request fails',
+  mayFail: 'nothing',
+  lacks: () => undefined,
+  disturb: ({ options }) => pause(options.scenarioMs),
+};
+
+const reload: ChaosScenario = {
+  name: 'reload',
+  does: 'reloads all workers, one after the other, by the ops port',
+  promise: 'no request fails',
+  mayFail: 'nothing',
+  lacks: needsOps,
+  async disturb(stage) {
+    const { ops, scenarioMs } = stage.options;
+    if (ops === undefined) return;
+    await act(ops, 'reload');
+    await pause(scenarioMs);
+    await untilReady(stage);
+  },
+};
+
+const drain: ChaosScenario = {
+  name: 'drain',
+  does: 'drains one worker by the ops port; its successor starts first',
+  promise: 'no request fails',
+  mayFail: 'nothing',
+  lacks: needsOps,
+  async disturb(stage) {
+    const { ops, scenarioMs } = stage.options;
+    if (ops === undefined) return;
+    const [first] = await workerIds(ops);
+    if (first !== undefined) await act(ops, 'drain', String(first));
+    await pause(scenarioMs);
+    await untilReady(stage);
+  },
+};
+
+const KILL_EVERY_MS = 2000;
+
+const killWorker: ChaosScenario = {
+  name: 'kill-worker',
+  does: `kill -9 of the oldest worker, every ${KILL_EVERY_MS / 1000} s`,
+  promise: 'no read fails that is sent twice',
+  mayFail: 'writes',
+  lacks: ({ options }) => (options.primaryPid === undefined ? '--primary-pid' : undefined),
+  async disturb(stage) {
+    const { primaryPid, scenarioMs } = stage.options;
+    if (primaryPid === undefined) return;
+    const until = performance.now() + scenarioMs;
+    while (performance.now() < until) {
+      const [oldest, ...others] = workersOf(primaryPid).sort((a, b) => a - b);
+      // The last one serves.
+      if (oldest !== undefined && others.length > 0) process.kill(oldest, 'SIGKILL');
+      await pause(KILL_EVERY_MS);
+    }
+    await untilReady(stage);
+  },
+};
+
+const databaseSlow: ChaosScenario = {
+  name: 'database-slow',
+  does: 'delays every answer of the database by 200 ms, in each direction',
+  promise: 'ready again when the delay ends',
+  mayFail: 'requests',
+  lacks: needsProxy,
+  async disturb(stage) {
+    stage.proxy?.delay(200);
+    await pause(stage.options.scenarioMs);
+    stage.proxy?.pass();
+    await untilReady(stage);
+  },
+};
+
+const databaseAway: ChaosScenario = {
+  name: 'database-away',
+  does: 'cuts the connections to the database for half of the time',
+  promise: 'ready again when the database is back',
+  mayFail: 'requests',
+  lacks: needsProxy,
+  async disturb(stage) {
+    await pause(stage.options.scenarioMs / 4);
+    stage.proxy?.refuse();
+    await pause(stage.options.scenarioMs / 2);
+    stage.proxy?.pass();
+    await untilReady(stage);
+    await pause(stage.options.scenarioMs / 4);
+  },
+};
+
+export const SCENARIOS: readonly ChaosScenario[] = [
+  ...[quiet, reload, drain, killWorker, databaseSlow, databaseAway],
+];

@@ -1,0 +1,157 @@
+import { type Deadline, startDeadline } from './deadline.js';
+import { problemOf } from './errors.js';
+import type { CachedAnswer, EtagCache } from './etag-cache.js';
+import { KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operations.js';
+import type { Session } from './session.js';
+import { isTokens } from './tokens.js';
+import type { Outgoing, Received, Send } from './transport.js';
+import type { CallOptions, Method } from './types.js';
+
+export interface Call extends CallOptions {
+  readonly method: Method;
+  /** Of the document, e.g. `/api/users/{id}`. */
+  readonly template: string;
+  readonly path?: Readonly<Record<string, string>> | undefined;
+  readonly query?: Readonly<Record<string, unknown>> | undefined;
+  readonly body?: unknown;
+  /** Repeating does no harm, though neither the method nor a key says so. */
+  readonly isRepeatable?: boolean;
+}
+
+export interface CallResult {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Parsed; undefined without a body. */
+  readonly body: unknown;
+  readonly etag: string | undefined;
+  readonly isRepeated: boolean;
+}
+
+export interface CallerOptions {
+  readonly baseUrl: string;
+  readonly mode: 'token' | 'cookie';
+  readonly send: Send;
+  readonly session: Session;
+  readonly cache: EtagCache;
+  readonly timeoutMs: number;
+}
+
+export interface Caller {
+  /** `statuses`: answers besides the successful ones that are no error for the caller. */
+  run(call: Call, deadline: Deadline, statuses?: readonly number[]): Promise<CallResult>;
+  within<T>(options: CallOptions, work: (deadline: Deadline) => Promise<T>): Promise<T>;
+  urlOf(call: Pick<Call, 'template' | 'path' | 'query'>): string;
+  remember(url: string, result: CallResult): void;
+}
+
+function bodyOf(text: string, headers: Headers): unknown {
+  if (text === '') return undefined;
+  // 304 has no type.
+  return /[/+]json/.test(headers.get('content-type') ?? '/json') ? JSON.parse(text) : text;
+}
+
+/** A PATCH has If-Match; its key is for what that does not tell. */
+const hasKey = ({ method, template, idempotencyKey }: Call): boolean =>
+  KEYED_OPERATIONS.has(`${method} ${template}`) &&
+  (method === 'POST' || idempotencyKey !== undefined);
+
+const SAFE = ['GET', 'PUT', 'DELETE'];
+
+export function createCaller(options: CallerOptions): Caller {
+  const { baseUrl, mode, send, session, cache, timeoutMs } = options;
+
+  function urlOf({ template, path = {}, query = {} }: Pick<Call, 'template' | 'path' | 'query'>) {
+    const filled = template.replace(/\{(\w+)\}/g, (_, name: string) =>
+      encodeURIComponent(path[name] ?? ''),
+    );
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) search.set(name, String(value));
+    return `${baseUrl}${filled}${search.size > 0 ? `?${search}` : ''}`;
+  }
+
+  /** Once more with a refreshed token, where the service refused the one that was sent. */
+  async function authorized(call: Call, deadline: Deadline, request: Outgoing): Promise<Received> {
+    const isPublic = PUBLIC_OPERATIONS.has(`${call.method} ${call.template}`);
+    let sent: string | undefined;
+    const authorize = async () => {
+      sent = await session.token(deadline);
+      return sent === undefined ? {} : { authorization: `Bearer ${sent}` };
+    };
+    let isRepeated = false;
+    for (let round = 0; ; round += 1) {
+      const answer = await send(request, deadline, isPublic ? {} : { authorize });
+      isRepeated ||= answer.isRepeated;
+      const used = sent;
+      const isRefused =
+        answer.status === 401 &&
+        used !== undefined &&
+        /"(token_expired|invalid_token)"/.test(answer.text);
+      if (!isRefused || round > 1) return { ...answer, isRepeated };
+      if ((await session.renew(used, deadline)) === undefined) return { ...answer, isRepeated };
+    }
+  }
+
+  function requestOf(call: Call, url: string, cached: CachedAnswer | undefined): Outgoing {
+    const { method, body } = call;
+    const isKeyed = hasKey(call);
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(cached === undefined ? {} : { 'if-none-match': cached.etag }),
+      ...(isKeyed ? { 'idempotency-key': call.idempotencyKey ?? crypto.randomUUID() } : {}),
+      ...(mode === 'cookie' && method === 'POST' ? { 'refresh-token-mode': 'cookie' } : {}),
+      ...call.headers,
+    };
+    const isSafe = SAFE.includes(method) || 'if-match' in headers || isKeyed;
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    return { method, url, headers, body: text, isRepeatable: call.isRepeatable ?? isSafe };
+  }
+
+  async function run(
+    call: Call,
+    deadline: Deadline,
+    statuses: readonly number[] = [],
+  ): Promise<CallResult> {
+    const { method } = call;
+    const url = urlOf(call);
+    const cached = method === 'GET' ? cache.get(url) : undefined;
+    const answer = await authorized(call, deadline, requestOf(call, url, cached));
+    const { status, headers, isRepeated } = answer;
+    const isGone = method === 'DELETE' && status === 404 && isRepeated;
+    if (status >= 400 && !statuses.includes(status) && !isGone)
+      throw problemOf(status, answer.text, headers);
+    const text = status === 304 && cached !== undefined ? cached.text : answer.text;
+    const body = bodyOf(text, headers);
+    await adoptFrom(call, status, body);
+    const result = { status, headers, body, etag: headers.get('etag') ?? undefined, isRepeated };
+    if (method === 'GET' && status === 200) remember(url, result, text);
+    return result;
+  }
+
+  /** Of any operation that opens or renews the client's session. */
+  async function adoptFrom({ method, template }: Call, status: number, body: unknown) {
+    if (method === 'GET' || status >= 300 || !template.startsWith('/api/auth/')) return;
+    if (template === '/api/auth/token' || !isTokens(body)) return;
+    if (mode === 'cookie' || body.refresh_token !== undefined) await session.adopt(body);
+  }
+
+  function remember(url: string, { etag, body }: CallResult, text = JSON.stringify(body)): void {
+    if (etag === undefined || typeof body !== 'object') cache.delete(url);
+    else cache.set(url, { etag, text });
+  }
+
+  return {
+    run,
+    urlOf,
+    remember: (url, result) => remember(url, result),
+    async within(callOptions, work) {
+      const deadline = startDeadline(callOptions.timeoutMs ?? timeoutMs, callOptions.signal);
+      try {
+        return await work(deadline);
+      } finally {
+        deadline.end();
+      }
+    },
+  };
+}

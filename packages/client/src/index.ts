@@ -1,0 +1,22 @@
+export type { Auth, MfaRequired, SignInResult } from './auth.js';
+export { type Client, type ClientOptions, createClient, type Users } from './client.js';
+export { ClientError, type ClientErrorCode, isProblem, ProblemError } from './errors.js';
+export type {
+  Answer,
+  Body,
+  CallInput,
+  CallOptions,
+  components,
+  FieldError,
+  ListedUser,
+  Method,
+  PathOf,
+  Problem,
+  ProblemCode,
+  paths,
+  Query,
+  Schemas,
+  TokenStorage,
+  User,
+} from './types.js';
+export type { UserChange, UserPatch } from './users.js';

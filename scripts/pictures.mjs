@@ -1,0 +1,100 @@
+// Takes the pictures of docs/pictures in Chromium: light, dark, and on a phone. `npm run pictures -- docs try` takes some of
+// them; CHROMIUM names the browser.
+import { mkdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+import { registered, startBuilt } from './browser/service.mjs';
+
+const FOLDER = 'docs/pictures';
+const TIMEOUT_MS = 120_000;
+const wide = { width: 1200, height: 860 };
+const phone = { width: 390, height: 844 };
+
+mkdirSync(FOLDER, { recursive: true });
+const service = await startBuilt();
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-dev-shm-usage'],
+});
+const taken = async (path, url, options, prepare = async () => {}) => {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(TIMEOUT_MS);
+  await page.goto(url);
+  await prepare(page);
+  await page.screenshot({ path: `${FOLDER}/${path}.png` });
+  await page.close();
+};
+
+async function opsPictures() {
+  const page = await browser.newPage({ viewport: wide });
+  await page.goto(service.ops);
+  await page.locator('#span').selectOption('300');
+  const { headers } = await registered(service.url);
+  let isOver = false;
+  const load = (async () => {
+    for (let i = 0; !isOver; i += 1) {
+      const path =
+        i % 9 === 0
+          ? '/api/users?limit=2'
+          : i % 40 === 0
+            ? '/api/auth/nothing'
+            : '/api/auth/profile';
+      await fetch(`${service.url}${path}`, { headers }).then(
+        (answer) => answer.arrayBuffer(),
+        () => {},
+      );
+      await delay(5 + 4 * Math.sin(i / 500));
+    }
+  })();
+  await delay(45_000);
+  process.kill(service.workers[0], 'SIGKILL');
+  await delay(12_000);
+  const themes = [
+    ['ops', wide, 'light'],
+    ['ops-dark', wide, 'dark'],
+    ['ops-phone', phone, 'light'],
+  ];
+  for (const [name, viewport, colorScheme] of themes) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
+    await delay(600);
+    await page.screenshot({ path: `${FOLDER}/${name}.png` });
+  }
+  isOver = true;
+  await load;
+  await page.close();
+}
+
+async function docsPictures() {
+  const url = `${service.url}/docs#login`;
+  await taken('docs', url, { viewport: wide });
+  await taken('docs-dark', url, { viewport: wide, colorScheme: 'dark' });
+  await taken('docs-phone', url, { viewport: phone });
+}
+
+async function tryPictures() {
+  const { email, password } = await registered(service.url);
+  await taken('try', `${service.url}/docs/try#/auth/profile`, { viewport: wide }, async (page) => {
+    const operation = page.locator('#operations-auth-profile');
+    await operation.getByRole('button', { name: 'Try it out' }).click();
+    await page.getByLabel('E-mail').fill(email);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.keyboard.press('Enter');
+    await page.getByText('Logged in as').waitFor();
+    await operation.getByRole('button', { name: 'Execute' }).click();
+    await operation.locator('.live-responses-table').waitFor();
+    // The form, and below it the operation with its answer.
+    await page.locator('#swagger .info').evaluate((element) => element.remove());
+    await page.evaluate('scrollTo(0, 0)');
+  });
+}
+
+const pictures = { docs: docsPictures, try: tryPictures, ops: opsPictures };
+const wanted = process.argv.slice(2);
+try {
+  for (const [name, take] of Object.entries(pictures))
+    if (wanted.length === 0 || wanted.includes(name)) await take();
+} finally {
+  await browser.close();
+  await service.close();
+}

@@ -1,0 +1,40 @@
+import { ConfigError } from '../../kernel/config/config';
+import { Problem } from '../../kernel/errors';
+import { exitCodeOf, exitCodes } from '../../runtime/exit-codes';
+
+/** The command is invalid; nothing was written. The message is for a terminal. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** EX_USAGE of sysexits.h. */
+const USAGE = 64;
+
+/** Ends the help text of every command. */
+export const EXIT_CODES_HELP = `Exit codes: 0 done; 64 invalid command, nothing was written; 65 the content of the database does not
+allow an index; 69 the database cannot be reached; 70 failed, see the message; 78 invalid settings.
+`;
+
+/** Runs a command; errors become one message and an exit code (docs/operate.md). */
+export function runCli(main: () => Promise<void>): void {
+  main().catch((error: unknown) => {
+    const { code, text } = outcome(error);
+    process.stderr.write(text.endsWith('\n') ? text : `${text}\n`);
+    process.exitCode = code;
+  });
+}
+
+function outcome(error: unknown): { code: number; text: string } {
+  if (error instanceof UsageError) return { code: USAGE, text: error.message };
+  if (error instanceof ConfigError) return { code: exitCodes.config, text: error.message };
+  if (error instanceof Problem && error.status < 500)
+    return { code: USAGE, text: problemText(error) };
+  const text = error instanceof Error ? error.message : String(error);
+  return { code: exitCodeOf(error), text: `Failed, or the outcome is unknown: ${text}` };
+}
+
+/** With the faults of fields, where there are some. */
+function problemText({ detail, message, errors = [] }: Problem): string {
+  const faults = errors.map((fault) => `${fault.pointer.slice(1)} ${fault.message}`);
+  return [detail ?? message, ...faults].join('\n');
+}

@@ -1,0 +1,158 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createGunzip } from 'node:zlib';
+import { loadConfig } from '../../kernel/config/config';
+import { PERMISSIONS } from '../../kernel/permissions';
+import { isFinal, type Job } from '../../platform/jobs/job';
+import { createLogger } from '../../platform/telemetry/logger';
+import { parseArguments } from './arguments';
+import { commandCause } from './audit';
+import { type CommandModules, withModules } from './modules';
+import { progressOn, type Show } from './progress';
+import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+
+const HELP = `Usage: npm run users -- COMMAND [OPTIONS]        (in an image without npm: node dist/cli/users.js COMMAND …)
+
+  import FILE   [--conflict skip|update|fail] [--match email|external_id] [--dry-run] [--format ndjson|csv] [--report FILE]
+  export FILE   [--format ndjson|csv]                         writes every user, with hashes and metadata; - is standard output
+
+The format is that of the file's name (.ndjson, .jsonl, .csv, also .gz for an import) unless given. An import is a job in the
+database that the service would use with the same settings: this command runs it, and where it is killed, a worker of the
+service goes on with it. Records that are not taken are written to the report (FILE.report.ndjson unless given), which can be
+put right and imported again. Both are in the audit log as cli:USER.
+
+Exit code 1: the import has ended, and some records were not taken (see the report). ${EXIT_CODES_HELP}`;
+
+const SOME_REFUSED = 1;
+const POLL_MS = 300;
+const IMPORT_OPTIONS = {
+  ...({ conflict: 'string', match: 'string', format: 'string', report: 'string' } as const),
+  'dry-run': 'boolean',
+} as const;
+
+type Options = ReadonlyMap<string, string>;
+
+async function main(): Promise<void> {
+  const [command = '', ...rest] = process.argv.slice(2);
+  if (['--help', '-h', 'help'].includes(command) || rest.includes('--help'))
+    return void process.stdout.write(HELP);
+  if (command !== 'import' && command !== 'export')
+    throw new UsageError(`Unknown command ${JSON.stringify(command)}.\n\n${HELP}`);
+  const { words, options } = parseArguments(
+    rest,
+    command === 'import' ? IMPORT_OPTIONS : { format: 'string' as const },
+  );
+  const [file, ...more] = words;
+  if (file === undefined || more.length > 0) throw new UsageError('Name one file.');
+  const work =
+    command === 'import'
+      ? await importing(file, options)
+      : exporting(file, formatOf(file, options));
+  await withModules(
+    loadConfig(),
+    createLogger({ level: 'warn', name: 'users' }, process.stderr),
+    work,
+  );
+}
+
+function choice<const T extends readonly string[]>(
+  options: Options,
+  name: string,
+  allowed: T,
+): T[number] {
+  const given = options.get(name) ?? (allowed[0] as T[number]);
+  if (allowed.includes(given)) return given;
+  throw new UsageError(`--${name} must be one of ${allowed.join(', ')}.`);
+}
+
+function formatOf(file: string, options: Options): 'ndjson' | 'csv' {
+  const isCsv = /\.csv(\.gz)?$/i.test(file);
+  return choice(options, 'format', isCsv ? ['csv', 'ndjson'] : ['ndjson', 'csv']);
+}
+
+async function importing(file: string, options: Options) {
+  const order = {
+    format: formatOf(file, options),
+    conflict: choice(options, 'conflict', ['skip', 'update', 'fail']),
+    match: choice(options, 'match', ['email', 'external_id']),
+    dryRun: options.has('dry-run'),
+  };
+  const reportPath = options.get('report') ?? `${file}.report.ndjson`;
+  const { size } = await stat(file).catch(() => {
+    throw new UsageError(`${file} cannot be read.`);
+  });
+  return async ({ users, jobs, emit, where }: CommandModules): Promise<void> => {
+    const { actor: userId, client } = commandCause();
+    const actor = { userId, permissions: PERMISSIONS, isService: false };
+    const show = progressOn(process.stderr);
+    const job = await users.bulk.intake(bytesOf(file, size, show), { ...order, actor });
+    const { dryRun } = order;
+    emit('UsersImportRequested', { actor: userId, client, jobId: job.id, dryRun });
+    jobs.start(users.jobs ?? {});
+    const ended = await watch(job, jobs.store.find, show);
+    const reported = await writeReport(ended, jobs.report(job.id), reportPath);
+    process.stdout.write(`${summaryOf(ended, dryRun)} (${where}).\n`);
+    if (reported) process.stdout.write(`Records that were not taken: ${reportPath}\n`);
+    if (ended.state !== 'done') throw new Error(ended.failure?.message ?? `it was ${ended.state}`);
+    if ((ended.progress['refused'] ?? 0) > 0) process.exitCode = SOME_REFUSED;
+  };
+}
+
+async function* bytesOf(file: string, size: number, show: Show): AsyncGenerator<Buffer> {
+  const source = createReadStream(file);
+  const decoded = /\.gz$/i.test(file) ? source.pipe(createGunzip()) : source;
+  source.once('error', (error) => decoded.destroy(error));
+  for await (const bytes of decoded) {
+    show('reading', source.bytesRead, size);
+    yield bytes as Buffer;
+  }
+}
+
+async function watch(
+  { id }: Job,
+  find: (id: string) => Promise<Job | null>,
+  show: Show,
+): Promise<Job> {
+  for (;;) {
+    const job = await find(id);
+    if (job === null) throw new Error('the job was removed');
+    const { done = 0, total = 0 } = job.progress;
+    show('importing', done, total);
+    if (isFinal(job)) return job;
+    await delay(POLL_MS);
+  }
+}
+
+async function writeReport(
+  { progress }: Job,
+  report: AsyncIterable<Buffer>,
+  file: string,
+): Promise<boolean> {
+  if ((progress['reported'] ?? 0) === 0) return false;
+  // It may contain passwords.
+  await pipeline(Readable.from(report), createWriteStream(file, { mode: 0o600 }));
+  return true;
+}
+
+const summaryOf = ({ progress, state }: Job, dryRun: boolean): string => {
+  const counts = ['created', 'updated', 'unchanged', 'skipped', 'refused']
+    .map((name) => `${progress[name] ?? 0} ${name}`)
+    .join(', ');
+  return `${dryRun ? 'Dry run' : 'Import'} ${state}: ${counts}`;
+};
+
+const exporting =
+  (file: string, format: 'ndjson' | 'csv') =>
+  async ({ users, emit, where }: CommandModules): Promise<void> => {
+    const { actor, client } = commandCause();
+    emit('UsersExported', { actor, client, format });
+    const target: Writable =
+      file === '-' ? process.stdout : createWriteStream(file, { mode: 0o600, flags: 'wx' });
+    await pipeline(Readable.from(users.bulk.exported(format)), target, { end: file !== '-' });
+    process.stderr.write(`Users exported (${where}).\n`);
+  };
+
+runCli(main);

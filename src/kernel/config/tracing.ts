@@ -1,0 +1,60 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { z } from 'zod';
+import { optional, setting, text } from './setting';
+import { webUrl } from './urls';
+
+const HEADERS_FORM =
+  'must be a comma-separated list of name=value, with special characters of a value as %XX';
+
+/** Throws where a header is not allowed in HTTP. */
+function headerOf(item: string): readonly [name: string, value: string] {
+  const at = item.indexOf('=');
+  const name = item.slice(0, at).trim();
+  const value = decodeURIComponent(item.slice(at + 1).trim());
+  validateHeaderName(at < 1 ? '' : name);
+  validateHeaderValue(name, value);
+  return [name, value];
+}
+
+/** Headers in the form of the OpenTelemetry specification. */
+const headers = (): z.ZodType<Readonly<Record<string, string>>> =>
+  z.string().transform((value, context): Readonly<Record<string, string>> => {
+    try {
+      const items = value.split(',').filter((item) => item.trim() !== '');
+      return Object.fromEntries(items.map(headerOf));
+    } catch {
+      context.addIssue({ code: 'custom', message: HEADERS_FORM });
+      return z.NEVER;
+    }
+  });
+
+const ratio = (): z.ZodType<number> =>
+  z
+    .string()
+    .trim()
+    .regex(/^(0|1(\.0+)?|0?\.\d{1,9})$/, 'must be a number from 0 to 1, e.g. 0.05')
+    .transform(Number);
+
+/** The names are those of the OpenTelemetry specification. */
+export const tracing = {
+  endpoint: setting(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    optional(webUrl()),
+    undefined,
+    'Base URL of an OpenTelemetry collector (OTLP over HTTP, protobuf), e.g. http://127.0.0.1:4318; traces go to /v1/traces under it. Unset: no tracing.',
+  ),
+  headers: setting(
+    'OTEL_EXPORTER_OTLP_HEADERS',
+    headers(),
+    '',
+    'Headers for the collector, e.g. authorization=Bearer%20TOKEN; several after commas.',
+    { secret: true },
+  ),
+  serviceName: setting('OTEL_SERVICE_NAME', text(), 'auth-api', 'Name of the service in traces.'),
+  sampleRatio: setting(
+    'OTEL_TRACES_SAMPLER_ARG',
+    ratio(),
+    '1',
+    'Share of the traces that are recorded, from 0 to 1, where no caller has decided (traceparent).',
+  ),
+} as const;

@@ -1,0 +1,269 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connection } from 'mongoose';
+import { Types } from 'mongoose';
+import { Counter } from 'prom-client';
+import { backoffMs, type Closable, withTimeout } from '../../kernel/lifecycle';
+import type { ClientInfo } from '../../platform/http/client-info';
+import { isDuplicateKey } from '../../platform/mongo/errors';
+import type { Logger } from '../../platform/telemetry/logger';
+import type { Metrics } from '../../platform/telemetry/metrics';
+import { createAuditBudget, WINDOW_MS } from './budget';
+
+export const AUDIT_COLLECTION = 'audit_events';
+
+export const AUDIT_TYPES = [
+  'registered',
+  'login',
+  'new_device',
+  'factor_requested',
+  'factor_verified',
+  'stepped_up',
+  'factor_added',
+  'factor_removed',
+  'recovery_codes_replaced',
+  'recovery_code_used',
+  'logout',
+  'session_ended',
+  'sessions_ended',
+  'refresh_token_reused',
+  'refresh_refused',
+  'password_changed',
+  'password_reset_requested',
+  'password_reset',
+  'email_sign_in_requested',
+  'email_verified',
+  'email_change_requested',
+  'email_changed',
+  'account_created',
+  'role_set',
+  'metadata_changed',
+  'account_removed',
+  'personal_data_exported',
+  'account_banned',
+  'account_unbanned',
+  'account_unlocked',
+  'passkey_renamed',
+  'passkey_counter_stalled',
+  'password_change_required',
+  'password_set',
+  'invitation_sent',
+  'invitation_accepted',
+  'identity_linked',
+  'identity_unlinked',
+  'impersonation_started',
+  'signing_key_rotated',
+  'service_account_created',
+  'service_account_revoked',
+  'webhook_created',
+  'webhook_changed',
+  'webhook_removed',
+  'webhook_disabled',
+  'client_token_issued',
+  'client_token_revoked',
+  'client_authentication',
+  'import_requested',
+  'users_imported',
+  'users_exported',
+] as const;
+export type AuditType = (typeof AUDIT_TYPES)[number];
+
+/**
+ * Who did what, from where, and how it ended. Never holds a secret: there is no field that could,
+ * but for `note`, which an administrator writes.
+ */
+export interface AuditEvent {
+  readonly type: AuditType;
+  readonly result: 'success' | 'failure';
+  /** Why it failed, as a stable code; of an impersonation, what the actor gave as the reason. */
+  readonly reason?: string;
+  /** What an administrator wrote about it. */
+  readonly note?: string;
+  /** Who acted, where that is known. */
+  readonly actor?: string | undefined;
+  /** The user that the actor acted as (RFC 8693). */
+  readonly impersonated?: string;
+  /** The `jti` of the token that was issued. */
+  readonly tokenId?: string;
+  /** The account concerned, where there is one. */
+  readonly subject?: string | undefined;
+  readonly session?: string;
+  readonly client: ClientInfo;
+}
+
+export interface AuditRow extends Omit<AuditEvent, 'client'> {
+  readonly _id: Types.ObjectId;
+  readonly at: Date;
+  readonly network: string;
+  readonly userAgent: string;
+  readonly requestId: string;
+  /** How many such events the row stands for, where it is more than this one. */
+  readonly count?: number;
+  /** When it may be removed. */
+  readonly until: Date;
+}
+
+export interface AuditLog extends Closable {
+  /**
+   * Never waits and never fails: a login must not tell by its time, or fail, because of its log.
+   */
+  record(event: AuditEvent): void;
+  /** Resolves when everything recorded so far is stored, or given up. */
+  flush(): Promise<void>;
+}
+
+export const auditIndexes = {
+  collection: AUDIT_COLLECTION,
+  indexes: [
+    { key: { at: -1, _id: -1 }, name: 'by_time' },
+    { key: { subject: 1, at: -1, _id: -1 }, name: 'by_subject' },
+    // For the purge and the export of a user.
+    { key: { actor: 1, at: -1, _id: -1 }, name: 'by_actor' },
+    {
+      key: { impersonated: 1 },
+      name: 'by_impersonated',
+      partialFilterExpression: { impersonated: { $exists: true } },
+    },
+    { key: { type: 1, at: -1, _id: -1 }, name: 'by_type' },
+    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: 0 },
+  ],
+} as const;
+
+export interface AuditLogOptions {
+  readonly connection: Connection;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly timeoutMs: number;
+  readonly ttlDays: number;
+  readonly now: () => number;
+}
+
+const DAY_MS = 86_400_000;
+const FLUSH_MS = 50;
+const BATCH = 500;
+const MAX_WAITING = 10_000;
+const ATTEMPTS = 5;
+/** Of these an operator wants to know at once. */
+const ALARMING: ReadonlySet<AuditType> = new Set([
+  'refresh_token_reused',
+  'passkey_counter_stalled',
+]);
+
+/**
+ * What anyone can cause without an account or by what is refused. Reuse needs a token that was
+ * good, and ends its session.
+ */
+const isCheap = ({ type, result }: Pick<AuditEvent, 'type' | 'result'>) =>
+  type === 'password_reset_requested' ||
+  type === 'email_sign_in_requested' ||
+  (result === 'failure' && !ALARMING.has(type));
+
+export function createAuditLog({
+  connection,
+  log,
+  metrics,
+  timeoutMs,
+  ttlDays,
+  now,
+}: AuditLogOptions): AuditLog {
+  const waiting: AuditRow[] = [];
+  let flushing: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const budget = createAuditBudget();
+  let windowTimer: NodeJS.Timeout | undefined;
+  const lost = new Counter({
+    name: 'auth_audit_lost_total',
+    help: 'Security events that could not be stored (they are in the log).',
+    registers: [metrics],
+  });
+  const security = new Counter({
+    name: 'auth_events_total',
+    help: 'Security events.',
+    labelNames: ['type', 'result'],
+    registers: [metrics],
+  });
+  // A rate needs a beginning: a series that appears with its first event hides that one.
+  for (const type of AUDIT_TYPES)
+    for (const result of ['success', 'failure'] as const) security.inc({ type, result }, 0);
+
+  function giveUp(rows: readonly AuditRow[], reason: unknown): void {
+    lost.inc(rows.length);
+    for (const event of rows)
+      log.error({ event, err: reason }, 'a security event could not be stored');
+  }
+
+  async function store(rows: AuditRow[]): Promise<void> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        // The ids are ours, so that a repeat after a lost answer stores nothing twice.
+        await connection
+          .collection<AuditRow>(AUDIT_COLLECTION)
+          .insertMany(rows, { ordered: false, timeoutMS: timeoutMs });
+        return;
+      } catch (error) {
+        if (isDuplicateKey(error)) return;
+        if (attempt + 1 >= ATTEMPTS) return giveUp(rows, error);
+        await delay(backoffMs(attempt, 100, 2000));
+      }
+    }
+  }
+
+  async function drain(): Promise<void> {
+    while (waiting.length > 0) await store(waiting.splice(0, BATCH));
+  }
+
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    flushing ??= drain().finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  };
+
+  function keep(row: AuditRow): void {
+    if (waiting.length >= MAX_WAITING) {
+      giveUp([row], new Error('too many security events are waiting'));
+      return;
+    }
+    waiting.push(row);
+    timer ??= setTimeout(() => void flush(), FLUSH_MS).unref();
+  }
+
+  function endWindow(): void {
+    clearTimeout(windowTimer);
+    windowTimer = undefined;
+    for (const row of budget.takeCounted()) keep(row);
+  }
+
+  function admit(row: AuditRow): boolean {
+    windowTimer ??= setTimeout(endWindow, WINDOW_MS).unref();
+    return budget.admit(row);
+  }
+
+  return {
+    record({ client, ...event }) {
+      const { network, userAgent, requestId } = client;
+      const [at, until] = [new Date(now()), new Date(now() + ttlDays * DAY_MS)];
+      const row: AuditRow = {
+        _id: new Types.ObjectId(),
+        at,
+        ...event,
+        network,
+        userAgent,
+        requestId,
+        until,
+      };
+      security.inc({ type: event.type, result: event.result });
+      if (ALARMING.has(event.type)) log.warn({ event: row }, 'security event');
+      if (!isCheap(event) || admit(row)) keep(row);
+    },
+    flush,
+    async close() {
+      endWindow();
+      await flush();
+      await withTimeout(drain(), timeoutMs * 2, 'storing the last security events').catch(
+        (error: unknown) => giveUp(waiting.splice(0), error),
+      );
+    },
+  };
+}

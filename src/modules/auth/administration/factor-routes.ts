@@ -1,0 +1,38 @@
+import type { Request } from 'express';
+import { assertMayActOn } from '../../../kernel/permission-refusals';
+import type { Policy } from '../../../kernel/permissions';
+import { clientOf } from '../../../platform/http/client-info';
+import { type Route, route } from '../../../platform/http/endpoint';
+import { factorAdministrationEndpoints as endpoints } from '../factors/contract';
+import type { OwnFactors } from '../factors/own-factors';
+import { principalOf } from '../principal';
+import { noSuchUser } from '../problems';
+import { currentSession } from '../sessions/routes';
+import type { UsersPort } from '../users-port';
+
+/** For users who have lost their factors: by those with `factors:reset`, after a recent login. */
+export function createFactorAdministrationRoutes(deps: {
+  readonly users: Pick<UsersPort, 'stored'>;
+  readonly factors: Pick<OwnFactors, 'reset' | 'assertMayChange'>;
+  readonly policy: Policy;
+  readonly assertRecentLogin: (req: Request) => Promise<void>;
+}): Route[] {
+  const { users, factors, policy } = deps;
+  return [
+    route(endpoints.reset, async ({ params: { id } }, req) => {
+      const principal = principalOf(req);
+      await deps.assertRecentLogin(req);
+      const found = await users.stored(id);
+      if (found === null) throw noSuchUser();
+      // The own factors go by DELETE /api/auth/factors/:id, with a present factor.
+      if (principal.userId === id) await assertOwn(req, found.role);
+      assertMayActOn(policy, principal, id, found.role);
+      await factors.reset(id, { actor: principal.userId, client: clientOf(req) });
+      return { status: 204 };
+    }),
+  ];
+
+  async function assertOwn(req: Request, role: string): Promise<void> {
+    await factors.assertMayChange(currentSession(req), role);
+  }
+}

@@ -1,0 +1,107 @@
+import { randomToken } from '../../../kernel/crypto/random';
+import { foldEmail } from '../../../kernel/fold';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { BackgroundQueue } from '../../../platform/jobs/background-queue';
+import type { EmitEvent } from '../../domain-events';
+import type { LoginGuard } from '../login-guard';
+import { emailSignInDisabled, invalidSignInCode, mailQueueFull } from '../problems';
+import type { MailDelivery } from '../recovery/mail-delivery';
+import { deviceKey, type KnownDevices } from '../sessions/known-devices';
+import type { SignInResult } from '../sign-in/complete-sign-in';
+import type { ProvenSignIn } from '../sign-in/proven-sign-in';
+import type { UsersPort } from '../users-port';
+import type { MailedCodes, PendingSignIn, TakenTry } from './mailed-codes';
+
+export interface EmailSignIn {
+  /**
+   * Resolves with the token that the asking device keeps: without it the mailed code is worth
+   * nothing. The mail goes to a verified address of an active account alone, after the answer, so
+   * that neither the answer nor its time reveals whether there is one. Throws 403
+   * `email_sign_in_disabled` and 503 `mail_queue_full`.
+   */
+  request(email: string, client: ClientInfo): { token: string; expiresInSeconds: number };
+  /** Throws 400 `invalid_sign_in_code`, 403 `password_change_required`, 429. */
+  verify(token: string, code: string, client: ClientInfo): Promise<SignInResult>;
+}
+
+export interface EmailSignInDependencies {
+  readonly users: UsersPort;
+  readonly pending: MailedCodes;
+  readonly delivery: Pick<MailDelivery, 'sendCode'>;
+  readonly devices: Pick<KnownDevices, 'knownUntil'>;
+  readonly loginGuard: LoginGuard;
+  readonly backgroundQueue: BackgroundQueue;
+  readonly provenSignIn: ProvenSignIn;
+  readonly emit: EmitEvent;
+  readonly isEnabled: boolean;
+  readonly ttlSeconds: number;
+}
+
+/** Access to a mailbox (not among the values of RFC 8176). */
+const AMR = ['email'] as const;
+
+export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
+  const { users, pending, delivery, devices, loginGuard, emit, ttlSeconds } = deps;
+
+  async function mailCode(token: string, email: string, client: ClientInfo): Promise<void> {
+    const found = await users.credentialsByEmail(email);
+    // Whoever opened the account with the address of somebody else still knows its password: only
+    // a verified address signs in.
+    const isUsable = found?.status === 'active' && found.emailVerified;
+    emit('EmailSignInRequested', { userId: found?.id, isUsable, client });
+    if (!isUsable) return;
+    const { id: userId, sessionVersion } = found;
+    await delivery.sendCode(userId, found.email, ttlSeconds, () =>
+      pending.issue(token, { userId, email: found.email, sessionVersion }, ttlSeconds),
+    );
+  }
+
+  /** The account, if it still is what it was when the code was mailed. */
+  async function accountOf({ userId, email, sessionVersion }: PendingSignIn) {
+    const found = await users.credentialsById(userId);
+    const stands =
+      found?.status === 'active' &&
+      found.emailVerified &&
+      found.sessionVersion === sessionVersion &&
+      foldEmail(found.email) === foldEmail(email);
+    return stands ? found : undefined;
+  }
+
+  /** Counts a wrong code against the account, by the device's own count where it is known. */
+  async function check({ pending: { userId }, isRight }: TakenTry, client: ClientInfo) {
+    const knownUntil = await devices.knownUntil(userId, client);
+    const key =
+      knownUntil === undefined
+        ? ({ by: 'login', account: userId } as const)
+        : ({ by: 'device', account: deviceKey(userId, client) } as const);
+    const attempt = { ...key, passwordHash: COUNTED_AS, client };
+    const { refusal } = await loginGuard.guard(attempt, (turn) => turn(async () => isRight));
+    if (refusal === undefined && isRight) return knownUntil;
+    emit('LoginFailed', { userId, reason: refusal?.code ?? 'wrong_code', client });
+    throw refusal ?? invalidSignInCode();
+  }
+
+  return {
+    request(email, client) {
+      if (!deps.isEnabled) throw emailSignInDisabled();
+      const token = randomToken(32);
+      const job = () => mailCode(token, email, client);
+      if (!deps.backgroundQueue.enqueue('sign-in-code', job)) throw mailQueueFull();
+      return { token, expiresInSeconds: ttlSeconds };
+    },
+
+    async verify(token, code, client) {
+      if (!deps.isEnabled) throw emailSignInDisabled();
+      await loginGuard.enter(client);
+      const taken = await pending.take(token, code);
+      const account = taken === undefined ? undefined : await accountOf(taken.pending);
+      if (taken === undefined || account === undefined) throw invalidSignInCode();
+      const knownUntil = await check(taken, client);
+      if (!(await pending.consume(token))) throw invalidSignInCode();
+      return deps.provenSignIn(account, { amr: AMR, client, knownUntil }, invalidSignInCode);
+    },
+  };
+}
+
+/** Stands where the counters of passwords have the hash: codes have counts of their own. */
+const COUNTED_AS = 'sign-in-code';

@@ -1,0 +1,63 @@
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { EmitEvent } from '../../domain-events';
+import type { Sessions } from '../sessions/sessions';
+import { enrolledKinds } from './factor-gate';
+import type { FactorKind } from './factor-kinds';
+import type { MfaTokens } from './mfa-tokens';
+import type { RecoveryCodes } from './recovery-codes';
+
+/** By the owner in a session, by a sign-in without one, or by an administrator. */
+interface FactorChange {
+  readonly userId: string;
+  /** The session that stays stepped up. */
+  readonly session?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly client: ClientInfo;
+}
+
+/** What every change of factors brings with it, of whichever kind. */
+export interface FactorChanges {
+  /**
+   * After a factor was enrolled. Ends the step-up of other sessions. Resolves with the recovery
+   * codes that an account gets with its first factor.
+   */
+  added(kind: string, change: FactorChange): Promise<readonly string[] | undefined>;
+  /** After one was removed, or `all`. The last one takes the recovery codes with it. */
+  removed(kind: string, change: FactorChange): Promise<void>;
+  codesReplaced(change: FactorChange): Promise<void>;
+}
+
+export interface FactorChangesDependencies {
+  readonly kinds: readonly FactorKind[];
+  readonly recoveryCodes: RecoveryCodes;
+  readonly sessions: Pick<Sessions, 'endStepUps'>;
+  readonly mfaTokens: MfaTokens;
+  readonly emit: EmitEvent;
+}
+
+export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
+  const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
+  return {
+    async added(kind, { userId, session, ...cause }) {
+      await Promise.all([
+        sessions.endStepUps(userId, session),
+        // Another sign-in must not enrol a factor of its own beside this one.
+        mfaTokens.revoke(userId, 'enrolling'),
+      ]);
+      emit('FactorAdded', { userId, kind, session, ...cause });
+      if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
+      return recoveryCodes.replace(userId);
+    },
+    async removed(kind, { userId, session, ...cause }) {
+      const left = await enrolledKinds(kinds, userId);
+      if (left.length === 0) await recoveryCodes.removeAll(userId);
+      // A sign-in that waits must look anew at what the account has.
+      await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
+      emit('FactorRemoved', { userId, kind, session, ...cause });
+    },
+    async codesReplaced({ userId, session, ...cause }) {
+      await sessions.endStepUps(userId, session);
+      emit('RecoveryCodesReplaced', { userId, session, ...cause });
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import { type MfaPolicy, type MfaRule, mfaRuleOf } from '../../../kernel/config/mfa-policy';
+import type { Role } from '../../../kernel/permissions';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { Cause } from '../../domain-events';
+import { factorNotFound, factorRequired, mfaDisabled, noFactor } from '../problems';
+import type { CurrentSession } from '../sessions/end-sessions';
+import type { Sessions } from '../sessions/sessions';
+import type { DeliveredPair } from '../sessions/token-pair';
+import type { Account, UsersPort } from '../users-port';
+import type { FactorChanges } from './factor-changes';
+import { enrolledKinds } from './factor-gate';
+import type { EnrolledFactor, FactorKind } from './factor-kinds';
+import type { RecoveryCodes } from './recovery-codes';
+import type { Totp, TotpEnrollment } from './totp';
+import type { VerifyFactor } from './verify-factor';
+
+interface Confirmed {
+  readonly tokens: DeliveredPair;
+  /** Of a first factor. */
+  readonly recoveryCodes: readonly string[] | undefined;
+}
+
+/** What users do with the factors of their account, and administrators with those of others. */
+export interface OwnFactors {
+  list(userId: string): Promise<readonly EnrolledFactor[]>;
+  ruleOf(role: Role): MfaRule;
+  /**
+   * Throws 401 unless the login was recent and, where the account has a factor, with it. Every
+   * change of factors needs this.
+   */
+  assertMayChange(current: CurrentSession, role: Role): Promise<void>;
+  /** Throws 403 `mfa_disabled`. */
+  assertEnabled(role: Role): void;
+  enrolTotp(account: Account, name: string): Promise<TotpEnrollment>;
+  /** The session has the new factor, as of now. */
+  confirmTotp(current: CurrentSession, code: string, client: ClientInfo): Promise<Confirmed>;
+  /** Throws 404 `factor_not_found`, and 409 `factor_required` for the last one. */
+  remove(current: CurrentSession, role: Role, id: string, client: ClientInfo): Promise<void>;
+  replaceCodes(current: CurrentSession, client: ClientInfo): Promise<readonly string[]>;
+  /** For an owner who has lost them. Resolves with their number, and is idempotent. */
+  reset(userId: string, cause: Cause): Promise<number>;
+}
+
+export interface OwnFactorsDependencies {
+  readonly kinds: readonly FactorKind[];
+  readonly totp: Totp;
+  readonly recoveryCodes: RecoveryCodes;
+  readonly changes: FactorChanges;
+  readonly verifier: VerifyFactor;
+  readonly policy: MfaPolicy;
+  readonly users: Pick<UsersPort, 'identity'>;
+  readonly sessions: Pick<Sessions, 'assertRecentLogin' | 'stepUp'>;
+}
+
+export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
+  const { kinds, totp, recoveryCodes, changes, policy, users, sessions } = deps;
+  const ruleOf = (role: Role) => mfaRuleOf(policy, role);
+  const primary = kinds.filter(({ isPrimary }) => isPrimary);
+
+  async function list(userId: string): Promise<EnrolledFactor[]> {
+    return (await Promise.all(kinds.map((kind) => kind.list(userId)))).flat();
+  }
+
+  async function assertNotLast(userId: string, role: Role): Promise<void> {
+    if (ruleOf(role) !== 'required') return;
+    const left = await Promise.all(primary.map((kind) => kind.list(userId)));
+    if (left.flat().length <= 1) throw factorRequired();
+  }
+
+  return {
+    list,
+    ruleOf,
+
+    async assertMayChange({ userId, sid }, role) {
+      const has = (await enrolledKinds(kinds, userId)).length > 0;
+      await sessions.assertRecentLogin(sid, has && ruleOf(role) !== 'off');
+    },
+    assertEnabled(role) {
+      if (ruleOf(role) === 'off') throw mfaDisabled();
+    },
+
+    async enrolTotp({ id }, name) {
+      const label = (await users.identity(id))?.email ?? id;
+      return totp.enrol(id, label, name);
+    },
+
+    async confirmTotp(current, code, client) {
+      const { userId, sid: session } = current;
+      const confirming = { ...totp, verify: totp.confirmEnrollment };
+      const proof = { userId, holder: session, client, input: { code } };
+      const { amr } = await deps.verifier.check(confirming, proof);
+      const tokens = await sessions.stepUp(current, amr);
+      const change = { userId, session, actor: userId, client };
+      return { tokens, recoveryCodes: await changes.added(totp.kind, change) };
+    },
+
+    async remove({ userId, sid: session }, role, id, client) {
+      const found = (await list(userId)).find((one) => one.id === id);
+      const kind = kinds.find((one) => one.kind === found?.kind);
+      if (kind === undefined || !kind.isPrimary) throw factorNotFound();
+      await assertNotLast(userId, role);
+      if (!(await kind.remove(userId, id))) throw factorNotFound();
+      await changes.removed(kind.kind, { userId, session, actor: userId, client });
+    },
+
+    async replaceCodes({ userId, sid: session }, client) {
+      if ((await enrolledKinds(kinds, userId)).length === 0) throw noFactor();
+      const codes = await recoveryCodes.replace(userId);
+      await changes.codesReplaced({ userId, session, actor: userId, client });
+      return codes;
+    },
+
+    async reset(userId, cause) {
+      const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId)));
+      const count = counts.reduce((sum, one) => sum + one, 0);
+      if (count > 0) await changes.removed('all', { userId, ...cause });
+      return count;
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import type { Connection } from 'mongoose';
+import type { Encrypted } from '../../../kernel/crypto/encryption';
+import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
+
+export const FACTORS_COLLECTION = 'factors';
+
+export interface TotpRow {
+  /** 24 hexadecimal digits. */
+  readonly _id: string;
+  readonly userId: string;
+  readonly kind: 'totp';
+  readonly name: string;
+  readonly secret: Encrypted;
+  /** The latest time step whose code was accepted. Neither it nor an earlier one is again. */
+  readonly lastStep: number;
+  readonly createdAt: Date;
+  readonly lastUsedAt?: Date;
+  /** Absent while the enrolment is pending. */
+  readonly confirmedAt?: Date;
+  /** When a pending enrolment expires. */
+  readonly until?: Date;
+}
+
+export interface TotpStore {
+  /** Replaces the pending enrolment of the user. */
+  enrol(row: Pick<TotpRow, '_id' | 'userId' | 'name' | 'secret'>): Promise<void>;
+  /** The pending one, if it has not expired. */
+  pendingOf(userId: string): Promise<TotpRow | null>;
+  confirmedOf(userId: string): Promise<TotpRow[]>;
+  isEnrolled(userId: string): Promise<boolean>;
+  /** Of several concurrent calls, on any host, one gets true. */
+  confirm(id: string, userId: string, step: number): Promise<boolean>;
+  /**
+   * Uses up the step. Of several concurrent calls, on any host, one gets true: the update names the
+   * last step that was used. `secret`: encrypted anew.
+   */
+  use(id: string, userId: string, step: number, secret?: Encrypted): Promise<boolean>;
+  remove(userId: string, id: string): Promise<boolean>;
+  removeAll(userId: string): Promise<number>;
+}
+
+export const factorIndexes = {
+  collection: FACTORS_COLLECTION,
+  indexes: [
+    { key: { userId: 1, kind: 1 }, name: 'by_user' },
+    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 },
+  ],
+} as const;
+
+export const ENROLLMENT_SECONDS = 600;
+export const newFactorId = (): string => randomBytes(12).toString('hex');
+
+const CONFIRMED = { confirmedAt: { $exists: true } } as const;
+const PENDING = { confirmedAt: { $exists: false }, ...unexpired } as const;
+const MAX_READ = 20;
+
+export function createTotpStore(
+  connection: Connection,
+  { timeoutMs }: { timeoutMs: number },
+): TotpStore {
+  // Buffers, not the driver's Binary: they are decrypted.
+  const bounded = { maxTimeMS: timeoutMs, promoteBuffers: true };
+  const rows = () => connection.collection<TotpRow>(FACTORS_COLLECTION);
+  const kind = 'totp' as const;
+  return {
+    async enrol({ _id, ...row }) {
+      await rows().deleteMany(
+        { userId: row.userId, kind, confirmedAt: { $exists: false } },
+        { maxTimeMS: timeoutMs },
+      );
+      const times = { createdAt: '$$NOW', until: afterNow(ENROLLMENT_SECONDS * 1000) };
+      const fields = { ...asLiterals({ ...row, kind, lastStep: 0 }), ...times };
+      await rows().updateOne({ _id }, [{ $set: fields }], { maxTimeMS: timeoutMs, upsert: true });
+    },
+    pendingOf: (userId) => rows().findOne({ userId, kind, ...PENDING }, bounded),
+    confirmedOf: (userId) =>
+      rows()
+        .find({ userId, kind, ...CONFIRMED }, bounded)
+        .limit(MAX_READ)
+        .toArray(),
+    isEnrolled: async (userId) =>
+      (await rows().findOne(
+        { userId, kind, ...CONFIRMED },
+        { maxTimeMS: timeoutMs, projection: { _id: 1 } },
+      )) !== null,
+    async confirm(_id, userId, step) {
+      const change = [
+        { $set: { confirmedAt: '$$NOW', lastUsedAt: '$$NOW', lastStep: step } },
+        { $unset: 'until' },
+      ];
+      const { modifiedCount } = await rows().updateOne({ _id, userId, ...PENDING }, change, {
+        maxTimeMS: timeoutMs,
+      });
+      return modifiedCount === 1;
+    },
+    async use(_id, userId, step, secret) {
+      const { matchedCount } = await rows().updateOne(
+        { _id, userId, ...CONFIRMED, lastStep: { $lt: step } },
+        {
+          $set: { lastStep: step, ...(secret && { secret }) },
+          $currentDate: { lastUsedAt: true },
+        },
+        { maxTimeMS: timeoutMs },
+      );
+      return matchedCount === 1;
+    },
+    async remove(userId, _id) {
+      const { deletedCount } = await rows().deleteOne(
+        { _id, userId, kind, ...CONFIRMED },
+        { maxTimeMS: timeoutMs },
+      );
+      return deletedCount === 1;
+    },
+    async removeAll(userId) {
+      const { deletedCount } = await rows().deleteMany({ userId, kind }, { maxTimeMS: timeoutMs });
+      return deletedCount;
+    },
+  };
+}

@@ -1,0 +1,185 @@
+import { sha256 } from '../../../kernel/crypto/digest';
+import { Problem } from '../../../kernel/errors';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { EmitEvent } from '../../domain-events';
+import { invalidMfaToken } from '../problems';
+import { withFactor } from '../sessions/authentication';
+import type { CurrentSession } from '../sessions/end-sessions';
+import type { Sessions } from '../sessions/sessions';
+import type { DeliveredPair } from '../sessions/token-pair';
+import type { OpenSignIn, SignedIn } from '../sign-in/complete-sign-in';
+import type { Account, UsersPort } from '../users-port';
+import type { FactorChanges } from './factor-changes';
+import { enrolledKinds } from './factor-gate';
+import type { FactorKind, FactorProof, VerifiedFactor } from './factor-kinds';
+import type { MfaTokens, PendingSignIn } from './mfa-tokens';
+import type { RecoveryCodes } from './recovery-codes';
+
+/** What the client sent for a factor. */
+export interface OfferedFactor {
+  readonly kind: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+/** The recovery codes that the client must show: those of a first factor, or how few are left. */
+export interface CodesShown {
+  readonly recoveryCodes?: readonly string[] | undefined;
+  readonly codesLeft?: number | undefined;
+}
+
+export interface VerifyFactor {
+  /**
+   * Opens the session that waits for a factor. With a token that enrols, the offered factor is the
+   * pending enrolment. Throws 400 `invalid_mfa_token`, and what the factor is refused with.
+   */
+  signIn(token: string, offered: OfferedFactor, client: ClientInfo): Promise<SignedIn & CodesShown>;
+  /** The account that an `mfa_token` asks for a factor. Throws 400. */
+  waitingAccount(token: string, client: ClientInfo): Promise<Account>;
+  /** The account of an `mfa_token` that allows to enrol a first factor. Throws 400. */
+  enrollingAccount(token: string, client: ClientInfo): Promise<Account>;
+  /** The present session has the factor, as of now. */
+  stepUp(
+    current: CurrentSession,
+    offered: OfferedFactor,
+    client: ClientInfo,
+  ): Promise<{ readonly tokens: DeliveredPair } & CodesShown>;
+  /** Checks one factor, and reports a refusal. */
+  check(kind: FactorKind, proof: FactorProof): Promise<VerifiedFactor>;
+}
+
+export interface VerifyFactorDependencies {
+  readonly kinds: readonly FactorKind[];
+  readonly recoveryCodes: RecoveryCodes;
+  readonly changes: FactorChanges;
+  readonly mfaTokens: MfaTokens;
+  readonly users: Pick<UsersPort, 'stored'>;
+  readonly sessions: Pick<Sessions, 'stepUp'>;
+  readonly openSignIn: OpenSignIn;
+  readonly emit: EmitEvent;
+}
+
+/** Of a pending sign-in, for what is issued to it. */
+export const holderOf = (mfaToken: string): string => sha256(`holder ${mfaToken}`);
+
+export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor {
+  const { kinds, recoveryCodes, changes, mfaTokens, users, sessions, openSignIn, emit } = deps;
+
+  function kindOf(name: string): FactorKind {
+    const found = kinds.find(({ kind }) => kind === name);
+    if (found === undefined) throw new Error(`no factor of the kind ${name}`);
+    return found;
+  }
+
+  async function reporting<T>(
+    { kind }: FactorKind,
+    { userId, client }: FactorProof,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const reason = error instanceof Problem ? (error.errors?.[0]?.code ?? error.code) : undefined;
+      if (reason !== undefined) emit('FactorFailed', { userId, kind, reason, client });
+      throw error;
+    }
+  }
+
+  const check = (kind: FactorKind, proof: FactorProof) =>
+    reporting(kind, proof, () => kind.verify(proof));
+
+  /**
+   * The account, from the database, if nothing has ended its sessions since the first step: a new
+   * password, role, ban or logout everywhere does.
+   */
+  async function open(
+    token: string,
+    client: ClientInfo,
+  ): Promise<{ signIn: PendingSignIn; account: Account }> {
+    const signIn = await mfaTokens.find(token, client);
+    const account = signIn === null ? null : await users.stored(signIn.userId);
+    const isValid =
+      signIn !== null &&
+      account?.status === 'active' &&
+      account.sessionVersion === signIn.sessionVersion;
+    if (!isValid) throw invalidMfaToken();
+    return { signIn, account };
+  }
+
+  /** Refused where the account has a factor by now: it is not asked for the first one any more. */
+  async function assertMayEnrol({ enrols, userId }: PendingSignIn): Promise<void> {
+    if (!enrols || (await enrolledKinds(kinds, userId)).length > 0) throw invalidMfaToken();
+  }
+
+  async function codesLeft(kind: string, userId: string): Promise<number | undefined> {
+    return kind === recoveryCodes.kind ? recoveryCodes.remaining(userId) : undefined;
+  }
+
+  async function enrolAndOpen(
+    token: string,
+    { signIn, account }: { signIn: PendingSignIn; account: Account },
+    { kind: name, input }: OfferedFactor,
+    client: ClientInfo,
+  ): Promise<SignedIn & CodesShown> {
+    await assertMayEnrol(signIn);
+    const kind = kindOf(name);
+    if (kind.confirmEnrollment === undefined) throw invalidMfaToken();
+    const proof = { userId: account.id, holder: holderOf(token), client, input };
+    const verified = await reporting(
+      kind,
+      proof,
+      async () => kind.confirmEnrollment?.(proof) ?? Promise.reject(invalidMfaToken()),
+    );
+    if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
+    const change = { userId: account.id, actor: account.id, client };
+    const shown = await changes.added(name, change);
+    return { ...(await session(account, signIn, verified, client)), recoveryCodes: shown };
+  }
+
+  const session = (
+    account: Account,
+    { amr: firstAmr, knownUntil, isNew }: PendingSignIn,
+    verified: VerifiedFactor,
+    client: ClientInfo,
+  ) =>
+    openSignIn(account, {
+      amr: withFactor(firstAmr, verified.amr),
+      ...{ firstAmr, client, knownUntil, isNew },
+    });
+
+  return {
+    check,
+
+    async waitingAccount(token, client) {
+      const { signIn, account } = await open(token, client);
+      if (signIn.enrols) throw invalidMfaToken();
+      return account;
+    },
+
+    async enrollingAccount(token, client) {
+      const { signIn, account } = await open(token, client);
+      await assertMayEnrol(signIn);
+      return account;
+    },
+
+    async signIn(token, offered, client) {
+      const opened = await open(token, client);
+      const { signIn, account } = opened;
+      if (signIn.enrols) return enrolAndOpen(token, opened, offered, client);
+      const { kind, input } = offered;
+      const proof = { userId: account.id, holder: holderOf(token), client, input };
+      const verified = await check(kindOf(kind), proof);
+      // Of several uses at once, one opens a session.
+      if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
+      const signedIn = await session(account, signIn, verified, client);
+      return { ...signedIn, codesLeft: await codesLeft(kind, account.id) };
+    },
+
+    async stepUp(current, { kind, input }, client) {
+      const { userId, sid } = current;
+      const verified = await check(kindOf(kind), { userId, holder: sid, client, input });
+      const tokens = await sessions.stepUp(current, verified.amr);
+      emit('SteppedUp', { userId, kind, session: sid, client });
+      return { tokens, codesLeft: await codesLeft(kind, userId) };
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import type { Connection } from 'mongoose';
+import { Types } from 'mongoose';
+import { isDuplicateKey } from '../../../platform/mongo/errors';
+import { asLiterals, isBefore } from '../../../platform/mongo/expressions';
+import type { ProviderClaims } from './provider';
+
+export const IDENTITIES_COLLECTION = 'identities';
+
+/** A user of a provider, and the account that it signs in to. */
+export interface Identity {
+  readonly id: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly provider: string;
+  readonly userId: string;
+  /** As the provider named it at the last sign-in; null: it did not. */
+  readonly email: string | null;
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
+  /** The account of this id is still to be created. */
+  readonly isReserved: boolean;
+}
+
+interface Row extends Omit<Identity, 'id' | 'lastUsedAt' | 'isReserved'> {
+  readonly _id: string;
+  readonly lastUsedAt?: Date;
+  readonly isReserved?: true;
+}
+
+type Subject = Pick<ProviderClaims, 'issuer' | 'subject'>;
+
+export interface Identities {
+  find(subject: Subject): Promise<Identity | null>;
+  /** null: the subject has an identity, which `find` returns. */
+  insert(
+    identity: Pick<Identity, 'issuer' | 'subject' | 'provider' | 'userId' | 'email'>,
+    options?: { readonly isReserved: true },
+  ): Promise<Identity | null>;
+  /** Notes the use. False: the identity is no longer linked to this account. */
+  used(identity: Identity, email: string | null): Promise<boolean>;
+  ofUser(userId: string): Promise<Identity[]>;
+  /** False, and nothing done: there is no such identity of the user, or the time is over. */
+  remove(userId: string, id: string, until?: Date): Promise<boolean>;
+  forget(userId: string): Promise<void>;
+}
+
+/** Of one account. */
+export const IDENTITIES_MAX = 20;
+
+export const identityIndexes = {
+  collection: IDENTITIES_COLLECTION,
+  indexes: [
+    { key: { issuer: 1, subject: 1 }, name: 'by_subject', unique: true },
+    { key: { userId: 1 }, name: 'by_user' },
+  ],
+} as const;
+
+export function createIdentities(
+  connection: Connection,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Identities {
+  const bounded = { maxTimeMS: timeoutMs };
+  const rows = () => connection.collection<Row>(IDENTITIES_COLLECTION);
+  return {
+    async find({ issuer, subject }) {
+      return toIdentity(await rows().findOne({ issuer, subject }, bounded));
+    },
+    async insert(identity, options) {
+      const _id = new Types.ObjectId().toHexString();
+      const fields = { ...asLiterals({ ...identity, ...options }), createdAt: '$$NOW' };
+      try {
+        // By its own id, so that an upsert inserts and never changes another row.
+        return toIdentity(
+          await rows().findOneAndUpdate({ _id }, [{ $set: fields }], {
+            ...bounded,
+            upsert: true,
+            returnDocument: 'after',
+          }),
+        );
+      } catch (error) {
+        if (isDuplicateKey(error)) return null;
+        throw error;
+      }
+    },
+    async used({ id: _id, userId }, email) {
+      const fields = { lastUsedAt: '$$NOW', email: { $literal: email } };
+      const change = [{ $set: fields }, { $unset: 'isReserved' }];
+      return (await rows().updateOne({ _id, userId }, change, bounded)).matchedCount === 1;
+    },
+    async ofUser(userId) {
+      const found = rows().find({ userId, isReserved: { $exists: false } }, bounded);
+      return (
+        await found
+          .sort({ _id: 1 })
+          .limit(IDENTITIES_MAX * 2)
+          .toArray()
+      ).map(identityOf);
+    },
+    async remove(userId, id, until) {
+      const inTime = until === undefined ? {} : { $expr: isBefore(until) };
+      return (await rows().deleteOne({ _id: id, userId, ...inTime }, bounded)).deletedCount === 1;
+    },
+    async forget(userId) {
+      await rows().deleteMany({ userId }, bounded);
+    },
+  };
+}
+
+const toIdentity = (row: Row | null): Identity | null => (row === null ? null : identityOf(row));
+
+function identityOf({ _id: id, lastUsedAt, isReserved, ...row }: Row): Identity {
+  return { ...row, id, lastUsedAt: lastUsedAt ?? null, isReserved: isReserved === true };
+}

@@ -1,0 +1,122 @@
+import { sha256 } from '../../../kernel/crypto/digest';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { Locks } from '../../../platform/mongo/locks';
+import type { EmitEvent } from '../../domain-events';
+import { hasPassword } from '../passwords/no-password';
+import { invalidToken } from '../problems';
+import type { CurrentSession } from '../sessions/end-sessions';
+import type { Sessions } from '../sessions/sessions';
+import type { UsersPort } from '../users-port';
+import { IDENTITIES_MAX, type Identities, type Identity } from './identities';
+import {
+  identityTaken,
+  invalidSignInCode,
+  lastSignInMethod,
+  noSuchIdentity,
+  tooManyIdentities,
+  unverifiedAccount,
+} from './problems';
+import { type Journey, STEP_SECONDS, type Steps } from './steps';
+
+/** The identities of the own account. The routes ask for a recent login. */
+export interface Linking {
+  list(userId: string): Promise<Identity[]>;
+  /** A ticket for `start`. Throws 403 `email_not_verified`. */
+  begin(
+    current: CurrentSession,
+    journey: Omit<Journey, 'link'>,
+  ): Promise<{ readonly ticket: string; readonly expiresInSeconds: number }>;
+  /**
+   * Links the identity of a code that this session has begun. Throws 400 `invalid_provider_code`,
+   * 403 `email_not_verified`, 409 `identity_taken` and `too_many_identities`.
+   */
+  link(
+    current: CurrentSession,
+    code: string,
+    verifier: string,
+    client: ClientInfo,
+  ): Promise<Identity>;
+  /**
+   * Removes the identity and ends every other session. Throws 404 `identity_not_found` and 409
+   * `last_sign_in_method`.
+   */
+  unlink(current: CurrentSession, id: string, client: ClientInfo): Promise<void>;
+}
+
+export interface LinkingDependencies {
+  readonly users: Pick<UsersPort, 'credentialsById'>;
+  readonly identities: Identities;
+  readonly steps: Steps;
+  readonly sessions: Pick<Sessions, 'endOthers'>;
+  readonly locks: Locks;
+  readonly emit: EmitEvent;
+  /** Whether the account can be signed in to without a password and a provider: by a passkey. */
+  readonly hasOtherSignIn: (userId: string) => Promise<boolean>;
+}
+
+/**
+ * Held while a way to sign in to the account is removed: of two removals at once, the second sees
+ * the first.
+ */
+export const signInWaysLock = (userId: string): string => `sign-in ways of ${userId}`;
+
+export function createLinking(deps: LinkingDependencies): Linking {
+  const { users, identities, steps, sessions, locks, emit } = deps;
+
+  async function assertVerified(userId: string): Promise<void> {
+    const account = await users.credentialsById(userId);
+    if (account === null) throw invalidToken();
+    if (!account.emailVerified) throw unverifiedAccount();
+  }
+
+  async function hasOtherWay(userId: string, id: string): Promise<boolean> {
+    const account = await users.credentialsById(userId);
+    if (account !== null && hasPassword(account.passwordHash)) return true;
+    if ((await identities.ofUser(userId)).some((one) => one.id !== id)) return true;
+    return deps.hasOtherSignIn(userId);
+  }
+
+  return {
+    list: (userId) => identities.ofUser(userId),
+
+    async begin({ userId, sid }, journey) {
+      await assertVerified(userId);
+      const ticket = await steps.issue('ticket', { ...journey, link: { userId, sid } });
+      return { ticket, expiresInSeconds: STEP_SECONDS.ticket };
+    },
+
+    async link({ userId, sid }, code, verifier, client) {
+      await assertVerified(userId);
+      const challenge = sha256(verifier);
+      const expected = { challenge, 'link.userId': userId, 'link.sid': sid };
+      const step = await steps.take('code', code, expected);
+      if (step === null) throw invalidSignInCode();
+      const { provider, claims } = step;
+      if ((await identities.ofUser(userId)).length >= IDENTITIES_MAX)
+        throw tooManyIdentities(IDENTITIES_MAX);
+      const { issuer, subject, email } = claims;
+      const identity = await identities.insert({ issuer, subject, provider, userId, email });
+      if (identity !== null) {
+        emit('IdentityLinked', { userId, provider, client, actor: userId, session: sid });
+        return identity;
+      }
+      const known = await identities.find(claims);
+      if (known?.userId !== userId) throw identityTaken();
+      return known;
+    },
+
+    async unlink(current, id, client) {
+      const { userId, sid } = current;
+      const provider = await locks.withLock(signInWaysLock(userId), async (until) => {
+        const found = (await identities.ofUser(userId)).find((one) => one.id === id);
+        if (found === undefined) throw noSuchIdentity();
+        if (!(await hasOtherWay(userId, id))) throw lastSignInMethod();
+        if (!(await identities.remove(userId, id, until))) throw noSuchIdentity();
+        return found.provider;
+      });
+      emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });
+      // Whoever has the provider's account may have opened one of them.
+      await sessions.endOthers(current);
+    },
+  };
+}

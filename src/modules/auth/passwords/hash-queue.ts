@@ -1,0 +1,91 @@
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { Metrics } from '../../../platform/telemetry/metrics';
+import { timed } from '../../../platform/telemetry/request-work';
+import { NO_TRACING, type Tracing, within } from '../../../platform/telemetry/tracing';
+import { hashQueueFull } from '../problems';
+
+/** Runs work now or queues it. Throws 503 when the queue is full. */
+export type Admit = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Buckets in seconds: bcrypt at cost 10 takes about 0.05, at cost 12 about 0.2. */
+const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * Bounds the password hashes in progress: they share libuv's four threads with files and DNS. What
+ * cannot start soon is refused at once, instead of after its client has given up.
+ */
+export function createAdmission(options: {
+  concurrency: number;
+  queueMax: number;
+  metrics: Metrics;
+  tracing?: Tracing | undefined;
+}): Admit {
+  const { concurrency, queueMax, metrics, tracing = NO_TRACING } = options;
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  let meanSeconds = 0.2;
+
+  const registers = [metrics];
+  new Gauge({
+    name: 'auth_hash_queue_length',
+    help: 'Password hashes waiting for a thread.',
+    registers,
+    collect() {
+      this.set(waiting.length);
+    },
+  });
+  const waitSeconds = new Histogram({
+    name: 'auth_hash_wait_seconds',
+    help: 'Time that a password hash waited in the queue.',
+    buckets: BUCKETS,
+    registers,
+  });
+  const workSeconds = new Histogram({
+    name: 'auth_hash_seconds',
+    help: 'Time of a password hash.',
+    buckets: BUCKETS,
+    registers,
+  });
+  const refused = new Counter({
+    name: 'auth_hash_refused_total',
+    help: 'Password hashes refused because the queue was full.',
+    registers,
+  });
+
+  function queueFull() {
+    refused.inc();
+    const drainSeconds = Math.ceil(((queueMax + concurrency) * meanSeconds) / concurrency);
+    return hashQueueFull(Math.min(30, Math.max(1, drainSeconds)));
+  }
+
+  /** Resolves when this process may hash. */
+  async function enter(): Promise<void> {
+    if (running >= concurrency) {
+      if (waiting.length >= queueMax) throw queueFull();
+      // A hash that ends hands its slot to the next one, so `running` does not change.
+      await timed('hash_queue', () => new Promise<void>((resolve) => waiting.push(resolve)));
+    } else {
+      running += 1;
+    }
+  }
+
+  return async (work) => {
+    const askedAt = performance.now();
+    const wait = tracing.child('password hash wait', { 'hash.waiting': waiting.length });
+    await (wait === undefined ? enter() : within(tracing, wait, enter));
+    const startedAt = performance.now();
+    waitSeconds.observe((startedAt - askedAt) / 1000);
+    try {
+      const hash = tracing.child('password hash');
+      const hashing = () => timed('hash', work);
+      return await (hash === undefined ? hashing() : within(tracing, hash, hashing));
+    } finally {
+      const seconds = (performance.now() - startedAt) / 1000;
+      workSeconds.observe(seconds);
+      meanSeconds += (seconds - meanSeconds) / 8;
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
+}

@@ -1,0 +1,226 @@
+import { keyedDigest } from '../../../kernel/crypto/digest';
+import type { Problem } from '../../../kernel/errors';
+import { type Counters, counterWindow } from '../../../platform/counters/counters';
+import type { MailMetrics } from '../../../platform/mail/metrics';
+import { type Envelope, type MailQueue, recipientTag } from '../../../platform/mail/queue';
+import type { MailSender } from '../../../platform/mail/sender';
+import type { Logger } from '../../../platform/telemetry/logger';
+import { mailNotConfigured, mailQueueFull, tooManyMails } from '../problems';
+import type { AuthMailTemplates, MailKind } from './mail-kinds';
+import type { Grant, OneTimeTokens, Purpose } from './one-time-tokens';
+
+interface AuthEnvelope extends Envelope {
+  readonly kind: MailKind;
+}
+
+/**
+ * Each has an hourly limit of its own: strangers who ask for mails to an account must not keep an
+ * administrator from sending one.
+ */
+type Requester = 'user' | 'administration';
+
+interface NewDeviceLogin {
+  readonly atMs: number;
+  /** Coarse: IPv4 /24 or IPv6 /56. */
+  readonly network: string;
+  /** A name of this service's own choice, never the text that the client sent. */
+  readonly device: string;
+}
+
+type MailRefusal = 'no_server' | 'budget' | 'queue_full' | 'recipient_full';
+
+/** Renders mails and adds them to the queue, within the hourly limits. */
+export interface MailDelivery {
+  /**
+   * Mails a new token to the grant's address. Older tokens of the same account and purpose are
+   * revoked. Resolves with the refusal where no mail was queued.
+   */
+  sendToken(grant: Grant, sender?: Requester): Promise<MailRefusal | undefined>;
+  /** Throws the problem of a refusal, for callers that may know of it: 409, 429 or 503. */
+  assertSent(refusal: MailRefusal | undefined): void;
+  /** Throws 409 `mail_not_configured`. */
+  assertConfigured(): void;
+  sendNotice(envelope: AuthEnvelope): Promise<void>;
+  /** Mails the code that `issue` makes; it is not called where no mail can be queued. */
+  sendCode(
+    account: string,
+    to: string,
+    ttlSeconds: number,
+    issue: () => Promise<string>,
+  ): Promise<void>;
+  /** A notice of a login, with the link to ask for a new password. */
+  sendNewDevice(account: string, to: string, login: NewDeviceLogin): Promise<void>;
+  /** A notice of a change of linked identities, with the link to ask for a new password. */
+  sendIdentityNotice(envelope: AuthEnvelope, provider: string): Promise<void>;
+  /** A notice that nothing is sent to a webhook any more. `host`: of its address. */
+  sendWebhookDisabled(envelope: AuthEnvelope, host: string): Promise<void>;
+  /** Removes the waiting mails of these purposes, because their links were revoked. */
+  cancel(account: string, purposes: readonly Purpose[]): Promise<void>;
+  /** The waiting mails of an account, and their removal with the account. */
+  readonly waiting: Pick<MailQueue, 'ofAccount' | 'forget'>;
+}
+
+export interface MailDeliveryDependencies {
+  readonly templates: AuthMailTemplates;
+  readonly tokens: OneTimeTokens;
+  readonly queue: MailQueue;
+  /** undefined: no mail server is configured. */
+  readonly sender: Pick<MailSender, 'kick'> | undefined;
+  readonly metrics: MailMetrics;
+  readonly counters: Counters;
+  readonly log: Logger;
+  readonly secret: string;
+  readonly linkBase: string;
+  /** A mail that has waited this long is dropped. */
+  readonly retrySeconds: number;
+  /** Lifetime of an invitation. */
+  readonly invitationTtlSeconds: number;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
+}
+
+/** Lifetime of the other links. */
+const TTL_SECONDS: Readonly<Record<Exclude<Purpose, 'invitation'>, number>> = {
+  'verify-email': 3 * 86_400,
+  'change-email': 86_400,
+  'reset-password': 3600,
+};
+
+const HOUR_MS = 3_600_000;
+/**
+ * Mails of one kind within an hour: nobody can use the service to flood a mailbox, and no account
+ * can mail many strangers.
+ */
+const PER_RECIPIENT_HOUR = 5;
+const PER_ACCOUNT_HOUR = 10;
+
+export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery {
+  const {
+    templates,
+    tokens,
+    queue,
+    sender,
+    metrics,
+    counters,
+    log,
+    secret,
+    linkBase,
+    retrySeconds,
+    invitationTtlSeconds,
+    now,
+  } = deps;
+  const site = new URL(linkBase).host;
+
+  async function isWithinBudget({ kind, account, to }: Envelope, by: Requester): Promise<boolean> {
+    const name = by === 'user' ? `mail:${kind}` : `mail:${by}:${kind}`;
+    const recipient = recipientTag(secret, to);
+    const sender = keyedDigest(secret, `mail account\n${account}`, 22);
+    const ofRecipient = await counters.add(`${name}:to:${recipient}`, 1, HOUR_MS);
+    if (ofRecipient.total > PER_RECIPIENT_HOUR) return false;
+    return (await counters.add(`${name}:by:${sender}`, 1, HOUR_MS)).total <= PER_ACCOUNT_HOUR;
+  }
+
+  function linkTo(purpose: string, fragment: string): string {
+    const link = new URL(linkBase);
+    link.searchParams.set('purpose', purpose);
+    // In the fragment, the secret stays out of access logs and Referer headers.
+    link.hash = fragment;
+    return link.toString();
+  }
+
+  /** Where the owner asks for a mail to set a new password. */
+  function forgotLink(): string {
+    const link = new URL(linkBase);
+    link.searchParams.set('purpose', 'forgot-password');
+    return link.toString();
+  }
+
+  /** `ttlSeconds`: how long its content is valid. It is not sent after that. */
+  async function send(
+    envelope: AuthEnvelope,
+    ttlSeconds: number,
+    by: Requester,
+    values: () => Promise<Parameters<AuthMailTemplates['render']>[2]>,
+  ): Promise<MailRefusal | undefined> {
+    const { kind, to } = envelope;
+    const refuse = (refusal: MailRefusal) => {
+      metrics.dropped(kind, refusal);
+      return refusal;
+    };
+    if (sender === undefined) {
+      log.warn({ kind }, 'mail dropped, SMTP_URL is not set');
+      return refuse('no_server');
+    }
+    if (!(await isWithinBudget(envelope, by))) return refuse('budget');
+    const make = async () => templates.render(kind, to, { site, ...(await values()) });
+    const refusal = await queue.add(envelope, Math.min(ttlSeconds, retrySeconds), make);
+    if (refusal !== undefined) {
+      log.warn({ kind, refusal }, 'mail dropped, too many are waiting');
+      return refuse(refusal);
+    }
+    metrics.queued(kind);
+    sender.kick();
+    return undefined;
+  }
+
+  function problemOf(refusal: MailRefusal): Problem {
+    if (refusal === 'no_server') return mailNotConfigured();
+    if (refusal !== 'budget') return mailQueueFull();
+    return tooManyMails((counterWindow(HOUR_MS, now()).endMs - now()) / 1000);
+  }
+
+  async function cancel(account: string, kinds: readonly MailKind[]): Promise<void> {
+    for (const kind of kinds) {
+      const count = await queue.cancel(account, [kind]);
+      if (count > 0) metrics.dropped(kind, 'superseded', count);
+    }
+  }
+
+  return {
+    sendToken(grant, by = 'user') {
+      const { purpose, userId: account, email: to } = grant;
+      const ttlSeconds = purpose === 'invitation' ? invitationTtlSeconds : TTL_SECONDS[purpose];
+      return send({ kind: purpose, account, to }, ttlSeconds, by, async () => {
+        await cancel(account, [purpose]);
+        const token = await tokens.issue(grant, ttlSeconds);
+        return {
+          token,
+          link: linkTo(purpose, `token=${token}`),
+          valid_until: utc(now() + ttlSeconds * 1000),
+        };
+      });
+    },
+    assertSent(refusal) {
+      if (refusal !== undefined) throw problemOf(refusal);
+    },
+    assertConfigured() {
+      if (sender === undefined) throw mailNotConfigured();
+    },
+    async sendNotice(envelope) {
+      await send(envelope, retrySeconds, 'user', async () => ({}));
+    },
+    async sendCode(account, to, ttlSeconds, issue) {
+      await send({ kind: 'sign-in-code', account, to }, ttlSeconds, 'user', async () => {
+        const code = await issue();
+        const link = linkTo('sign-in', `code=${code}`);
+        return { code, link, valid_until: utc(now() + ttlSeconds * 1000) };
+      });
+    },
+    async sendNewDevice(account, to, { atMs, network, device }) {
+      const values = { time: utc(atMs), network, device, reset_link: forgotLink() };
+      await send({ kind: 'new-device', account, to }, retrySeconds, 'user', async () => values);
+    },
+    async sendIdentityNotice(envelope, provider) {
+      const values = { provider, reset_link: forgotLink() };
+      await send(envelope, retrySeconds, 'user', async () => values);
+    },
+    async sendWebhookDisabled(envelope, host) {
+      await send(envelope, retrySeconds, 'user', async () => ({ host }));
+    },
+    cancel,
+    waiting: queue,
+  };
+}
+
+/** A point in time, not a duration: a mail may arrive hours later. */
+const utc = (ms: number) => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;

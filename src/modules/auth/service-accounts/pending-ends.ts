@@ -1,0 +1,43 @@
+import type { mongo } from 'mongoose';
+import type { PendingEnd, PendingEnds } from '../revocations/pending-ends';
+import type { AccountRow } from './service-accounts';
+
+/** Set by each write that ends tokens: the log of revocations does not have it yet. */
+export interface PendingAccountEnds {
+  /** Random: what was moved is cleared only while nothing else has ended. */
+  readonly mark: string;
+  /** The token version has grown, or the account is revoked. */
+  readonly all?: boolean;
+  /** Tokens that ended one by one. */
+  readonly tokens?: readonly string[];
+}
+
+/** Without an index: there are few accounts. */
+export function createPendingAccountEnds(
+  rows: () => mongo.Collection<AccountRow>,
+  { timeoutMs }: { readonly timeoutMs: number },
+): PendingEnds {
+  const bounded = { maxTimeMS: timeoutMs } as const;
+  return {
+    async read(subjects, limit) {
+      const some = subjects === undefined ? {} : { _id: { $in: [...subjects] } };
+      const filter = { ...some, pendingEnds: { $exists: true } };
+      const options = { ...bounded, readPreference: 'primary' } as const;
+      const found = await rows().find(filter, options).limit(limit).toArray();
+      return found.flatMap((row): PendingEnd[] => {
+        const { _id: subject, pendingEnds, revokedAt, tokenVersion = 0 } = row;
+        if (pendingEnds === undefined) return [];
+        const { mark, all, tokens = [] } = pendingEnds;
+        if (revokedAt !== undefined) return [{ subject, mark, isRemoved: true }];
+        return [{ subject, mark, tokens, ...(all === true ? { version: tokenVersion } : {}) }];
+      });
+    },
+    async clear(moved) {
+      for (const { subject: _id, mark, isRemoved } of moved) {
+        const same = { _id, 'pendingEnds.mark': mark };
+        if (isRemoved === true) await rows().deleteOne(same, bounded);
+        else await rows().updateOne(same, { $unset: { pendingEnds: 1 } }, bounded);
+      }
+    },
+  };
+}

@@ -1,0 +1,247 @@
+import { type Connection, Types } from 'mongoose';
+import { isEqualInConstantTime, sha256 } from '../../../kernel/crypto/digest';
+import { randomToken } from '../../../kernel/crypto/random';
+import { problems } from '../../../kernel/errors';
+import type { Scope } from '../../../kernel/permissions';
+import type { Cache, TypedCache } from '../../../platform/cache/port';
+import type { PendingEnds } from '../revocations/pending-ends';
+import { createPendingAccountEnds, type PendingAccountEnds } from './pending-ends';
+
+const SERVICE_ACCOUNTS_COLLECTION = 'service_accounts';
+
+/** A program with credentials of its own, for the grant `client_credentials` (RFC 6749 §4.4). */
+export interface ServiceAccount {
+  /** Also its client_id. 24 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** The beginning of its secret, to recognise a leaked secret. */
+  readonly secretPrefix: string;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  /** Tokens of another version are not accepted. */
+  readonly tokenVersion: number;
+  /** Ids (`jti`) of tokens that were revoked and may not have expired yet. */
+  readonly revokedTokens: readonly string[];
+}
+
+export interface ServiceAccounts {
+  /** The secret is only in the answer; the database has its hash. Throws 409 past MAX_ACCOUNTS. */
+  create(
+    account: { name: string; scopes: readonly Scope[] },
+    createdBy: string,
+  ): Promise<{ account: ServiceAccount; secret: string }>;
+  list(): Promise<ServiceAccount[]>;
+  /** Those that a user has created. */
+  createdBy(userId: string): Promise<ServiceAccount[]>;
+  /** Puts another name in the place of the user that created them. */
+  renameCreator(userId: string, pseudonym: string): Promise<void>;
+  /** When it resolves, neither the secret nor a token of the account is accepted. Throws 404. */
+  revoke(id: string): Promise<void>;
+  /**
+   * When it resolves, that token is not accepted. Past MAX_REVOKED_TOKENS revoked tokens it revokes
+   * all tokens of the account that were issued so far.
+   */
+  revokeToken(id: string, jti: string, until: Date): Promise<void>;
+  /** From the cache, which is coherent with the database. */
+  find(id: string): Promise<ServiceAccount | null>;
+  /** From MongoDB, past the cache. */
+  findStored(id: string): Promise<ServiceAccount | null>;
+  /** The account if this is its secret. */
+  authenticate(id: string, secret: string): Promise<ServiceAccount | null>;
+  /** Ends of tokens that the log of revocations does not have yet. */
+  readonly pendingEnds: PendingEnds;
+}
+
+export interface AccountRow {
+  readonly _id: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  /** SHA-256: the secret is random and long. */
+  readonly secretHash: string;
+  readonly secretPrefix: string;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  /** Absent until a token was revoked. */
+  readonly tokenVersion?: number;
+  readonly revokedTokens?: readonly { readonly jti: string; readonly until: Date }[];
+  /** Nobody finds the account any more. It stays until the log of revocations has its end. */
+  readonly revokedAt?: Date;
+  readonly pendingEnds?: PendingAccountEnds;
+}
+
+const NOT_REVOKED = { revokedAt: { $exists: false } } as const;
+
+/** Few are needed, and the list is not paged. */
+export const MAX_ACCOUNTS = 200;
+/** Limits the size of a cached account. */
+const MAX_REVOKED_TOKENS = 100;
+/** Scanners for leaked secrets recognise it. */
+const SECRET_MARK = 'svcsk_';
+const PREFIX_CHARS = SECRET_MARK.length + 6;
+const ID = /^[0-9a-f]{24}$/;
+
+const groupOf = (id: string) => `service:${id}`;
+
+export function createServiceAccounts(
+  connection: Connection,
+  cache: Cache,
+  options: {
+    timeoutMs: number;
+    now: () => number;
+    /** After each write that ends tokens, before it is acknowledged. */
+    tokensEnded: (ids: readonly string[]) => Promise<void>;
+  },
+): ServiceAccounts {
+  const bounded = { maxTimeMS: options.timeoutMs };
+  const rows = () => connection.collection<AccountRow>(SERVICE_ACCOUNTS_COLLECTION);
+  const rowOf = async (id: string): Promise<AccountRow | null> =>
+    ID.test(id) ? rows().findOne({ _id: id, ...NOT_REVOKED }, bounded) : null;
+  const load = async (id: string): Promise<ServiceAccount | null> => {
+    const row = await rowOf(id);
+    return row === null ? null : viewOf(row);
+  };
+  /** Without the hash of the secret: only token requests need it, and they read MongoDB. */
+  const cached: TypedCache<ServiceAccount> = cache.define<ServiceAccount>({
+    name: 'service.v3',
+    group: groupOf,
+    load,
+    encode: (account) => Buffer.from(JSON.stringify(account)),
+    decode: (bytes) => JSON.parse(bytes.toString('utf8')) as ServiceAccount,
+  });
+  const find = async (id: string) =>
+    ID.test(id) ? (cached.peek(id) ?? (await cached.get(id))) : null;
+
+  // Without an index: there are at most MAX_ACCOUNTS.
+  const createdBy = async (userId: string) =>
+    (
+      await rows()
+        .find({ createdBy: userId, ...NOT_REVOKED }, bounded)
+        .limit(MAX_ACCOUNTS)
+        .toArray()
+    ).map(viewOf);
+
+  return {
+    async create({ name, scopes }, createdBy) {
+      if (
+        (await rows().countDocuments(NOT_REVOKED, { ...bounded, limit: MAX_ACCOUNTS })) >=
+        MAX_ACCOUNTS
+      ) {
+        throw problems.conflict(
+          'too_many_service_accounts',
+          `There can be at most ${MAX_ACCOUNTS} service accounts.`,
+        );
+      }
+      const secret = `${SECRET_MARK}${randomToken(32)}`;
+      const row: AccountRow = {
+        _id: new Types.ObjectId().toHexString(),
+        name,
+        scopes,
+        secretHash: sha256(secret),
+        secretPrefix: secret.slice(0, PREFIX_CHARS),
+        createdBy,
+        createdAt: new Date(options.now()),
+      };
+      await rows().insertOne(row);
+      return { account: viewOf(row), secret };
+    },
+    list: async () =>
+      (await rows().find(NOT_REVOKED, bounded).sort({ _id: -1 }).limit(MAX_ACCOUNTS).toArray()).map(
+        viewOf,
+      ),
+    createdBy,
+    async renameCreator(userId, pseudonym) {
+      // One by one through the cache, which shows the name too.
+      for (const { id } of await createdBy(userId))
+        await cache.write([groupOf(id)], () =>
+          rows().updateOne({ _id: id }, { $set: { createdBy: pseudonym } }, bounded),
+        );
+    },
+    async revoke(id) {
+      const set = {
+        revokedAt: new Date(options.now()),
+        pendingEnds: { mark: randomToken(9), all: true },
+      };
+      const change = { $set: set, $unset: { secretHash: 1 as const } };
+      const revoked = await cache.write(
+        [groupOf(id)],
+        async () =>
+          (await rows().updateOne({ _id: id, ...NOT_REVOKED }, change, bounded)).matchedCount,
+      );
+      await options.tokensEnded([id]);
+      if (revoked === 0)
+        throw problems.notFound('There is no such service account.', 'service_account_not_found');
+    },
+    async revokeToken(id, jti, until) {
+      await cache.write([groupOf(id)], () =>
+        rows().updateOne({ _id: id, ...NOT_REVOKED }, revocationOf(jti, until), bounded),
+      );
+      await options.tokensEnded([id]);
+    },
+    pendingEnds: createPendingAccountEnds(rows, options),
+    find,
+    findStored: load,
+    async authenticate(id, secret) {
+      const row = await rowOf(id);
+      const isEqual = isEqualInConstantTime(sha256(secret), row?.secretHash ?? sha256(''));
+      return row !== null && isEqual ? viewOf(row) : null;
+    },
+  };
+}
+
+/** Adds a token once and removes the expired ones, by the database's clock. */
+function revocationOf(jti: string, until: Date) {
+  const live = {
+    $filter: {
+      input: { $ifNull: ['$revokedTokens', []] },
+      cond: { $gt: ['$$this.until', '$$NOW'] },
+    },
+  };
+  const one = { jti: { $literal: jti }, until };
+  const known = { $in: [one.jti, '$revokedTokens.jti'] };
+  const version = { $ifNull: ['$tokenVersion', 0] };
+  const tooMany = { $gt: [{ $size: '$revokedTokens' }, MAX_REVOKED_TOKENS] };
+  return [
+    { $set: { revokedTokens: live } },
+    {
+      $set: {
+        revokedTokens: {
+          $cond: [known, '$revokedTokens', { $concatArrays: ['$revokedTokens', [one]] }],
+        },
+      },
+    },
+    {
+      $set: {
+        pendingEnds: {
+          mark: { $literal: randomToken(9) },
+          all: { $or: [{ $ifNull: ['$pendingEnds.all', false] }, tooMany] },
+          tokens: { $setUnion: [{ $ifNull: ['$pendingEnds.tokens', []] }, [one.jti]] },
+        },
+        tokenVersion: { $cond: [tooMany, { $add: [version, 1] }, version] },
+        revokedTokens: { $cond: [tooMany, [], '$revokedTokens'] },
+      },
+    },
+  ];
+}
+
+function viewOf({
+  _id,
+  createdAt,
+  name,
+  scopes,
+  secretPrefix,
+  createdBy,
+  tokenVersion = 0,
+  revokedTokens = [],
+}: AccountRow): ServiceAccount {
+  const tokens = { tokenVersion, revokedTokens: revokedTokens.map(({ jti }) => jti) };
+  return {
+    id: _id,
+    name,
+    scopes,
+    secretPrefix,
+    createdBy,
+    createdAt: createdAt.toISOString(),
+    ...tokens,
+  };
+}

@@ -1,0 +1,104 @@
+import type { Connection } from 'mongoose';
+import { sha256 } from '../../../kernel/crypto/digest';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import { isDuplicateKey } from '../../../platform/mongo/errors';
+
+export const DEVICES_COLLECTION = 'known_devices';
+
+/**
+ * The devices, by network and browser, from which a user has signed in. A known device has its own
+ * limit of failed logins, so that strangers cannot lock the owner out.
+ */
+export interface KnownDevices {
+  /**
+   * Until when the device is known, or undefined. Sends the same query for an account that does not
+   * exist (`userId` undefined).
+   */
+  knownUntil(userId: string | undefined, client: ClientInfo): Promise<Date | undefined>;
+  /** Writes at most once a day: nothing when the device is `known` for nearly as long already. */
+  remember(userId: string, client: ClientInfo, known?: Date): Promise<void>;
+  /** Whether the user has signed in from another device than this one. */
+  hasOther(userId: string, client: ClientInfo): Promise<boolean>;
+  /** The ids of all devices of a user (`deviceKey`). */
+  keysOf(userId: string): Promise<string[]>;
+  /** Until when each device of a user is known. */
+  ofUser(userId: string): Promise<readonly Date[]>;
+  /** Removes all devices of a user except one. */
+  forget(userId: string, except?: ClientInfo): Promise<void>;
+}
+
+interface DeviceRow {
+  readonly _id: string;
+  readonly userId: string;
+  readonly until: Date;
+}
+
+export const deviceIndexes = {
+  collection: DEVICES_COLLECTION,
+  indexes: [
+    { key: { userId: 1 }, name: 'by_user' },
+    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 },
+  ],
+} as const;
+
+const OF_USER_MAX = 10_000;
+const DAY_MS = 86_400_000;
+const REMEMBERED_MS = 90 * DAY_MS;
+/** An id that no user has. */
+const NOBODY = '000000000000000000000000';
+
+export const deviceKey = (userId: string, client: ClientInfo) =>
+  sha256(`${userId}\n${client.network}\n${client.userAgent}`);
+
+export function createKnownDevices(
+  connection: Connection,
+  options: { timeoutMs: number; now: () => number },
+): KnownDevices {
+  const { timeoutMs, now } = options;
+  const bounded = { maxTimeMS: timeoutMs };
+  const rows = () => connection.collection<DeviceRow>(DEVICES_COLLECTION);
+  return {
+    async knownUntil(userId, client) {
+      const row = await rows().findOne(
+        { _id: deviceKey(userId ?? NOBODY, client), until: { $gt: new Date(now()) } },
+        bounded,
+      );
+      return row?.until;
+    },
+    async remember(userId, client, known) {
+      const until = new Date(now() + REMEMBERED_MS);
+      if (known !== undefined && until.getTime() - known.getTime() < DAY_MS) return;
+      // w:1: a lost write only means that the next login comes from an unknown device.
+      await rows()
+        .updateOne(
+          { _id: deviceKey(userId, client) },
+          { $set: { userId, until } },
+          { ...bounded, upsert: true, writeConcern: { w: 1, journal: false } },
+        )
+        .catch((error: unknown) => {
+          // A concurrent login has inserted it.
+          if (!isDuplicateKey(error)) throw error;
+        });
+    },
+    async hasOther(userId, client) {
+      const others = { userId, _id: { $ne: deviceKey(userId, client) } };
+      return (await rows().findOne(others, { ...bounded, projection: { _id: 1 } })) !== null;
+    },
+    async keysOf(userId) {
+      const found = await rows()
+        .find({ userId }, { ...bounded, projection: { _id: 1 } })
+        .toArray();
+      return found.map(({ _id }) => _id);
+    },
+    async ofUser(userId) {
+      const found = await rows()
+        .find({ userId }, { ...bounded, limit: OF_USER_MAX })
+        .toArray();
+      return found.map(({ until }) => until);
+    },
+    async forget(userId, except) {
+      const others = except === undefined ? {} : { _id: { $ne: deviceKey(userId, except) } };
+      await rows().deleteMany({ userId, ...others }, bounded);
+    },
+  };
+}

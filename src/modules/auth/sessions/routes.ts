@@ -1,0 +1,40 @@
+import type { Request } from 'express';
+import { clientOf } from '../../../platform/http/client-info';
+import { type Route, route } from '../../../platform/http/endpoint';
+import { refuseImpersonator } from '../authorize';
+import { NO_REFRESH_COOKIE, readRefreshCookie } from '../browser/refresh-cookie';
+import { principalOf } from '../principal';
+import { sessionEndpoints } from './contract';
+import type { CurrentSession } from './end-sessions';
+import type { OwnSessions } from './own-sessions';
+
+export function createSessionRoutes({ service }: { service: OwnSessions }): Route[] {
+  return [
+    route(sessionEndpoints.logout, async ({ query }, req) => {
+      const { scope = 'local' } = query;
+      if (scope !== 'local') refuseImpersonator(principalOf(req));
+      await service.logout(currentSession(req), scope, clientOf(req));
+      return { status: 204, headers: isEnded(req, scope) ? NO_REFRESH_COOKIE : {} };
+    }),
+    route(sessionEndpoints.list, async (_input, req) => ({
+      status: 200,
+      headers: { 'Cache-Control': 'no-store' },
+      body: { data: await service.sessions(currentSession(req)) },
+    })),
+    route(sessionEndpoints.remove, async ({ params }, req) => {
+      await service.endSession(currentSession(req), params.id, clientOf(req));
+      return { status: 204 };
+    }),
+  ];
+}
+
+/** Whether the session of the cookie has ended. An administrator who acts as a user keeps its own. */
+const isEnded = (req: Request, scope: string): boolean =>
+  scope !== 'others' &&
+  principalOf(req).impersonator === undefined &&
+  readRefreshCookie(req) !== undefined;
+
+export function currentSession(req: Request): CurrentSession {
+  const { userId, sessionId, sessionVersion } = principalOf(req);
+  return { userId, sid: sessionId, ver: sessionVersion };
+}

@@ -1,0 +1,73 @@
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { EmitEvent } from '../../domain-events';
+import type { FactorDemand, FactorGate } from '../factors/factor-gate';
+import type { MailFlows } from '../recovery/mail-flows';
+import type { Amr } from '../sessions/authentication';
+import type { KnownDevices } from '../sessions/known-devices';
+import type { Sessions } from '../sessions/sessions';
+import type { DeliveredPair } from '../sessions/token-pair';
+import type { Account } from '../users-port';
+
+/** What a user has proven so far. */
+export interface SignInStep {
+  /** The methods of the step, RFC 8176. With `mfa`, no further factor is asked. */
+  readonly amr: Amr;
+  readonly client: ClientInfo;
+  /** Until when the device is known; undefined: it is new, and the owner is told by mail. */
+  readonly knownUntil?: Date | undefined;
+  /** The account was created by this request: this is no login, and no news. */
+  readonly isNew?: boolean;
+}
+
+export interface SignedIn {
+  readonly kind: 'signed_in';
+  readonly user: Account;
+  readonly tokens: DeliveredPair;
+}
+
+export type SignInResult = SignedIn | ({ readonly kind: 'mfa_required' } & FactorDemand);
+
+/**
+ * The end of every way to sign in. Opens a session, or asks for a further factor. `account` has the
+ * session version of when the step was proven: a session of an older one is ended already.
+ */
+export type CompleteSignIn = (account: Account, step: SignInStep) => Promise<SignInResult>;
+
+/** Opens the session: no factor is asked any longer. */
+export type OpenSignIn = (
+  account: Account,
+  step: SignInStep & { firstAmr?: Amr },
+) => Promise<SignedIn>;
+
+export interface CompleteSignInDependencies {
+  readonly sessions: Pick<Sessions, 'open'>;
+  readonly devices: Pick<KnownDevices, 'remember'>;
+  readonly mails: Pick<MailFlows, 'newDevice'>;
+  readonly gate: FactorGate;
+  readonly emit: EmitEvent;
+}
+
+export function createOpenSignIn(deps: Omit<CompleteSignInDependencies, 'gate'>): OpenSignIn {
+  const { sessions, devices, mails, emit } = deps;
+  return async (user, { amr, firstAmr, client, knownUntil, isNew }) => {
+    // A login must not fail because its device could not be remembered.
+    const remembering = devices.remember(user.id, client, knownUntil).catch(() => undefined);
+    const opening = sessions.open(user, client, { amr, firstAmr });
+    const [tokens] = await Promise.all([opening, remembering]);
+    if (isNew !== true) {
+      emit('LoginSucceeded', { userId: user.id, client });
+      if (knownUntil === undefined) mails.newDevice(user.id, client);
+    }
+    return { kind: 'signed_in', user, tokens };
+  };
+}
+
+export function createCompleteSignIn(
+  open: OpenSignIn,
+  { gate }: Pick<CompleteSignInDependencies, 'gate'>,
+): CompleteSignIn {
+  return async (account, step) => {
+    const demand = await gate.demandOf(account, step);
+    return demand === undefined ? open(account, step) : { kind: 'mfa_required', ...demand };
+  };
+}

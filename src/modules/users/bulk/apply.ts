@@ -1,0 +1,185 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Actor, isPermission, type Policy } from '../../../kernel/permissions';
+import type { Cache } from '../../../platform/cache/port';
+import { inTime } from '../../../platform/mongo/bounded';
+import { LIST_GROUP, userGroup } from '../cached';
+import type { IndexedPath } from '../metadata/indexed';
+import type { UserModel } from '../model';
+import type { TokensEnded } from '../settled-ends';
+import { type Decision, type DecisionContext, decideRow } from './decide-row';
+import type { ImportOrder } from './intake';
+import { type ReportLine, reportLine, type TakenRow } from './rows';
+import { findHolders, type Operation, operationOf, rawOf, writeAll } from './store-rows';
+
+export const COUNTED = ['created', 'updated', 'unchanged', 'skipped', 'refused'] as const;
+type Counts = Record<(typeof COUNTED)[number], number>;
+
+export interface Applied {
+  readonly counts: Counts;
+  readonly report: readonly ReportLine[];
+  /** The first row that exists, where the order says to stop there. Later ones were not done. */
+  readonly conflict: TakenRow | undefined;
+}
+
+export interface ApplyDependencies {
+  readonly users: UserModel;
+  readonly cache: Cache;
+  readonly policy: Policy;
+  readonly indexed: readonly IndexedPath[];
+  readonly noPassword: string;
+  /** The database's time. */
+  readonly now: () => number;
+  readonly tokensEnded: TokensEnded;
+}
+
+export interface ApplyContext {
+  readonly job: string;
+  readonly at: Date;
+  readonly order: ImportOrder;
+  readonly timeoutMs: number;
+  /** Throws where this process must not write any more. */
+  readonly assertHeld: () => void;
+}
+
+/** Another write came between, again and again. */
+const ROUNDS = 6;
+/** Operations that are encoded in one turn of the event loop. */
+const SLICE = 100;
+
+type Decided = readonly [row: TakenRow, decision: Decision];
+
+/** Writes the rows of one chunk. The same rows again give the same users and the same result. */
+export function createApply(deps: ApplyDependencies) {
+  const { users, cache, policy, indexed, noPassword, now } = deps;
+  return async (rows: readonly TakenRow[], context: ApplyContext): Promise<Applied> => {
+    const { order, job } = context;
+    const actor = actorOf(order);
+    const decision: DecisionContext = { job, order, actor, policy, indexed };
+    const settled = new Map<TakenRow, Decision>();
+    const { first, repeated } = byKey(rows, order.match);
+    for (const [row, line] of repeated) {
+      const message = `Line ${line} of the file is the same user.`;
+      settled.set(row, { kind: 'refused', fault: { code: 'duplicate_record', message } });
+    }
+    let open: readonly TakenRow[] = first;
+    let conflict: TakenRow | undefined;
+    for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
+      const holdersOf = await bounded(findHolders(users, open, context.timeoutMs), context);
+      const decided = open.map((row): Decided => [row, decideRow(row, holdersOf(row), decision)]);
+      conflict ??= decided.find(([, { kind }]) => kind === 'conflict')?.[0];
+      const before = conflict?.line ?? Number.POSITIVE_INFINITY;
+      const wanted = decided.filter(([row]) => row.line < before);
+      open = await write(wanted, context);
+      for (const [row, one] of wanted) settled.set(row, open.includes(row) ? CONTENDED : one);
+    }
+    return { ...summary(settled), conflict };
+  };
+
+  /** Resolves with the rows that have to be decided again. */
+  async function write(decided: readonly Decided[], context: ApplyContext): Promise<TakenRow[]> {
+    if (context.order.dryRun) return [];
+    const nowMs = now();
+    const times = { now: new Date(nowMs), until: new Date(nowMs + context.timeoutMs) };
+    const writes = decided.flatMap(([row, decision]) => {
+      const operation = operationOf(row, decision, { ...context, ...times, noPassword });
+      return operation === undefined ? [] : [{ row, decision, operation }];
+    });
+    if (writes.length === 0) return [];
+    // No one has seen the id of a user that does not exist yet: its group has no entries.
+    const ids = writes.flatMap(({ decision }) =>
+      decision.kind === 'update' ? [decision.seen._id.toHexString()] : [],
+    );
+    const refused = await cache.write([...ids.map(userGroup), LIST_GROUP], () =>
+      inSlices(
+        writes.map(({ operation }) => operation),
+        context,
+      ),
+    );
+    await deps.tokensEnded(ids);
+    const again = writes.filter((_, i) => refused.has(i)).map(({ row }) => row);
+    return [...again, ...(await undone(writes, again, context))];
+  }
+
+  async function inSlices(
+    operations: readonly Operation[],
+    context: ApplyContext,
+  ): Promise<ReadonlySet<number>> {
+    const refused = new Set<number>();
+    for (let from = 0; from < operations.length; from += SLICE) {
+      await nextTurn();
+      context.assertHeld();
+      const slice = operations.slice(from, from + SLICE);
+      const indexes = await bounded(writeAll(users, slice, context.timeoutMs), context);
+      for (const index of indexes) refused.add(from + index);
+    }
+    return refused;
+  }
+
+  /** The rows whose user was changed by another write before this one. */
+  async function undone(
+    writes: readonly { row: TakenRow; decision: Decision }[],
+    again: readonly TakenRow[],
+    context: ApplyContext,
+  ): Promise<TakenRow[]> {
+    const updates = writes.flatMap(({ row, decision }) =>
+      decision.kind === 'update' && !again.includes(row) ? [{ row, id: decision.seen._id }] : [],
+    );
+    if (updates.length === 0) return [];
+    const found = rawOf(users)
+      .find(
+        { _id: { $in: updates.map(({ id }) => id) } },
+        { projection: { importedBy: 1 }, maxTimeMS: context.timeoutMs },
+      )
+      .toArray();
+    const marks = new Map(
+      (await bounded(found, context)).map(({ _id, importedBy }) => [
+        _id.toHexString(),
+        `${importedBy?.job.toHexString()} ${importedBy?.line}`,
+      ]),
+    );
+    return updates
+      .filter(({ row, id }) => marks.get(id.toHexString()) !== `${context.job} ${row.line}`)
+      .map(({ row }) => row);
+  }
+}
+
+const bounded = <T>(work: Promise<T>, { timeoutMs }: ApplyContext): Promise<T> =>
+  inTime(work, timeoutMs, 'a batch of an import');
+
+const CONTENDED: Decision = {
+  kind: 'refused',
+  fault: { code: 'contended', message: 'Too many concurrent writes to this user.' },
+};
+
+function actorOf({ actor }: ImportOrder): Actor {
+  return { ...actor, permissions: new Set(actor.permissions.filter(isPermission)) };
+}
+
+/** The first row of each user, and the line of the first for every other one. */
+function byKey(rows: readonly TakenRow[], match: ImportOrder['match']) {
+  const lines = new Map<string | null | undefined, number>();
+  const first: TakenRow[] = [];
+  const repeated = new Map<TakenRow, number>();
+  for (const row of rows) {
+    const key = match === 'email' ? row.email?.toLowerCase() : row.metadata.external_id;
+    const line = lines.get(key);
+    if (line === undefined) {
+      lines.set(key, row.line);
+      first.push(row);
+    } else repeated.set(row, line);
+  }
+  return { first, repeated };
+}
+
+function summary(settled: ReadonlyMap<TakenRow, Decision>): Omit<Applied, 'conflict'> {
+  const counts: Counts = { created: 0, updated: 0, unchanged: 0, skipped: 0, refused: 0 };
+  const report: ReportLine[] = [];
+  for (const [row, decision] of settled) {
+    if ('fault' in decision) report.push(reportLine(row.line, decision.fault, row));
+    const { kind } = decision;
+    if (kind === 'insert') counts.created += 1;
+    else if (kind === 'update') counts.updated += 1;
+    else if (kind !== 'conflict') counts[kind] += 1;
+  }
+  return { counts, report };
+}

@@ -1,0 +1,181 @@
+import { Types } from 'mongoose';
+import { Problem } from '../../../kernel/errors';
+import { foldEmail } from '../../../kernel/fold';
+import { type Actor, ADMIN, ALL_PERMISSIONS, type Policy, USER } from '../../../kernel/permissions';
+import { METADATA_FIELDS, type MetadataChanges, metadataChanges } from '../metadata/changes';
+import type { IndexedPath } from '../metadata/indexed';
+import type { UserDocument } from '../model';
+import type { Changes } from '../repository';
+import type { ImportOrder } from './intake';
+import type { RowFault, TakenRow } from './rows';
+
+/** A stored user as the decision about a row needs it. */
+export type Seen = Pick<
+  UserDocument,
+  | '_id'
+  | 'rev'
+  | 'sessionVersion'
+  | 'role'
+  | 'status'
+  | 'name'
+  | 'email'
+  | 'emailKey'
+  | 'emailVerified'
+  | 'passwordHash'
+  | 'externalId'
+  | 'userMetadata'
+  | 'appMetadata'
+  | 'privateMetadata'
+  | 'importedBy'
+>;
+
+export const SEEN_PROJECTION = {
+  ...{ rev: 1, role: 1, status: 1, name: 1, email: 1, emailKey: 1, emailVerified: 1 },
+  ...{ passwordHash: 1, sessionVersion: 1, externalId: 1, importedBy: 1 },
+  ...{ userMetadata: 1, appMetadata: 1, privateMetadata: 1 },
+} as const;
+
+export type Decision =
+  | { readonly kind: 'insert'; readonly metadata: MetadataChanges }
+  | { readonly kind: 'update'; readonly seen: Seen; readonly changes: Changes }
+  /** Nothing to write. */
+  | { readonly kind: 'created' | 'updated' | 'unchanged' }
+  | { readonly kind: 'skipped' | 'conflict' | 'refused'; readonly fault: RowFault };
+
+export interface DecisionContext {
+  readonly job: string;
+  readonly indexed: readonly IndexedPath[];
+  readonly order: ImportOrder;
+  readonly actor: Actor;
+  readonly policy: Policy;
+}
+
+/** The stored users that share a key with a row. */
+export interface Holders {
+  readonly email: Seen | undefined;
+  readonly externalId: Seen | undefined;
+}
+
+/**
+ * The `_id` of a new user follows from the job and the line: a line that is done again after a
+ * crash cannot make a second user. In the order of the lines, as the index likes it.
+ */
+export function rowId(job: string, line: number): Types.ObjectId {
+  // The time of the job, then its random bytes in place of the process's, then the line.
+  return new Types.ObjectId(
+    `${job.slice(0, 8)}${job.slice(10, 18)}${(line + counterOf(job)).toString(16).padStart(8, '0')}`,
+  );
+}
+
+/** Jobs of one process in one second differ in their counter only. */
+const counterOf = (job: string) => (Number.parseInt(job.slice(18), 16) % 0x40) * 0x2000000;
+
+const refuse = (code: string, message: string): Decision => ({
+  kind: 'refused',
+  fault: { code, message },
+});
+const fieldMissing = (pointer: string): Decision => ({
+  kind: 'refused',
+  fault: {
+    code: 'validation_failed',
+    message: 'One or more fields are not valid.',
+    errors: [{ pointer, code: 'required', message: 'is missing, and there is no such user yet' }],
+  },
+});
+
+/** What is to be done with a row. */
+export function decideRow(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
+  try {
+    return decide(row, holders, context);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const { code, message, errors } = error;
+    return { kind: 'refused', fault: { code, message, ...(errors && { errors }) } };
+  }
+}
+
+function decide(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
+  const { order } = context;
+  const seen = order.match === 'email' ? holders.email : holders.externalId;
+  const taken = takenKey(row, seen, holders);
+  if (seen?.importedBy?.job.toHexString() === context.job) return doneBefore(row, seen, context);
+  if (seen === undefined) return decideNew(row, taken, context);
+  if (order.conflict === 'skip')
+    return { kind: 'skipped', fault: { code: 'exists', message: 'The user exists already.' } };
+  if (order.conflict === 'fail')
+    return { kind: 'conflict', fault: { code: 'exists', message: 'The user exists already.' } };
+  if (seen.role === ADMIN || !context.policy.mayActOn(context.actor, '', seen.role))
+    return refuse('user_protected', `An import of yours may not change a user of ${seen.role}.`);
+  const changes = changesOf(row, seen, context);
+  if (changes.role !== undefined && !mayGive(changes.role, context)) return roleRefused(row);
+  if (taken !== undefined) return taken;
+  return Object.keys(changes).length === 0
+    ? { kind: 'unchanged' }
+    : { kind: 'update', seen, changes };
+}
+
+/** The job has written this user: by this line, before a crash, or by another one. */
+function doneBefore({ line }: TakenRow, { _id, importedBy }: Seen, { job }: DecisionContext) {
+  if (importedBy?.line !== line)
+    return refuse('duplicate_record', `Line ${importedBy?.line} of the file is the same user.`);
+  return { kind: _id.equals(rowId(job, line)) ? ('created' as const) : ('updated' as const) };
+}
+
+function decideNew(row: TakenRow, taken: Decision | undefined, context: DecisionContext): Decision {
+  if (row.email === undefined) return fieldMissing('/email');
+  if (taken !== undefined) return taken;
+  const { role = USER } = row;
+  return mayGive(role, context)
+    ? { kind: 'insert', metadata: metadataOf({}, row, context) }
+    : roleRefused(row);
+}
+
+/** Administrators are made one by one, by a person (`npm run admin`). */
+const mayGive = (role: string, { policy, actor }: DecisionContext) =>
+  role === USER || (role !== ADMIN && policy.roles.includes(role) && policy.mayAssign(actor, role));
+
+const roleRefused = ({ role }: TakenRow) =>
+  refuse('role_not_allowed', `An import of yours may not give the role ${role}.`);
+
+/** The refusal of a row whose other key is another user's. */
+function takenKey(row: TakenRow, seen: Seen | undefined, holders: Holders): Decision | undefined {
+  const isOther = (holder: Seen | undefined) =>
+    holder !== undefined && (seen === undefined || !holder._id.equals(seen._id));
+  if (row.email !== undefined && isOther(holders.email))
+    return refuse('email_taken', 'Another account has this e-mail address.');
+  if (row.metadata.external_id !== undefined && isOther(holders.externalId))
+    return refuse('external_id_taken', 'Another account has this external id.');
+  return undefined;
+}
+
+/** An actor that may import users may write their metadata. */
+const IMPORTER: Actor = { userId: 'import', permissions: ALL_PERMISSIONS };
+
+function metadataOf(
+  seen: Pick<Partial<Seen>, 'userMetadata' | 'appMetadata' | 'privateMetadata' | 'externalId'>,
+  { metadata }: TakenRow,
+  { indexed }: DecisionContext,
+): MetadataChanges {
+  // By their JSON: the objects of a thread are not of this realm where a test runs in one.
+  const wanted = Object.entries(metadata).filter(([member, value]) => {
+    const stored = member === 'external_id' ? undefined : (seen[fieldOf(member)] ?? {});
+    return JSON.stringify(value) !== JSON.stringify(stored);
+  });
+  const write = { actor: IMPORTER, id: undefined, how: 'replace', indexed } as const;
+  return metadataChanges(seen as Seen, Object.fromEntries(wanted), write);
+}
+
+const fieldOf = (member: string) => METADATA_FIELDS[member as keyof typeof METADATA_FIELDS];
+
+function changesOf(row: TakenRow, seen: Seen, context: DecisionContext): Changes {
+  const { line: _line, json: _json, createdAt: _at, metadata: _metadata, ...wanted } = row;
+  const isMoved = row.email !== undefined && foldEmail(row.email) !== seen.emailKey;
+  const all = { ...wanted, ...(isMoved && { emailVerified: row.emailVerified ?? false }) };
+  const own = Object.fromEntries(
+    Object.entries(all).filter(([name, value]) => value !== seen[name as keyof typeof all]),
+  );
+  const lifted = own['status'] === 'active' ? { bannedUntil: null, banReason: null } : {};
+  const { externalId, ...metadata } = metadataOf(seen, row, context);
+  const hasNewId = externalId !== undefined && externalId !== (seen.externalId ?? null);
+  return { ...own, ...lifted, ...metadata, ...(hasNewId && { externalId }) };
+}

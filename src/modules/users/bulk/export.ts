@@ -1,0 +1,65 @@
+import { inTime } from '../../../platform/mongo/bounded';
+import type { UserDocument, UserModel } from '../model';
+import { viewOf } from '../view';
+import { formatCsv } from './csv';
+import type { Format } from './format';
+import { COLUMNS } from './record';
+import { rawOf } from './store-rows';
+
+export interface ExportDependencies {
+  readonly users: UserModel;
+  readonly timeoutMs: number;
+  /** A form that other systems read; undefined: no password fits it. */
+  readonly exportHash: (stored: string) => string | undefined;
+}
+
+/** Users that are read, and encoded, in one turn of the event loop. */
+const PAGE = 100;
+
+/**
+ * Every user in the order of the ids, which never change: each user that is there from the start to
+ * the end is in it once, as it was when it was read.
+ */
+export function createExport({ users, timeoutMs, exportHash }: ExportDependencies) {
+  const options = { sort: { _id: 1 }, limit: PAGE, maxTimeMS: timeoutMs } as const;
+
+  async function* pages(): AsyncGenerator<UserDocument[]> {
+    let filter = {};
+    for (;;) {
+      const work = rawOf(users).find(filter, options).toArray();
+      const page = await inTime(work, timeoutMs, 'a page of an export');
+      const last = page.at(-1);
+      if (last === undefined) return;
+      yield page;
+      filter = { _id: { $gt: last._id } };
+    }
+  }
+
+  function recordOf(user: UserDocument): Record<string, unknown> {
+    const hash = exportHash(user.passwordHash);
+    return {
+      ...viewOf(user),
+      private_metadata: user.privateMetadata ?? {},
+      ...(hash !== undefined && { password_hash: hash }),
+    };
+  }
+
+  return async function* exported(format: Format): AsyncGenerator<string> {
+    if (format === 'csv') yield `${formatCsv(CSV_COLUMNS)}\r\n`;
+    const line = format === 'csv' ? csvLine : (record: object) => `${JSON.stringify(record)}\n`;
+    for await (const page of pages()) yield page.map((user) => line(recordOf(user))).join('');
+  };
+}
+
+const CSV_COLUMNS = COLUMNS.filter((name) => name !== 'password');
+
+function csvLine(record: Record<string, unknown>): string {
+  const fields = CSV_COLUMNS.map((name) => {
+    const value = record[name] ?? '';
+    if (typeof value === 'string') return value;
+    return typeof value === 'object' && Object.keys(value).length === 0
+      ? ''
+      : JSON.stringify(value);
+  });
+  return `${formatCsv(fields)}\r\n`;
+}

@@ -1,0 +1,82 @@
+import { type Job, JobFailedError } from '../../../platform/jobs/job';
+import type { JobFiles } from '../../../platform/jobs/job-files';
+import type { JobRun, Work } from '../../../platform/jobs/job-run';
+import { type ApplyDependencies, COUNTED, createApply } from './apply';
+import type { ImportOrder } from './intake';
+import type { PreparedRows, PrepareTask } from './rows';
+
+/** Checks a chunk on another thread. */
+export type PrepareRows = (task: PrepareTask, signal: AbortSignal) => Promise<PreparedRows>;
+
+export interface ImportWorkDependencies extends ApplyDependencies {
+  readonly files: Pick<JobFiles, 'getCompressed' | 'put'>;
+  readonly prepare: PrepareRows;
+  readonly timeoutMs: number;
+}
+
+type ImportParams = ImportOrder & {
+  readonly columns: readonly string[];
+  readonly chunks: number;
+};
+
+/** Does an import chunk by chunk; while one is written, the next one is checked. */
+export function createImportWork(deps: ImportWorkDependencies): Work {
+  const apply = createApply(deps);
+
+  async function prepared(run: JobRun, n: number): Promise<PreparedRows | undefined> {
+    const { chunks, format, columns, match } = paramsOf(run.job);
+    if (n >= chunks) return undefined;
+    const part = await deps.files.getCompressed(run.job.id, 'input', n);
+    if (part === null) throw new JobFailedError('input_lost', 'The file is no longer stored.');
+    return deps.prepare({ chunk: part.data, format, columns, match }, run.signal);
+  }
+
+  /** The progress after one more chunk. */
+  async function doChunk(run: JobRun, n: number, rows: PreparedRows) {
+    const { job } = run;
+    const timeoutMs = Math.min(deps.timeoutMs, Math.floor(run.leaseMs / 3));
+    const { counts, report, conflict } = await apply(rows.taken, {
+      ...{ job: job.id, at: job.createdAt, order: paramsOf(job), timeoutMs },
+      assertHeld: () => run.assertHeld(timeoutMs),
+    });
+    const lines = [...report, ...rows.refused].sort((a, b) => a.line - b.line);
+    if (lines.length > 0) {
+      const data = Buffer.from(lines.map(({ text }) => text).join(''));
+      await deps.files.put(job.id, 'report', n, { data, meta: {} }, job.fence);
+    }
+    return { counts, conflict, refused: rows.refused.length, reported: lines.length };
+  }
+
+  return async (run) => {
+    const progress = startOf(run.job);
+    const from = run.job.checkpoint ?? 0;
+    let next = prepared(run, from);
+    for (let n = from; ; n += 1) {
+      const rows = await next;
+      if (rows === undefined) return;
+      next = prepared(run, n + 1);
+      // Awaited in the next turn; until then a failure is no unhandled one.
+      next.catch(() => undefined);
+      const { counts, conflict, refused, reported } = await doChunk(run, n, rows);
+      for (const kind of COUNTED) progress[kind] += counts[kind];
+      progress.refused += refused;
+      progress.done += rows.taken.length + rows.refused.length;
+      progress.reported += reported;
+      await run.checkpoint(conflict === undefined ? n + 1 : n, progress);
+      if (conflict !== undefined) throw existing(conflict.line);
+    }
+  };
+}
+
+const paramsOf = ({ params }: Job) => params as unknown as ImportParams;
+
+function startOf({ progress }: Job) {
+  const start = { created: 0, updated: 0, unchanged: 0, skipped: 0, refused: 0, reported: 0 };
+  return { total: 0, done: 0, ...start, ...progress };
+}
+
+const existing = (line: number) =>
+  new JobFailedError(
+    'user_exists',
+    `The user of line ${line} exists already. The lines before it are imported, no later one is.`,
+  );

@@ -1,0 +1,62 @@
+import type { Connection } from 'mongoose';
+import { NO_CLIENT } from '../../../platform/http/client-info';
+import type { Route } from '../../../platform/http/endpoint';
+import type { JobFiles } from '../../../platform/jobs/job-files';
+import type { JobHandler } from '../../../platform/jobs/job-runner';
+import type { JobStore } from '../../../platform/jobs/job-store';
+import type { EmitEvent } from '../../domain-events';
+import type { UserModel } from '../model';
+import type { PasswordsPort } from '../passwords-port';
+import type { ApplyDependencies } from './apply';
+import { createExport } from './export';
+import { createImportWork, type PrepareRows } from './import-work';
+import { createIntake, IMPORT_KIND } from './intake';
+import { type BulkRoutesDependencies, createBulkRoutes } from './routes';
+
+/** What bulk work needs from outside of the users. */
+export interface BulkDependencies {
+  readonly store: JobStore;
+  readonly files: JobFiles;
+  readonly prepare: PrepareRows;
+  readonly nudge: () => void;
+  readonly maxBytes: number;
+  readonly maxLines: number;
+  readonly uploadTimeoutMs: number;
+}
+
+export interface Bulk {
+  readonly routes: readonly Route[];
+  readonly intake: ReturnType<typeof createIntake>;
+  readonly exported: ReturnType<typeof createExport>;
+  readonly jobs: Readonly<Record<string, JobHandler>>;
+}
+
+interface Context
+  extends Omit<ApplyDependencies, 'users' | 'noPassword'>,
+    Pick<BulkRoutesDependencies, 'requesterOf' | 'assertRecentLogin'> {
+  readonly connection: Connection;
+  readonly model: UserModel;
+  readonly emit: EmitEvent;
+  readonly timeoutMs: number;
+  readonly passwords: Pick<PasswordsPort, 'exportHash' | 'none'>;
+}
+
+export function createBulk(deps: BulkDependencies, context: Context): Bulk {
+  const { model: users, emit } = context;
+  const { exportHash, none: noPassword } = context.passwords;
+  const intake = createIntake(deps);
+  const exported = createExport({ ...context, users, exportHash });
+  return {
+    intake,
+    exported,
+    routes: createBulkRoutes({ ...deps, ...context, intake, exported }),
+    jobs: {
+      [IMPORT_KIND]: {
+        work: createImportWork({ ...deps, ...context, users, noPassword }),
+        ended({ id, actor, state }) {
+          emit('UsersImported', { actor, client: NO_CLIENT, jobId: id, state });
+        },
+      },
+    },
+  };
+}

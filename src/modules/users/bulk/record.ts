@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { displayName, emailAddress } from '../../../platform/http/fields';
+import { wholeMetadata } from '../metadata/contract';
+
+/** What an import needs of passwords, on the thread that checks its records. */
+export interface ImportPasswords {
+  readonly newPassword: z.ZodType<string>;
+  readonly refuseIdentity: (
+    account: {
+      readonly name: string;
+      readonly email: string;
+      readonly password?: string | undefined;
+    },
+    context: z.RefinementCtx,
+  ) => void;
+  /** Blocks the thread. */
+  hash(password: string): string;
+  /** What to store of a hash that another system made. May block the thread. */
+  take(
+    hash: unknown,
+  ): { readonly stored: string } | { readonly refusal: { code: string; message: string } };
+}
+
+/** Members of an exported user that only the service decides: accepted, and ignored. */
+const IGNORED = ['id', 'updated_at', 'last_login_at'] as const;
+
+/** An export has null where there is nothing. */
+const orNull = <T extends z.ZodType>(schema: T) =>
+  z
+    .union([z.null(), schema])
+    .optional()
+    .transform((value) => value ?? undefined);
+
+/** One user of an import file. */
+export const recordSchema = ({ newPassword, refuseIdentity }: ImportPasswords) =>
+  z
+    .strictObject({
+      name: displayName.optional(),
+      email: emailAddress.optional(),
+      email_verified: z.boolean().optional(),
+      password: newPassword.optional(),
+      password_hash: orNull(z.union([z.string(), z.record(z.string(), z.unknown())])),
+      role: z.string().max(32).optional(),
+      status: z.enum(['active', 'banned']).optional(),
+      ...wholeMetadata,
+      created_at: z.iso.datetime({ offset: true }).optional(),
+      id: z.unknown().optional(),
+      updated_at: z.unknown().optional(),
+      last_login_at: z.unknown().optional(),
+    })
+    .superRefine(({ name = '', email = '', password, password_hash }, context) => {
+      if (password === undefined) return;
+      refuseIdentity({ name, email, password }, context);
+      if (password_hash !== undefined)
+        context.addIssue({
+          code: 'custom',
+          path: ['password'],
+          message: 'must not be given together with password_hash',
+        });
+    });
+
+export type ImportRecord = z.output<ReturnType<typeof recordSchema>>;
+
+/** Columns of a CSV file. */
+export const COLUMNS = [
+  ...['name', 'email', 'email_verified', 'password', 'password_hash', 'role', 'status'],
+  ...['external_id', 'user_metadata', 'app_metadata', 'private_metadata', 'created_at'],
+  ...IGNORED,
+] as readonly string[];
+
+const JSON_COLUMNS = new Set(['user_metadata', 'app_metadata', 'private_metadata']);
+
+/**
+ * A record of a CSV file as an NDJSON file would have it: an empty field is none. A field that
+ * cannot be read stays a text, which the schema refuses.
+ */
+export function recordOfFields(
+  columns: readonly string[],
+  fields: readonly string[],
+): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  columns.forEach((column, i) => {
+    const field = fields[i] ?? '';
+    if (field !== '') record[column] = readField(column, field);
+  });
+  return record;
+}
+
+function readField(column: string, field: string): unknown {
+  if (column === 'email_verified' && /^(true|false)$/.test(field)) return field === 'true';
+  const isJson = JSON_COLUMNS.has(column) || (column === 'password_hash' && field.startsWith('{'));
+  if (!isJson) return field;
+  try {
+    return JSON.parse(field);
+  } catch {
+    return field;
+  }
+}

@@ -1,0 +1,62 @@
+import type { FieldError } from '../../../kernel/errors';
+import type { WantedMetadata } from '../metadata/changes';
+import type { Format } from './format';
+
+/** A record that has passed every check that needs no database. */
+export interface TakenRow {
+  readonly line: number;
+  readonly name?: string;
+  readonly email?: string;
+  readonly emailVerified?: boolean;
+  /** As it is to be stored. */
+  readonly passwordHash?: string;
+  readonly role?: string;
+  readonly status?: 'active' | 'banned';
+  readonly metadata: WantedMetadata;
+  readonly createdAt?: Date;
+  /** The record as JSON, for the report. */
+  readonly json: string;
+}
+
+/** Why a record was not taken. */
+export interface RowFault {
+  /** Stable snake_case code. */
+  readonly code: string;
+  readonly message: string;
+  readonly errors?: readonly FieldError[];
+}
+
+/** A chunk of a file, for the thread that checks it. */
+export interface PrepareTask {
+  /** The packed chunk, as gzip. */
+  readonly chunk: Uint8Array;
+  readonly format: Format;
+  /** The columns of a CSV file. */
+  readonly columns: readonly string[];
+  readonly match: 'email' | 'external_id';
+}
+
+export interface PreparedRows {
+  readonly taken: readonly TakenRow[];
+  /** Lines of the report. */
+  readonly refused: readonly ReportLine[];
+}
+
+export interface ReportLine {
+  readonly line: number;
+  readonly text: string;
+}
+
+/**
+ * One line of the report. With the record as it was sent, so that it can be put right and sent
+ * again: an import reads such lines too.
+ */
+export function reportLine(
+  line: number,
+  { code, message, errors }: RowFault,
+  sent: { readonly json: string } | { readonly text: string },
+): ReportLine {
+  const head = JSON.stringify({ line, code, message, ...(errors && { errors }) }).slice(0, -1);
+  const record = 'json' in sent ? `"record":${sent.json}` : `"text":${JSON.stringify(sent.text)}`;
+  return { line, text: `${head},${record}}\n` };
+}

@@ -1,0 +1,128 @@
+import type { AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
+import { Types } from 'mongoose';
+import { foldEmail } from '../../../kernel/fold';
+import { USER } from '../../../kernel/permissions';
+import { isBefore } from '../../../platform/mongo/expressions';
+import type { MetadataChanges } from '../metadata/changes';
+import type { UserDocument, UserModel } from '../model';
+import { newDocument } from '../new-document';
+import type { Changes } from '../repository';
+import { roomForChange } from '../user-events';
+import { changeOf } from '../write-commands';
+import { type Decision, type Holders, rowId, SEEN_PROJECTION, type Seen } from './decide-row';
+import type { TakenRow } from './rows';
+
+export type Operation = AnyBulkWriteOperation<UserDocument>;
+
+/** Without mongoose's checks: the rows are checked. */
+export const rawOf = (users: UserModel) => users.db.collection<UserDocument>(users.collection.name);
+
+/** The stored users by the keys of rows. */
+export async function findHolders(
+  users: UserModel,
+  rows: readonly TakenRow[],
+  timeoutMs: number,
+): Promise<(row: TakenRow) => Holders> {
+  const options = { projection: SEEN_PROJECTION, maxTimeMS: timeoutMs };
+  const emails = rows.flatMap(({ email }) => (email === undefined ? [] : [foldEmail(email)]));
+  const ids = rows.flatMap(({ metadata }) => metadata.external_id ?? []);
+  const find = (field: 'emailKey' | 'externalId', values: readonly string[]) =>
+    values.length === 0
+      ? Promise.resolve([])
+      : rawOf(users)
+          .find<Seen>({ [field]: { $in: [...values] } }, options)
+          .toArray();
+  const [byEmail, byId] = await Promise.all([find('emailKey', emails), find('externalId', ids)]);
+  const withEmail = new Map(byEmail.map((seen) => [seen.emailKey, seen]));
+  const withId = new Map(byId.map((seen) => [seen.externalId, seen]));
+  return ({ email, metadata: { external_id: id } }) => ({
+    email: email === undefined ? undefined : withEmail.get(foldEmail(email)),
+    externalId: typeof id === 'string' ? withId.get(id) : undefined,
+  });
+}
+
+export interface WriteContext {
+  readonly job: string;
+  /** Stored where a row has no password. */
+  readonly noPassword: string;
+  /** Time of the new users: that of the job, also when it is done again. */
+  readonly at: Date;
+  readonly now: Date;
+  /** By the database's clock: a later update has no effect. */
+  readonly until: Date;
+}
+
+/** The write of a decision; undefined where there is none. */
+export function operationOf(
+  row: TakenRow,
+  decision: Decision,
+  context: WriteContext,
+): Operation | undefined {
+  if (decision.kind === 'insert')
+    return { insertOne: { document: documentOf(row, decision.metadata, context) } };
+  return decision.kind === 'update' ? updateOf(row, decision, context) : undefined;
+}
+
+function documentOf(
+  row: TakenRow,
+  metadata: MetadataChanges,
+  { job, at, noPassword }: WriteContext,
+): UserDocument {
+  const { line, email = '', name = email.slice(0, email.indexOf('@')), role = USER } = row;
+  const { passwordHash = noPassword, createdAt = at, emailVerified, status } = row;
+  const user = { id: rowId(job, line).toHexString(), name, email, passwordHash, role, metadata };
+  return {
+    ...newDocument(user, createdAt, at),
+    ...(emailVerified === undefined ? {} : { emailVerified }),
+    ...(status === undefined ? {} : { status }),
+    updatedAt: at,
+    importedBy: markOf(job, row),
+  };
+}
+
+/** Only while the user is what the decision rests on. */
+function updateOf(
+  row: TakenRow,
+  { seen, changes }: { readonly seen: Seen; readonly changes: Changes },
+  { job, now, until }: WriteContext,
+): Operation {
+  const endsSessions = ['passwordHash', 'role', 'status'].some((member) => member in changes);
+  // The end of an earlier ban, or the demand of another password, ends with what is replaced.
+  const whole: Changes = {
+    ...('status' in changes ? { bannedUntil: null, banReason: null } : {}),
+    ...('passwordHash' in changes ? { mustChangePassword: null } : {}),
+    ...changes,
+  };
+  const change = changeOf(seen, whole, { now, endSessions: endsSessions ? {} : undefined });
+  const { _id, rev, role, status, passwordHash, sessionVersion } = seen;
+  const same = { _id, rev, role, status, passwordHash, sessionVersion, ...roomForChange };
+  return {
+    updateOne: {
+      filter: { ...same, $expr: isBefore(until) },
+      update: { ...change, $set: { ...change.$set, importedBy: markOf(job, row) } },
+    },
+  };
+}
+
+const markOf = (job: string, { line }: TakenRow) => ({ job: new Types.ObjectId(job), line });
+
+/**
+ * The operations that a unique index refused, by their numbers; the others were carried out. Throws
+ * for any other failure.
+ */
+export async function writeAll(
+  users: UserModel,
+  operations: readonly Operation[],
+  timeoutMs: number,
+): Promise<ReadonlySet<number>> {
+  try {
+    const options = { ordered: false, maxTimeMS: timeoutMs };
+    await rawOf(users).bulkWrite([...operations], options);
+    return new Set();
+  } catch (error) {
+    const { writeErrors } = error as Partial<MongoBulkWriteError>;
+    const all = writeErrors === undefined ? [] : [writeErrors].flat();
+    if (all.length === 0 || all.some(({ code }) => code !== 11000)) throw error;
+    return new Set(all.map(({ index }) => index));
+  }
+}

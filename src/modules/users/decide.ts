@@ -1,0 +1,149 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Deadline, StartDeadline } from '../../kernel/deadline';
+import { Problem, problems } from '../../kernel/errors';
+import { backoffMs } from '../../kernel/lifecycle';
+import { type Cache, REDIS_SHARE_MS } from '../../platform/cache/port';
+import { isDuplicateKey, isDuplicateOf } from '../../platform/mongo/errors';
+import { isLockBusy } from '../../platform/mongo/locks';
+import { LIST_GROUP, userGroup } from './cached';
+import { EXTERNAL_ID_INDEX } from './model';
+import type { UserRepository } from './repository';
+import { type Attempt, attemptOn, type Snapshot } from './snapshot';
+
+/**
+ * A write that was decided on: null, and nothing done, where the user is no longer what the
+ * decision rests on. `attempt` is asked right before the database is; it throws when the time is
+ * over.
+ */
+export type Commit<R> = (attempt: () => Attempt, within: Deadline) => Promise<R | null>;
+
+/** Throws what refuses the write. */
+type Decide<R> = (seen: Snapshot) => Commit<R>;
+
+export interface Decider {
+  /** Of what clients can see. Throws 404. */
+  write<R>(id: string, within: Deadline | undefined, decide: Decide<R>): Promise<R>;
+  /** Of which sessions stand: pages of the list do not change. False: there is no such user. */
+  sessions(id: string, decide: Decide<boolean>): Promise<boolean>;
+  /** A write that rests on nothing. */
+  unconditionally<R>(id: string, commit: () => Promise<R>): Promise<R>;
+}
+
+export interface DeciderDependencies {
+  readonly repository: UserRepository;
+  readonly cache: Cache;
+  readonly startDeadline: StartDeadline;
+  readonly timeoutMs: number;
+}
+
+const emailTaken = () =>
+  problems.conflict('email_taken', 'Another account has this e-mail address.');
+const externalIdTaken = () =>
+  problems.conflict('external_id_taken', 'Another account has this external_id.');
+export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
+const contended = () =>
+  problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
+const late = () =>
+  problems.unavailable(
+    'database_unavailable',
+    'The database did not answer in time; nothing was changed.',
+    1,
+  );
+
+/**
+ * How a user is written: look, decide, and write only what was looked at. Where another write came
+ * between, all of it begins again, the decision too, until the deadline. So no decision is carried
+ * out on a user that it was not taken on.
+ */
+export function createDecider({
+  repository,
+  cache,
+  startDeadline,
+  timeoutMs,
+}: DeciderDependencies): Decider {
+  async function look(id: string, within: Deadline): Promise<Snapshot> {
+    const leftMs = within.leftMs();
+    if (leftMs === 0) throw late();
+    const seen = await repository.look(id, leftMs);
+    if (seen === null) throw noSuchUser();
+    return seen;
+  }
+
+  async function decided<R>(
+    id: string,
+    groups: readonly string[],
+    within: Deadline,
+    decide: Decide<R>,
+  ): Promise<R> {
+    // Refused before the caches hear of it.
+    let seen = await look(id, within);
+    let commit = decide(seen);
+    /** A command was sent whose outcome is not known. */
+    let inDoubt = false;
+    const attempt = (rest: Deadline) => (): Attempt => {
+      const one = attemptOn(seen, rest, timeoutMs, performance.now());
+      if (one === undefined) throw late();
+      inDoubt = true;
+      return one;
+    };
+    const entering = performance.now();
+    return cache.write(
+      groups,
+      async () => {
+        // What Redis took to be told of the write is not the database's time; what took longer was
+        // the epoch store, which is in the database.
+        const rest = within.extendedBy(Math.min(performance.now() - entering, REDIS_SHARE_MS));
+        for (let attempts = 0; ; attempts += 1) {
+          const { result, refusal } = await outcomeOf(commit(attempt(rest), rest));
+          if (result !== null) return result;
+          inDoubt = false;
+          await pause(backoffMs(attempts, 1, 50));
+          if (rest.leftMs() === 0) throw refusal;
+          seen = await look(id, rest);
+          commit = decide(seen);
+        }
+      },
+      { deadline: within, wroteNothing: (error) => !inDoubt || isHarmless(error) },
+    );
+  }
+
+  return {
+    write: (id, within, decide) =>
+      mapped(decided(id, [userGroup(id), LIST_GROUP], within ?? startDeadline(), decide)),
+    async sessions(id, decide) {
+      try {
+        return await decided(id, [userGroup(id)], startDeadline(), decide);
+      } catch (error) {
+        if (error instanceof Problem && error.status === 404) return false;
+        throw error;
+      }
+    },
+    unconditionally: (id, commit) =>
+      mapped(cache.write([userGroup(id), LIST_GROUP], commit, { wroteNothing: isHarmless })),
+  };
+}
+
+/** null: another write came in between, or holds the lock; `refusal`: what to throw at the end. */
+async function outcomeOf<R>(
+  work: Promise<R | null>,
+): Promise<{ readonly result: R | null; readonly refusal: Problem }> {
+  try {
+    return { result: await work, refusal: contended() };
+  } catch (error) {
+    if (isLockBusy(error)) return { result: null, refusal: error };
+    throw error;
+  }
+}
+
+/** Nothing was written: the caches may be used again at once. */
+const isHarmless = (error: unknown) => isDuplicateKey(error) || error instanceof Problem;
+
+async function mapped<R>(work: Promise<R>): Promise<R> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isDuplicateOf(error, EXTERNAL_ID_INDEX)) throw externalIdTaken();
+    if (isDuplicateKey(error)) throw emailTaken();
+    throw error;
+  }
+}

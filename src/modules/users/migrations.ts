@@ -1,0 +1,33 @@
+import type { Migration } from '../../platform/mongo/migrations/migration';
+import { USERS_COLLECTION } from './model';
+import { searchKeysOf } from './search/search-keys';
+
+/**
+ * 0001: `emailVerified` replaces the address that was verified last. An account whose present
+ * address was proven stays verified; `isEmailVerified` reads both forms.
+ * 0003: `searchKeys`, for `q`, which finds a user of before only then.
+ */
+export const userMigrations: readonly Migration[] = [
+  {
+    id: '0001-users-email-verified',
+    collection: USERS_COLLECTION,
+    outdated: { emailVerified: { $exists: false } },
+    change: [{ $set: { emailVerified: { $eq: ['$verifiedEmailKey', '$emailKey'] } } }],
+  },
+  {
+    id: '0002-users-without-verified-key',
+    collection: USERS_COLLECTION,
+    outdated: { emailVerified: { $exists: true }, verifiedEmailKey: { $exists: true } },
+    change: [{ $unset: ['verifiedEmailKey'] }],
+    needs: '0001-users-email-verified',
+  },
+  {
+    id: '0003-users-search-keys',
+    collection: USERS_COLLECTION,
+    outdated: { searchKeys: { $exists: false } },
+    change: {
+      reads: ['name', 'email'],
+      convert: ({ name, email }) => ({ $set: { searchKeys: searchKeysOf(name, email) } }),
+    },
+  },
+];

@@ -1,0 +1,49 @@
+import { isDeepStrictEqual } from 'node:util';
+import { problems } from '../../kernel/errors';
+import { type Actor, ADMIN } from '../../kernel/permissions';
+import { isActive } from './bans';
+import type { Changes } from './repository';
+import type { ChangeOptions, Proof } from './service';
+import { hasEmail, type Snapshot } from './snapshot';
+
+export const lastAdmin = () =>
+  problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
+
+/** Private members of one's own account are for others. */
+export const readsPrivate = ({ userId, permissions }: Actor, id: string): boolean =>
+  userId !== id && permissions.has('users:read_private');
+
+/** Of every member of `Changes`: the compiler asks for a new one in `Snapshot` too. */
+export const changesNothing = (seen: Snapshot, changes: Changes): boolean =>
+  (Object.keys(changes) as (keyof Changes)[]).every(
+    (member) =>
+      changes[member] === undefined ||
+      isDeepStrictEqual(changes[member] ?? undefined, seen[member]),
+  );
+
+/** What follows from another address than the present one. */
+export const movedEmail = (
+  seen: Snapshot,
+  email: string,
+): { from: string | undefined; changes: Changes } =>
+  hasEmail(seen, email)
+    ? { from: undefined, changes: {} }
+    : { from: seen.email, changes: { emailVerified: false } };
+
+export function throwRefusal(
+  seen: Snapshot,
+  { role, email }: Pick<Changes, 'role' | 'email'>,
+  { ifEmailChanges, ifRoleChanges }: ChangeOptions,
+): void {
+  if (email !== seen.email && ifEmailChanges !== undefined) throw ifEmailChanges;
+  if (role !== seen.role && ifRoleChanges !== undefined) throw ifRoleChanges;
+}
+
+export const leavesTheAdmins = ({ role }: Snapshot, changes: Changes) =>
+  role === ADMIN && ((changes.role ?? role) !== ADMIN || changes.status === 'banned');
+
+export const holds = ({ email, passwordHash, sessionVersion }: Proof, seen: Snapshot) =>
+  isActive(seen) &&
+  hasEmail(seen, email) &&
+  seen.passwordHash === passwordHash &&
+  (sessionVersion ?? seen.sessionVersion) === seen.sessionVersion;

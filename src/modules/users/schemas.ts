@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import type { Policy } from '../../kernel/permissions';
+
+/** A role that an account can be given. */
+export const roleSchema = ({ roles }: Policy) => z.enum(roles);
+
+/**
+ * The same where a user is sent back: a string in the document, as in answers, so that typed
+ * clients can send what they got.
+ */
+export const returnedRoleSchema = ({ roles }: Policy) =>
+  z
+    .string()
+    .max(32)
+    .superRefine((role, context) => {
+      if (!roles.includes(role))
+        context.addIssue({ code: 'invalid_value', values: [...roles], input: role });
+    })
+    .meta({ description: `The role: ${roles.join(', ')}.`, examples: [roles[0]] });
+
+/**
+ * One pattern, not a union: so a path is held against it without zod (`pathParser`), and stock
+ * tools see a string.
+ */
+export const userIdOrMe = z
+  .string()
+  .regex(/^(me|[0-9a-f]{24})$/, 'must be me, or 24 hexadecimal digits in lower case')
+  .meta({ description: 'Id of a user, or `me`.', maxLength: 24, examples: ['me'] });

@@ -1,0 +1,59 @@
+import { foldSearch } from '../../../kernel/fold';
+
+/** The longest key that the index is asked for. What a longer `q` says beyond it is a condition. */
+export const SEARCH_KEY_MAX_CHARS = 12;
+/** Marks the key of a whole text that is longer. No shorter key is equal to one. */
+const WHOLE = '=';
+const WHOLE_MAX_CHARS = 100;
+/** Words after the first that are searched. */
+const WORDS_MAX = 5;
+
+/**
+ * Every short start of the name, of each of its later words and of the part of the address before the @,
+ * folded. An equal key finds the users by one point of the index, so that what follows the key in
+ * the index, the name, is in order: a range of keys would not be.
+ */
+export function searchKeysOf(name: string, email: string): string[] {
+  const folded = foldSearch(name);
+  const keys = new Set<string>(startsOf(folded));
+  for (const { index } of [...folded.matchAll(WORD_START)].slice(0, WORDS_MAX))
+    for (const key of startsOf(folded.slice(index).split(' ')[0] ?? '')) keys.add(key);
+  for (const key of startsOf(foldSearch(email).split('@')[0] ?? '')) keys.add(key);
+  return [...keys];
+}
+
+/** A letter or digit after something else: `smith` in `ann-marie smith`, and `marie`. */
+const WORD_START = /(?<=[^\p{L}\p{N}\p{M}])[\p{L}\p{N}]/gu;
+
+/** The key that a folded search looks for. Nobody has the empty one. */
+export const searchKeyOf = (text: string): string =>
+  [...text].slice(0, SEARCH_KEY_MAX_CHARS).join('').trimEnd();
+
+/**
+ * For a folded search that is longer than its key: the start of the key of a text that it finds.
+ * As `$expr`, which no index can serve: it must not replace the key as the range that is read.
+ */
+export function beyondKey(text: string): { readonly $expr: object } | undefined {
+  if (searchKeyOf(text) === text) return undefined;
+  const start = { $literal: `${WHOLE}${[...text].slice(0, WHOLE_MAX_CHARS).join('')}` };
+  const isFound = { $eq: [{ $indexOfCP: ['$$this', start] }, 0] };
+  return {
+    $expr: {
+      $reduce: { input: '$searchKeys', initialValue: false, in: { $or: ['$$value', isFound] } },
+    },
+  };
+}
+
+function startsOf(text: string): string[] {
+  const characters = [...text];
+  const starts: string[] = [];
+  let start = '';
+  for (const character of characters.slice(0, SEARCH_KEY_MAX_CHARS)) {
+    start += character;
+    // Blanks around q do not count, so no key ends with one.
+    if (!start.endsWith(' ')) starts.push(start);
+  }
+  if (characters.length > SEARCH_KEY_MAX_CHARS)
+    starts.push(`${WHOLE}${characters.slice(0, WHOLE_MAX_CHARS).join('')}`);
+  return starts;
+}

@@ -1,0 +1,178 @@
+import { trusted } from 'mongoose';
+import { foldEmail, foldName } from '../../kernel/fold';
+import { isBefore } from '../../platform/mongo/expressions';
+import type { KeptSession } from './model';
+import { pendingAll, pendingSessions } from './pending-ends';
+import type { Changes, EndSessions, UpdateOptions } from './repository';
+import { searchKeysOf } from './search/search-keys';
+import { type Attempt, type Snapshot, unchanged } from './snapshot';
+import { revokedEvent, roomForChange, type SeenMembers, updateEvents } from './user-events';
+
+export const conditionsOf = (
+  seen: Snapshot,
+  attempt: Attempt,
+  changes: Changes,
+  { endSessions, sameSessions }: UpdateOptions,
+) => ({
+  ...unchanged(seen, attempt),
+  ...roomForChange,
+  ...standing(endSessions),
+  // The event of the end names the version.
+  ...(sameSessions === true || endSessions !== undefined
+    ? { sessionVersion: seen.sessionVersion }
+    : {}),
+  // A new hash at a login leaves the revision as it is.
+  ...(changes.passwordHash === undefined ? {} : { passwordHash: seen.passwordHash }),
+});
+
+export function changeOf(
+  seen: SeenMembers & Pick<Snapshot, 'name' | 'email'>,
+  changes: Changes,
+  { endSessions, now }: UpdateOptions,
+) {
+  const { name, email, ...rest } = changes;
+  const endsAll = endSessions !== undefined && endSessions.keep === undefined;
+  const unset = {
+    ...absent(rest),
+    ...(endsAll ? { keptSession: 1 as const } : {}),
+  };
+  return {
+    $set: {
+      ...present(rest),
+      ...(name === undefined ? {} : foldedName(name)),
+      ...(email === undefined ? {} : foldedEmail(email)),
+      // The filter names the revision: the other of the two is still what was seen.
+      ...(name === undefined && email === undefined
+        ? {}
+        : { searchKeys: searchKeysOf(name ?? seen.name, email ?? seen.email) }),
+      ...(endSessions === undefined ? {} : ended(endSessions).$set),
+      updatedAt: now,
+    },
+    ...(Object.keys(unset).length === 0 ? {} : { $unset: unset }),
+    $push: { outbox: { $each: updateEvents(seen, changes, { endSessions, now }) } },
+    $inc: { rev: 1, ...(endSessions === undefined ? {} : { sessionVersion: 1 }) },
+  };
+}
+
+type Without<T> = { readonly [K in keyof T]?: Exclude<T[K], null> };
+
+/** What is to be stored. */
+export const present = <T extends object>(changes: T): Without<T> =>
+  Object.fromEntries(
+    Object.entries(changes).filter(([, value]) => value !== null && value !== undefined),
+  ) as Without<T>;
+
+/** What is to be removed. */
+const absent = (changes: object): Record<string, 1> =>
+  Object.fromEntries(
+    Object.entries(changes)
+      .filter(([, value]) => value === null)
+      .map(([member]) => [member, 1]),
+  );
+
+/**
+ * All older tokens are refused by their version: what was refused one by one need not be
+ * remembered.
+ */
+export const ended = ({ keep }: EndSessions) => ({
+  $set: {
+    revokedSessions: [],
+    ...(keep === undefined ? {} : { keptSession: keep }),
+    ...pendingAll(),
+  },
+});
+
+/**
+ * `sessionStands` as a condition of the write itself: a session that was ended meanwhile must not
+ * become the one that is kept. The operators are ours, not a request's.
+ */
+export function standing(end: EndSessions | undefined) {
+  if (end?.keep === undefined) return {};
+  const { sid, ver } = end.keep;
+  return {
+    status: 'active' as const,
+    'revokedSessions.sid': trusted({ $ne: sid }),
+    $and: [
+      {
+        $or: [
+          { sessionVersion: ver },
+          { 'keptSession.sid': sid, 'keptSession.ver': trusted({ $lte: ver }) },
+        ],
+      },
+    ],
+  };
+}
+
+export const foldedName = (name: string) => ({ name, nameKey: foldName(name) });
+export const foldedEmail = (email: string) => ({ email, emailKey: foldEmail(email) });
+
+export interface Revocation {
+  readonly id: string;
+  readonly sids: readonly string[];
+  /** When the last access token of these sessions has expired. */
+  readonly until: Date;
+  readonly keep?: KeptSession | undefined;
+  readonly now: Date;
+}
+
+/** Bounds what every cached user carries. An entry lives as long as an access token. */
+export const MAX_REVOKED = 100;
+
+/** Adds to the revoked sessions those of a revocation, as an update pipeline. */
+export function revoked({ sids, until, keep, now }: Revocation) {
+  // The database's clock decides which are over: a host with a wrong one would drop what is
+  // still needed.
+  const live = {
+    $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', '$$NOW'] } },
+  };
+  // Once for each: a session that is ended a hundred times is one.
+  const added = sids.map((sid) => ({
+    $cond: [
+      { $in: [{ $literal: sid }, '$revokedSessions.sid'] },
+      [],
+      [{ sid: { $literal: sid }, until }],
+    ],
+  }));
+  const all = { $concatArrays: ['$revokedSessions', ...added] };
+  const tooMany = { $gt: [{ $size: '$revokedSessions' }, MAX_REVOKED] };
+  const stillKept =
+    keep === undefined
+      ? '$$REMOVE'
+      : { $cond: [{ $eq: ['$sessionVersion', keep.ver] }, keep, '$$REMOVE'] };
+  const allEnded = {
+    version: '$sessionVersion',
+    ...(keep === undefined ? {} : { kept: '$keptSession.sid' }),
+  };
+  const event = revokedEvent(now, {
+    $cond: [tooMany, allEnded, { ids: sids.map(($literal) => ({ $literal })) }],
+  });
+  return [
+    { $set: { revokedSessions: live } },
+    { $set: { revokedSessions: all } },
+    pendingSessions(sids, tooMany),
+    {
+      $set: {
+        sessionVersion: {
+          $cond: [tooMany, { $add: ['$sessionVersion', 1] }, '$sessionVersion'],
+        },
+        keptSession: { $cond: [tooMany, stillKept, '$keptSession'] },
+      },
+    },
+    {
+      $set: {
+        outbox: { $concatArrays: [{ $ifNull: ['$outbox', []] }, [event]] },
+        revokedSessions: { $cond: [tooMany, [], '$revokedSessions'] },
+      },
+    },
+  ];
+}
+
+/** The last login that is kept is older than this, by the database's clock. */
+export const lastLoginBefore = ({ until }: Attempt, intervalMs: number) => ({
+  $expr: {
+    $and: [
+      { $lt: [{ $ifNull: ['$lastLoginAt', new Date(0)] }, { $subtract: ['$$NOW', intervalMs] }] },
+      isBefore(until),
+    ],
+  },
+});

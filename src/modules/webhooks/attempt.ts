@@ -1,0 +1,108 @@
+import { type ClientRequest, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { type BlockList, isIP } from 'node:net';
+import { Webhook } from 'standardwebhooks';
+import { guardedLookup, isAllowedTarget, RefusedTargetError } from './guarded-lookup';
+
+export interface Message {
+  /** Of the event: the same in every attempt, so that receivers can leave repetitions out. */
+  readonly id: string;
+  readonly body: string;
+}
+
+export interface AttemptOptions {
+  readonly url: URL;
+  /** `whsec_…`; several while a rotation goes on, each signs. */
+  readonly secrets: readonly string[];
+  readonly allowed: BlockList;
+  readonly timeoutMs: number;
+  /** Cuts the attempt short. */
+  readonly signal?: AbortSignal;
+  readonly now: () => number;
+}
+
+/** What came of one attempt. `failed` has a reason that may be shown to the endpoint's owner. */
+export type Attempt =
+  | { readonly result: 'delivered'; readonly status: number }
+  | { readonly result: 'gone'; readonly status: 410 }
+  | {
+      readonly result: 'failed';
+      readonly reason: 'status' | 'redirect' | 'timeout' | 'connection' | 'refused_target';
+      readonly status?: number;
+      readonly retryAfterSeconds?: number;
+    };
+
+/** Of a response, more is not read. */
+const BODY_MAX_BYTES = 16_384;
+const RETRY_AFTER_MAX_SECONDS = 86_400;
+
+/** The headers of the Standard Webhooks specification. */
+function signedHeaders({ id, body }: Message, secrets: readonly string[], nowMs: number) {
+  const time = new Date(nowMs);
+  return {
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(nowMs / 1000)),
+    'webhook-signature': secrets
+      .map((secret) => new Webhook(secret).sign(id, time, body))
+      .join(' '),
+  };
+}
+
+/** Posts the message once. Never throws, and ends within `timeoutMs`. */
+export function attempt(message: Message, options: AttemptOptions): Promise<Attempt> {
+  const { url, secrets, allowed, timeoutMs, signal, now } = options;
+  const ends = AbortSignal.timeout(timeoutMs);
+  const literal = url.hostname.replace(/^\[|\]$/g, '');
+  if (isIP(literal) !== 0 && !isAllowedTarget(literal, allowed))
+    return Promise.resolve({ result: 'failed', reason: 'refused_target' });
+  const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const request = send(url, {
+    method: 'POST',
+    // Its own connection: one that another endpoint opened was checked for another name.
+    agent: false,
+    lookup: guardedLookup(allowed),
+    signal: signal === undefined ? ends : AbortSignal.any([ends, signal]),
+    headers: {
+      ...signedHeaders(message, secrets, now()),
+      'content-type': 'application/cloudevents+json',
+      'content-length': Buffer.byteLength(message.body),
+      'user-agent': 'clustered-auth-webhooks',
+    },
+  });
+  const ended = answerOf(request);
+  request.end(message.body);
+  return ended;
+}
+
+function answerOf(request: ClientRequest): Promise<Attempt> {
+  return new Promise((resolve) => {
+    request.on('error', (error: Error & { code?: string }) => {
+      if (error instanceof RefusedTargetError)
+        return resolve({ result: 'failed', reason: 'refused_target' });
+      const isLate = error.name === 'AbortError' || error.name === 'TimeoutError';
+      return resolve({ result: 'failed', reason: isLate ? 'timeout' : 'connection' });
+    });
+    request.on('response', (response) => {
+      const answer = judge(response.statusCode ?? 0, response.headers['retry-after']);
+      // The status is the answer, whatever becomes of the body.
+      resolve(answer);
+      let bytes = 0;
+      const end = () => request.destroy();
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > BODY_MAX_BYTES) end();
+      });
+      response.on('end', end).on('error', end);
+    });
+  });
+}
+
+function judge(status: number, retryAfter: string | undefined): Attempt {
+  if (status >= 200 && status < 300) return { result: 'delivered', status };
+  if (status === 410) return { result: 'gone', status };
+  const reason = status >= 300 && status < 400 ? 'redirect' : 'status';
+  if (retryAfter === undefined || !/^\d{1,9}$/.test(retryAfter))
+    return { result: 'failed', reason, status };
+  const retryAfterSeconds = Math.min(Number(retryAfter), RETRY_AFTER_MAX_SECONDS);
+  return { result: 'failed', reason, status, retryAfterSeconds };
+}

@@ -1,0 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Closable, jittered, repeatedly } from '../../kernel/lifecycle';
+import type { EventLog } from '../../platform/event-log/event-log';
+import { isLockBusy, type Locks } from '../../platform/mongo/locks';
+import type { Logger } from '../../platform/telemetry/logger';
+import { type BatchOptions, deliverBatch } from './batch';
+import type { DeliveryStore } from './delivery-store';
+import type { Webhook } from './webhook';
+import type { WebhookStore } from './webhook-store';
+
+export interface DispatcherOptions extends BatchOptions {
+  readonly store: WebhookStore;
+  readonly deliveries: DeliveryStore;
+  readonly eventLog: EventLog;
+  readonly locks: Locks;
+  readonly log: Logger;
+  /** One attempt ends within this time. */
+  readonly timeoutMs: number;
+  readonly disableAfterMs: number;
+  /** It was just disabled, and not by an administrator. */
+  readonly disabled: (webhook: Webhook) => void;
+}
+
+const LOCK = 'webhooks';
+/** Between two looks for something to send. */
+const POLL_MS = 100;
+/** The same where there is no webhook. */
+const IDLE_MS = 1000;
+/** One process works for so long, before another one may. */
+const TURN_MS = 1000;
+/** Between two attempts of the others, and after a failure. */
+const PAUSE_MS = 1000;
+/** Webhooks that one process serves at a time. */
+const IN_FLIGHT_MAX = 20;
+/** The events of one user are sent one after the other, so a batch may take several timeouts. */
+const LEASE_TIMEOUTS = 3;
+const LEASE_EXTRA_MS = 5000;
+
+/**
+ * Sends events to webhooks, in one process of the deployment at a time. The lock only saves looks:
+ * each webhook is claimed for its batch, and a batch that outlived its claim changes nothing
+ * (docs/adr/0045-webhooks.md).
+ */
+export function startDispatcher(options: DispatcherOptions): Closable {
+  const { store, deliveries, eventLog, locks, log, timeoutMs, disableAfterMs } = options;
+  const inFlight = new Map<string, Promise<void>>();
+  const stop = new AbortController();
+  const leaseMs = LEASE_TIMEOUTS * timeoutMs + LEASE_EXTRA_MS;
+  let pauseMs = 0;
+
+  async function serve(id: string): Promise<void> {
+    const claimed = await store.claim(id, leaseMs);
+    if (claimed === null) return;
+    const signal = AbortSignal.any([
+      stop.signal,
+      AbortSignal.timeout((LEASE_TIMEOUTS - 1) * timeoutMs),
+    ]);
+    const outcome = await deliverBatch(claimed, options, signal);
+    const settled = await store.settle(claimed, outcome, disableAfterMs);
+    if (claimed.failures > 0 && outcome.delivered > 0) await deliveries.makeDue(id, 'waiting');
+    if (settled?.status !== 'disabled') return;
+    log.warn({ webhook: id, reason: settled.disabledReason }, 'webhook disabled');
+    options.disabled(settled);
+  }
+
+  function start(id: string): void {
+    const done = serve(id)
+      .catch((error: unknown) => log.warn({ err: error, webhook: id }, 'webhook batch failed'))
+      .finally(() => inFlight.delete(id));
+    inFlight.set(id, done);
+  }
+
+  /** Resolves with how long to wait for the next look. */
+  async function look(): Promise<number> {
+    const due = await store.due();
+    if (due.length === 0) return (await store.anyEnabled()) ? POLL_MS : IDLE_MS;
+    const latest = await eventLog.latest();
+    const withRepeats = new Set(await deliveries.dueWebhooks());
+    for (const { _id: id, position } of due) {
+      if (inFlight.size >= IN_FLIGHT_MAX) break;
+      if (!inFlight.has(id) && (position < latest || withRepeats.has(id))) start(id);
+    }
+    return POLL_MS;
+  }
+
+  async function turn(signal: AbortSignal): Promise<void> {
+    const endMs = performance.now() + TURN_MS;
+    while (!signal.aborted && performance.now() < endMs) {
+      const waitMs = Math.min(await look(), Math.max(1, endMs - performance.now()));
+      await delay(waitMs, undefined, { ref: false });
+    }
+    pauseMs = 0;
+  }
+
+  const looks = repeatedly(
+    () => pauseMs,
+    (signal) => locks.withLock(LOCK, () => turn(signal)),
+    (error, signal) => {
+      pauseMs = jittered(PAUSE_MS);
+      if (!signal.aborted && !isLockBusy(error)) log.warn({ err: error }, 'webhooks not looked at');
+    },
+  );
+  return {
+    async close() {
+      stop.abort();
+      await looks.close();
+      await Promise.all(inFlight.values());
+    },
+  };
+}

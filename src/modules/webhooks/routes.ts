@@ -1,0 +1,181 @@
+import { type BlockList, isIP } from 'node:net';
+import type { Request } from 'express';
+import { Problem, problems } from '../../kernel/errors';
+import type { PermissionSet } from '../../kernel/permissions';
+import type { EventLog } from '../../platform/event-log/event-log';
+import { clientOf } from '../../platform/http/client-info';
+import { type Route, route } from '../../platform/http/endpoint';
+import type { EmitEvent } from '../domain-events';
+import type { Attempt } from './attempt';
+import { DELIVERIES_LIMIT, webhookEndpoints } from './contract';
+import type { DeliveryStore } from './delivery-store';
+import { isAllowedTarget } from './guarded-lookup';
+import type { WebhookSecrets } from './secrets';
+import { viewOfDelivery, viewOfWebhook } from './view';
+import type { Webhook } from './webhook';
+import type { WebhookStore } from './webhook-store';
+
+export interface WebhookRoutesDependencies {
+  readonly store: WebhookStore;
+  readonly deliveries: DeliveryStore;
+  readonly secrets: WebhookSecrets;
+  readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest'>;
+  readonly types: readonly string[];
+  readonly allowed: BlockList;
+  /** Whether `http` addresses are taken. */
+  readonly allowsHttp: boolean;
+  readonly sendTest: (webhook: Webhook) => Promise<Attempt>;
+  readonly requesterOf: (req: Request) => {
+    readonly userId: string;
+    readonly permissions: PermissionSet;
+  };
+  /** Throws 401 unless the login was recent (RFC 9470). */
+  readonly assertRecentLogin: (req: Request) => Promise<void>;
+  readonly emit: EmitEvent;
+}
+
+const NOT_STORED = { 'Cache-Control': 'no-store' } as const;
+
+export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
+  const { store, deliveries, secrets, eventLog, requesterOf, assertRecentLogin, emit } = deps;
+  const endpoints = webhookEndpoints(deps.types);
+  const ok = (body: object) => ({ status: 200, headers: NOT_STORED, body });
+  const changed = (req: Request, webhook: string, how: 'created' | 'changed' | 'removed') =>
+    emit('WebhookChanged', {
+      ...{ webhookId: webhook, how, actor: requesterOf(req).userId, client: clientOf(req) },
+    });
+
+  return [
+    route(
+      endpoints.create,
+      async ({ body: { after, description = '', types = null, url } }, req) => {
+        const { userId, permissions } = requesterOf(req);
+        // Whoever receives them reads the events.
+        if (!permissions.has('events:read'))
+          throw problems.forbidden(
+            'A webhook needs the permission events:read, too.',
+            'exceeds_permissions',
+          );
+        assertTarget(url, deps);
+        // It outlives the session: a stolen access token must not get one.
+        await assertRecentLogin(req);
+        if (after !== undefined) await assertKept(eventLog, after);
+        const secret = secrets.create();
+        const webhook = await store.create({
+          ...{ url, description, types, createdBy: userId },
+          position: after ?? (await eventLog.latest()),
+          secretOf: (id) => secrets.stored(id, secret),
+        });
+        changed(req, webhook._id, 'created');
+        const headers = { ...NOT_STORED, Location: `/api/webhooks/${webhook._id}` };
+        return { status: 201, headers, body: { ...viewOfWebhook(webhook), secret } };
+      },
+    ),
+    route(endpoints.list, async () => ok({ data: (await store.list()).map(viewOfWebhook) })),
+    route(endpoints.get, async ({ params: { id } }) => ok(viewOfWebhook(await store.get(id)))),
+    route(endpoints.change, async ({ params: { id }, body }, req) => {
+      const { url, description, types, status } = body;
+      if (url !== undefined) {
+        assertTarget(url, deps);
+        await assertRecentLogin(req);
+      }
+      const webhook = await store.change(id, {
+        ...(url !== undefined && { url }),
+        ...(description !== undefined && { description }),
+        ...(types !== undefined && { types }),
+        ...(status !== undefined && { status }),
+      });
+      changed(req, id, 'changed');
+      return ok(viewOfWebhook(webhook));
+    }),
+    route(endpoints.rotate, async ({ params: { id } }, req) => {
+      await assertRecentLogin(req);
+      const secret = secrets.create();
+      const former = secrets.ending((await store.get(id)).secrets);
+      const webhook = await store.setSecrets(id, [secrets.stored(id, secret), ...former]);
+      changed(req, id, 'changed');
+      return ok({ ...viewOfWebhook(webhook), secret });
+    }),
+    route(endpoints.remove, async ({ params: { id } }, req) => {
+      await store.remove(id);
+      await deliveries.removeAll(id);
+      changed(req, id, 'removed');
+      return { status: 204 };
+    }),
+    route(endpoints.test, async ({ params: { id } }) => {
+      const webhook = await store.get(id);
+      const startMs = performance.now();
+      const attempt = await deps.sendTest(webhook);
+      const duration_ms = Math.round(performance.now() - startMs);
+      const reason = attempt.result === 'failed' ? attempt.reason : null;
+      return ok({ result: attempt.result, reason, status: attempt.status ?? null, duration_ms });
+    }),
+    route(endpoints.deliveries, async ({ params: { id }, query }) => {
+      const { after = 0, limit = DELIVERIES_LIMIT, state } = query;
+      await store.get(id);
+      const found = await deliveries.list(id, {
+        ...{ after, limit: limit + 1 },
+        ...(state === undefined ? {} : { state }),
+      });
+      const page = found.slice(0, limit);
+      const data = await Promise.all(page.map((one) => viewOfDelivery(one, eventLog)));
+      const next_after = page.at(-1)?.sequence ?? after;
+      return ok({ data, next_after, has_more: found.length > limit });
+    }),
+    route(endpoints.redeliver, async ({ params: { id }, body }, req) => {
+      const count = await redeliver(id, body);
+      changed(req, id, 'changed');
+      return { status: 202, headers: NOT_STORED, body: { count } };
+    }),
+  ];
+
+  async function redeliver(
+    id: string,
+    { sequence, after }: { sequence?: number | undefined; after?: number | undefined },
+  ): Promise<number> {
+    await store.get(id);
+    if (sequence !== undefined) {
+      const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
+      if (event === undefined) throw expired();
+      await deliveries.makeOneDue(id, sequence);
+      return 1;
+    }
+    if (after === undefined) return deliveries.makeDue(id, 'all');
+    await assertKept(eventLog, after);
+    await store.replayAfter(id, after);
+    return (await eventLog.latest()) - after;
+  }
+}
+
+const expired = () =>
+  new Problem(410, 'events_expired', 'Gone', { detail: 'The log has no such event.' });
+
+/** Throws 410 unless the log has all events after it. */
+async function assertKept(
+  eventLog: Pick<EventLog, 'latest' | 'oldest'>,
+  after: number,
+): Promise<void> {
+  if (after < (await eventLog.oldest()) - 1 || after > (await eventLog.latest())) throw expired();
+}
+
+/** Throws 422. A name is checked again when it has been resolved, at each attempt. */
+function assertTarget(text: string, options: TargetOptions): void {
+  const message = faultOfTarget(text, options);
+  if (message !== undefined)
+    throw problems.invalid([{ pointer: '/url', code: 'invalid', message }]);
+}
+
+type TargetOptions = Pick<WebhookRoutesDependencies, 'allowed' | 'allowsHttp'>;
+
+function faultOfTarget(text: string, { allowed, allowsHttp }: TargetOptions): string | undefined {
+  if (!URL.canParse(text)) return 'must be an absolute URL';
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && !(allowsHttp && url.protocol === 'http:'))
+    return 'must begin with https://';
+  if (url.username !== '' || url.password !== '' || text.includes('#'))
+    return 'must have no user, password or fragment';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) !== 0 && !isAllowedTarget(host, allowed)
+    ? 'must be a public address, or one of WEBHOOKS_ALLOWED_NETWORKS'
+    : undefined;
+}

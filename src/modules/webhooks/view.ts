@@ -1,0 +1,35 @@
+import type { EventLog } from '../../platform/event-log/event-log';
+import type { WebhookView } from './view-schemas';
+import type { Delivery, Failure, Webhook } from './webhook';
+
+const viewOfFailure = (failure: Failure | undefined) =>
+  failure === undefined
+    ? null
+    : { at: failure.at.toISOString(), reason: failure.reason, status: failure.status ?? null };
+
+/** Without its secrets. */
+export const viewOfWebhook = (webhook: Webhook): WebhookView => ({
+  id: webhook._id,
+  url: webhook.url,
+  description: webhook.description,
+  types: webhook.types === null ? null : [...webhook.types],
+  status: webhook.status,
+  disabled_reason: webhook.disabledReason ?? null,
+  position: webhook.position,
+  failing_since: webhook.failingSince?.toISOString() ?? null,
+  last_delivered_at: webhook.lastDeliveredAt?.toISOString() ?? null,
+  last_failure: viewOfFailure(webhook.lastFailure),
+  created_by: webhook.createdBy,
+  created_at: webhook.createdAt.toISOString(),
+});
+
+export async function viewOfDelivery(delivery: Delivery, eventLog: Pick<EventLog, 'read'>) {
+  const { sequence, state, attempts, dueAt, lastFailure, createdAt } = delivery;
+  const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
+  return {
+    ...{ sequence, type: event?.type ?? null, state, attempts },
+    next_attempt_at: state === 'waiting' ? dueAt.toISOString() : null,
+    last_failure: viewOfFailure(lastFailure),
+    created_at: createdAt.toISOString(),
+  };
+}

@@ -1,0 +1,221 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
+import type { Config } from '../../kernel/config/config';
+import type { StartDeadline } from '../../kernel/deadline';
+import { jittered } from '../../kernel/lifecycle';
+import type { RedisConnection } from '../redis/connection';
+import { parseAddresses } from '../redis/deployment';
+import { openRedisConnection } from '../redis/open-connection';
+import type { Logger } from '../telemetry/logger';
+import { NO_TRACING, type Tracing } from '../telemetry/tracing';
+import { type CacheLease, createCacheLease } from './cache-lease';
+import { createCounts } from './cache-metrics';
+import { soleLifetime } from './entry-lifetime';
+import { cacheName, type EpochStore, NO_REDIS } from './epoch-store';
+import { VALID_MS } from './epoch-view';
+import { createInvalidationCounters } from './invalidation-counters';
+import { createDigest, type Digest } from './key-digest';
+import { type CacheMembers, createCacheMembers } from './members';
+import type { Cache, CacheState } from './port';
+import { createRedisEntries } from './redis-entries';
+import { createCacheTrace } from './traced-cache';
+import { createTypedCache } from './typed-cache';
+import { createWriter, type WriterDeps } from './writer';
+
+export interface CacheDeps {
+  readonly settings: Config['cache'];
+  readonly log: Logger;
+  readonly metrics?: Registry;
+  readonly tracing?: Tracing;
+  /** Monotonic, in ms. */
+  readonly now?: () => number;
+  /**
+   * Hides keys in Redis that say something. All processes need the same one to find each other's
+   * values. Default: a digest without a key.
+   */
+  readonly digest?: Digest;
+  /** For writes that are given no deadline. Default: they have none. */
+  readonly startDeadline?: StartDeadline;
+  readonly seams?: CacheSeams;
+}
+
+/** Where tests remove a safeguard, to show that its absence is noticed. Never a setting. */
+export interface CacheSeams {
+  readonly pause?: (ms: number) => Promise<unknown>;
+  /** Age up to which a read under way is joined; normally τ. */
+  readonly joinMs?: number;
+  readonly withoutBreaker?: boolean;
+  readonly redis?: (redis: RedisConnection) => RedisConnection;
+  readonly lease?: (lease: CacheLease) => CacheLease;
+  readonly members?: (members: CacheMembers) => CacheMembers;
+}
+
+/** How this process agrees with the others on its database. */
+export interface Agreement {
+  readonly lease: CacheLease;
+  readonly members: CacheMembers;
+  /** undefined: no Redis is configured. */
+  readonly redis?: RedisConnection | undefined;
+}
+
+/** How long a starting worker waits for Redis before it serves without. */
+const FIRST_CONTACT_MS = 1500;
+/** Values that were filled together must not expire together. */
+const TTL_JITTER = 0.1;
+
+/**
+ * Builds the cache without I/O. Without `agreement` it is the only one on its database, and has
+ * local entries only.
+ */
+export function createCache(deps: CacheDeps, agreement?: Agreement): Cache {
+  const { settings, seams, now = () => performance.now() } = deps;
+  const { tracing = NO_TRACING } = deps;
+  const { redis, lease, members } = agreement ?? {};
+  const typedCaches: { readonly localSize: number }[] = [];
+  const counts = createCounts(deps.metrics, {
+    localEntries: () => typedCaches.reduce((sum, typed) => sum + typed.localSize, 0),
+    outstanding: () => redis?.status().outstanding ?? 0,
+    breakerOpen: () => redis?.status().breakerOpen ?? false,
+    redisEntriesInUse: () => lease?.generation() !== undefined,
+    misdelivered: () => redis?.status().misdelivered ?? 0,
+    writersWaitMs: () => members?.greatestTtlMs() ?? settings.nearTtlMs,
+  });
+  const generation = () => lease?.generation();
+  const inRedis = redis && overRedis(redis, { settings, counts, generation });
+  const common = {
+    now,
+    counts,
+    redisEntries: inRedis?.redisEntries,
+    invalidations: inRedis?.invalidations,
+  };
+
+  return {
+    define(spec) {
+      const trace = tracing.isOn ? createCacheTrace(spec.name, tracing) : undefined;
+      const typed = createTypedCache(spec, {
+        ...{ ...common, trace },
+        lifetime: members?.lifetime ?? soleLifetime(settings.nearTtlMs),
+        joinMs: seams?.joinMs,
+        maxLocalEntries: settings.nearMaxEntries,
+        generation,
+        ttlMs: (negative) => ttlMs(negative ? settings.negativeTtlSeconds : settings.ttlSeconds),
+        digest: deps.digest ?? createDigest(''),
+      });
+      typedCaches.push(typed);
+      return trace?.cache(typed) ?? typed;
+    },
+    write: createWriter({
+      ...common,
+      generation: () => lease?.confirmedGeneration(),
+      lease: lease ?? soleLease(settings.nearTtlMs),
+      startDeadline: deps.startDeadline,
+      pause: seams?.pause ?? pause,
+    }),
+    state: () => stateOf(redis !== undefined, lease, members?.foreign() ?? []),
+    async close() {
+      await lease?.close();
+      await redis?.close();
+    },
+  };
+}
+
+const ttlMs = (ttlSeconds: number): number => Math.round(jittered(ttlSeconds * 1000, TTL_JITTER));
+
+function overRedis(
+  redis: RedisConnection,
+  {
+    settings,
+    counts,
+    generation,
+  }: Pick<CacheDeps, 'settings'> &
+    Pick<WriterDeps, 'counts'> & { generation: () => string | undefined },
+) {
+  const { keyPrefix: prefix, leaseTtlMs, writerTtlMs, nearTtlMs } = settings;
+  return {
+    redisEntries: createRedisEntries(redis, { prefix, leaseTtlMs, writerTtlMs }),
+    // Also where τ is 0: the local entries of other processes depend on them.
+    invalidations: createInvalidationCounters({ redis, prefix, nearTtlMs, counts, generation }),
+  };
+}
+
+/** For a process that shares its database with no other. */
+const soleLease = (ttlMs: number): WriterDeps['lease'] => ({
+  prepare: async () => undefined,
+  fence: async () => 0,
+  async release(wait) {
+    await wait(ttlMs);
+  },
+});
+
+function stateOf(
+  hasRedis: boolean,
+  lease: CacheLease | undefined,
+  foreign: readonly string[],
+): CacheState {
+  const inUse = !hasRedis || lease?.generation() !== undefined;
+  return {
+    kind: hasRedis ? 'redis' : 'near',
+    status: inUse && foreign.length === 0 ? 'up' : 'degraded',
+    ...(foreign.length === 0 ? {} : { warning: foreignWarning(foreign) }),
+  };
+}
+
+const foreignWarning = (foreign: readonly string[]): string =>
+  `Other processes on this database use another cache (${foreign.join('; ')}): reads go to the database. Give all of them the same REDIS_URL, its database number included, and the same CACHE_KEY_PREFIX.`;
+
+export interface ConnectCacheDeps extends CacheDeps {
+  readonly epochStore: EpochStore;
+  /** A command-line tool: it writes as the service does, keeps no local entries, and ends soon. */
+  readonly isTool?: boolean;
+}
+
+/**
+ * Registers this process in the epoch store, and connects to Redis when REDIS_URL is set. Resolves
+ * in any case: without Redis the service is degraded, and recovers by itself.
+ */
+export async function connectCache(given: ConnectCacheDeps): Promise<Cache> {
+  const { seams, isTool = false, now = () => performance.now() } = given;
+  const settings = isTool ? { ...given.settings, nearTtlMs: 0 } : given.settings;
+  const deps = { ...given, settings, isTool, now };
+  const redis = openRedis(deps);
+  const members = openMembers(deps);
+  const lease = createCacheLease({
+    ...{ epochStore: given.epochStore, log: given.log, members, isTool, now },
+    prefix: redis && settings.keyPrefix,
+    identity: () => redis?.identity,
+    connected: async (ms) => redis?.settled(ms),
+  });
+  const deadline = now() + FIRST_CONTACT_MS;
+  redis?.start();
+  lease.start();
+  await redis?.settled(FIRST_CONTACT_MS);
+  await lease.settled(deadline - now());
+  return createCache(deps, { redis, members, lease: seams?.lease?.(lease) ?? lease });
+}
+
+type ConnectDeps = ConnectCacheDeps & Required<Pick<ConnectCacheDeps, 'isTool' | 'now'>>;
+
+function openRedis({
+  settings,
+  log,
+  now,
+  seams,
+  tracing,
+}: ConnectDeps): RedisConnection | undefined {
+  const { redisUrl: url } = settings;
+  if (url === undefined) return undefined;
+  const withoutBreaker = seams?.withoutBreaker ?? false;
+  const redis = openRedisConnection(settings, { url, log, now, withoutBreaker, tracing });
+  return seams?.redis?.(redis) ?? redis;
+}
+
+function openMembers({ settings, epochStore, isTool, log, now, seams }: ConnectDeps): CacheMembers {
+  const { redisUrl: url, keyPrefix, nearTtlMs } = settings;
+  const cache = url === undefined ? NO_REDIS : cacheName(keyPrefix, parseAddresses(url).database);
+  const members = createCacheMembers({
+    ...{ epochStore, isTool, log, now },
+    settings: { nearTtlMs, cache },
+    validMs: VALID_MS,
+  });
+  return seams?.members?.(members) ?? members;
+}

@@ -1,0 +1,153 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Connection, mongo } from 'mongoose';
+import { backoffMs } from '../../kernel/lifecycle';
+import type { IndexedCollection } from '../mongo/indexes';
+import type { PendingEvent } from '../outbox/pending-event';
+
+/** An event in the log. */
+export interface LoggedEvent extends PendingEvent {
+  /** Its place: 1 for the first event of all, and without gaps. */
+  readonly sequence: number;
+  /** What it is about: the id of a user. */
+  readonly subject: string;
+}
+
+export type NewEvent = Omit<LoggedEvent, 'sequence'>;
+
+interface ReadOptions {
+  /** Default: every type. */
+  readonly types?: readonly string[];
+  readonly limit: number;
+  /** The greatest sequence to be read. Default: all that there is. */
+  readonly upTo?: number;
+}
+
+/**
+ * Events in one order for everyone. An event is appended at the next number alone, and once: the
+ * unique keys of the database see to it, whatever several writers do at the same time, and whatever
+ * a writer was held up by. So a reader that goes on after the last number that it has seen misses
+ * nothing.
+ */
+export interface EventLog {
+  /** In this order. Those that are in the log already are left out. */
+  append(events: readonly NewEvent[]): Promise<void>;
+  /** Those after `after`, in order. */
+  read(after: number, options: ReadOptions): Promise<LoggedEvent[]>;
+  /** The last `limit` events of one subject, in order. */
+  ofSubject(subject: string, limit: number): Promise<LoggedEvent[]>;
+  /** The sequence of the last event; 0 where there was none. */
+  latest(): Promise<number>;
+  /** The sequence of the oldest event that is kept; 1 where there was none. */
+  oldest(): Promise<number>;
+  /** The sequence of an event; undefined: it is not in the log. */
+  sequenceOf(id: string): Promise<number | undefined>;
+  /** Removes the oldest `limit` events at most, those before `before`; the last one stays. */
+  removeBefore(before: Date, limit: number): Promise<number>;
+}
+
+export const EVENTS_COLLECTION = 'events';
+const ONCE = 'event_once';
+
+export const eventLogIndexes: IndexedCollection = {
+  collection: EVENTS_COLLECTION,
+  indexes: [
+    { key: { id: 1 }, name: ONCE, unique: true },
+    { key: { subject: 1, _id: 1 }, name: 'by_subject' },
+  ],
+};
+
+type Stored = Omit<LoggedEvent, 'sequence'> & { readonly _id: number };
+
+const toLogged = ({ _id, ...rest }: Stored): LoggedEvent => ({ sequence: _id, ...rest });
+
+/** In a row: some other writer got on each time. */
+const OVERTAKEN_MAX = 100;
+/** In one command. */
+const APPEND_MAX = 1000;
+
+export function createEventLog(
+  connection: Connection,
+  { timeoutMs }: { readonly timeoutMs: number },
+): EventLog {
+  const stored = () => connection.collection<Stored>(EVENTS_COLLECTION);
+  const bounded = { maxTimeMS: timeoutMs, readPreference: 'primary' } as const;
+
+  async function edge(direction: 1 | -1): Promise<number | undefined> {
+    const options = { ...bounded, projection: { _id: 1 }, sort: { _id: direction } };
+    return (await stored().findOne({}, options))?._id;
+  }
+  const latest = async () => (await edge(-1)) ?? 0;
+
+  /**
+   * Inserts in order from `next` on and stops at the first that is refused. Resolves with how many
+   * there are now, and what refused the next one.
+   */
+  async function insertFrom(next: number, events: readonly NewEvent[]) {
+    const documents = events.map((event, i): Stored => ({ _id: next + i, ...event }));
+    try {
+      await stored().insertMany(documents, { ordered: true, maxTimeMS: timeoutMs });
+      return { count: documents.length, refusal: undefined };
+    } catch (error) {
+      const { writeErrors } = error as Partial<mongo.MongoBulkWriteError>;
+      const [first] = writeErrors === undefined ? [] : [writeErrors].flat();
+      if (first?.code !== 11000) throw error;
+      const isRepeated = first.errmsg?.includes(` index: ${ONCE} `) === true;
+      return { count: first.index, refusal: isRepeated ? 'repeated' : 'overtaken' } as const;
+    }
+  }
+
+  return {
+    latest,
+    async append(events) {
+      let rest = events;
+      let next: number | undefined;
+      for (let overtaken = 0; rest.length > 0; ) {
+        next ??= (await latest()) + 1;
+        const { count, refusal } = await insertFrom(next, rest.slice(0, APPEND_MAX));
+        rest = rest.slice(refusal === 'repeated' ? count + 1 : count);
+        if (refusal !== 'overtaken') {
+          next += count;
+          continue;
+        }
+        // Another writer was faster: its events come first.
+        next = undefined;
+        overtaken = count > 0 ? 0 : overtaken + 1;
+        if (overtaken > OVERTAKEN_MAX) throw new Error('too many writers of the event log');
+        await pause(backoffMs(overtaken, 1, 20));
+      }
+    },
+    async read(after, { types, limit, upTo }) {
+      const range = { $gt: after, ...(upTo === undefined ? {} : { $lte: upTo }) };
+      const filter = {
+        _id: range,
+        ...(types === undefined ? {} : { type: { $in: [...types] } }),
+      };
+      const found = await stored()
+        .find(filter, { ...bounded, sort: { _id: 1 }, limit })
+        .toArray();
+      return found.map(toLogged);
+    },
+    async ofSubject(subject, limit) {
+      const options = { ...bounded, sort: { _id: -1 as const }, limit };
+      const found = await stored().find({ subject }, options).toArray();
+      return found.reverse().map(toLogged);
+    },
+    oldest: async () => (await edge(1)) ?? 1,
+    async sequenceOf(id) {
+      return (await stored().findOne({ id }, { ...bounded, projection: { _id: 1 } }))?._id;
+    },
+    async removeBefore(before, limit) {
+      const options = { ...bounded, projection: { at: 1 }, sort: { _id: 1 as const }, limit };
+      const oldest = await stored().find({}, options).toArray();
+      const kept = oldest.findIndex(({ at }) => at >= before);
+      const last = oldest[(kept === -1 ? oldest.length : kept) - 1]?._id;
+      if (last === undefined) return 0;
+      const end = Math.min(last, (await latest()) - 1);
+      const { deletedCount } = await stored().deleteMany(
+        { _id: { $lte: end } },
+        { maxTimeMS: timeoutMs },
+      );
+      return deletedCount;
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import cors from 'cors';
+import type { Request, RequestHandler } from 'express';
+import type { Config } from '../../kernel/config/config';
+import { RESPONSE_HEADERS } from './response-headers';
+
+const ALLOWED_HEADERS = [
+  'Authorization',
+  'Content-Type',
+  'If-Match',
+  'If-None-Match',
+  'Idempotency-Key',
+  'DPoP',
+  'Refresh-Token-Mode',
+  'X-Request-Id',
+  'traceparent',
+  'tracestate',
+  'baggage',
+  'sentry-trace',
+] as const;
+
+/** Browsers expose or evaluate them anyway, and never show cookies to a page. */
+const NOT_EXPOSED = ['Cache-Control', 'Access-Control-Allow-Origin', 'Set-Cookie'];
+/** All other documented headers. */
+const EXPOSED_HEADERS = Object.keys(RESPONSE_HEADERS).filter((name) => !NOT_EXPOSED.includes(name));
+
+/** Origins by what CORS allows them. */
+export interface CorsOrigins {
+  /** Requests without cookies; `*` alone for all. */
+  readonly plain: readonly string[];
+  /** Requests with cookies, too. */
+  readonly withCookies: readonly string[];
+}
+
+export const corsOriginsOf = ({ server, browser }: Pick<Config, 'server' | 'browser'>) => ({
+  plain: server.corsOrigins,
+  withCookies: browser.origins,
+});
+
+/** CORS for browsers. Cookies are for own pages only; other credentials are bearer tokens. */
+export function corsFor({ plain, withCookies }: CorsOrigins): RequestHandler {
+  const common = {
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [...ALLOWED_HEADERS],
+    exposedHeaders: [...EXPOSED_HEADERS],
+    maxAge: 600,
+  };
+  if (withCookies.length === 0)
+    return cors({ ...common, origin: plain.includes('*') ? '*' : [...plain] });
+  // Never `*`: the answer depends on the origin, and `Vary` must say so.
+  const open = { ...common, origin: plain.includes('*') ? true : [...plain] };
+  const own = { ...common, origin: [...withCookies], credentials: true };
+  return cors<Request>((req, use) =>
+    use(null, withCookies.includes(req.headers.origin ?? '') ? own : open),
+  );
+}
+
+/**
+ * The same for responses that are sent before the app runs: header names and values, alternating.
+ */
+export function corsLines(
+  { plain, withCookies }: CorsOrigins,
+  origin: string | undefined,
+): readonly string[] {
+  if (plain.length === 0 && withCookies.length === 0) return [];
+  const exposed = ['Access-Control-Expose-Headers', EXPOSED_HEADERS.join(',')];
+  const isOwn = origin !== undefined && withCookies.includes(origin);
+  if (plain.includes('*') && withCookies.length === 0)
+    return ['Access-Control-Allow-Origin', '*', ...exposed];
+  if (origin === undefined || !(isOwn || plain.includes('*') || plain.includes(origin)))
+    return ['Vary', 'Origin'];
+  const credentials = isOwn ? ['Access-Control-Allow-Credentials', 'true'] : [];
+  return ['Access-Control-Allow-Origin', origin, 'Vary', 'Origin', ...credentials, ...exposed];
+}

@@ -1,0 +1,127 @@
+import { isScope } from '../../kernel/permissions';
+import { VERSION } from '../../kernel/version';
+import type { Route } from './endpoint';
+import { headerParameters } from './openapi-headers';
+import { operationOf } from './openapi-operation';
+import { problemExample, problemResponses } from './openapi-problems';
+import { createComponents } from './openapi-schemas';
+import { problemSchema } from './problem-schema';
+import { RESPONSE_HEADERS } from './response-headers';
+import { TAGS } from './tags';
+
+export type OpenApi = Readonly<Record<string, unknown>>;
+
+export interface OpenApiOptions {
+  /** The public base URL of the service; default: relative to the document. */
+  readonly serverUrl?: string | undefined;
+  readonly environment: 'development' | 'test' | 'production';
+}
+
+const TOKEN_PATH = '/api/auth/token';
+
+/** Creates the OpenAPI 3.1 document from the validators that parse the requests. */
+export function createOpenApi(routes: readonly Route[], options: OpenApiOptions): OpenApi {
+  const components = createComponents();
+  components.schemaOf(problemSchema, 'output');
+  const paths: Record<string, Record<string, unknown>> = {};
+  const responses: Record<string, unknown> = {};
+  const examples: Record<string, unknown> = {};
+  for (const { endpoint } of routes) {
+    const path = endpoint.path.replaceAll(/:(\w+)/g, '{$1}');
+    const { named, byStatus, codes } = problemResponses(endpoint);
+    addNamed(responses, named);
+    for (const code of codes) examples[code] = problemExample(code);
+    paths[path] = {
+      ...paths[path],
+      [endpoint.method]: operationOf(endpoint, components, { named, byStatus }),
+    };
+  }
+  const used = new Set(routes.map(({ endpoint: { tag } }) => tag));
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'User and authentication API',
+      version: VERSION,
+      description:
+        'Errors are RFC 9457 problem details: compare `code`. Send `Authorization: Bearer <access_token>` where `bearer` is shown. Every path may also answer 405, and unknown paths answer 404.',
+      license: { name: 'MIT', identifier: 'MIT' },
+      contact: { name: 'The operator of this service' },
+    },
+    servers: [
+      {
+        url: options.serverUrl?.replace(/\/+$/, '') || '/',
+        description: DESCRIPTIONS[options.environment],
+        'x-internal': false,
+      },
+    ],
+    tags: Object.entries(TAGS).flatMap(([name, description]) =>
+      used.has(name as keyof typeof TAGS) ? [{ name, description }] : [],
+    ),
+    paths,
+    components: {
+      schemas: components.schemas,
+      responses,
+      parameters: headerParameters,
+      examples,
+      headers: RESPONSE_HEADERS,
+      securitySchemes: securitySchemes(routes),
+    },
+  };
+}
+
+/** Each name has one set of codes. */
+function addNamed(all: Record<string, unknown>, named: Readonly<Record<string, unknown>>): void {
+  for (const [name, one] of Object.entries(named)) {
+    if (all[name] !== undefined && JSON.stringify(all[name]) !== JSON.stringify(one))
+      throw new Error(`two responses have the name ${name}`);
+    all[name] = one;
+  }
+}
+
+const DESCRIPTIONS = {
+  development: 'Local development.',
+  test: 'Test.',
+  production: 'Production.',
+} as const;
+
+function securitySchemes(routes: readonly Route[]): Record<string, unknown> {
+  const needed = routes.flatMap(({ endpoint: { permission } }) => permission ?? []);
+  const scopes = [...new Set(needed.filter(isScope))].sort();
+  return {
+    bearer: {
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'JWT',
+      description:
+        'An access token of a user (RFC 9068), from register, login or refresh. Signed and verified according to RFC8725.',
+    },
+    oauth2: {
+      type: 'oauth2',
+      description:
+        'An access token of a service account, with scopes. Signed and verified according to RFC8725.',
+      flows: {
+        clientCredentials: {
+          tokenUrl: TOKEN_PATH,
+          refreshUrl: TOKEN_PATH,
+          scopes: Object.fromEntries(
+            scopes.map((scope) => [scope, `Operations that name ${scope}.`]),
+          ),
+        },
+      },
+    },
+    refreshCookie: {
+      type: 'apiKey',
+      in: 'cookie',
+      name: '__Host-refresh_token',
+      description:
+        'The cookie of a page in BROWSER_ORIGINS. The request must have the `Origin` of such a page.',
+    },
+    // The registered spelling of the scheme; scheme names are case-insensitive (RFC 9110 §11.1).
+    clientSecret: {
+      type: 'http',
+      scheme: 'Basic',
+      description:
+        '`client_id` and `client_secret` of a service account (client_secret_basic); or both in the form.',
+    },
+  };
+}

@@ -1,0 +1,262 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import type { Config } from '../../kernel/config/config';
+import type { Closable } from '../../kernel/lifecycle';
+import {
+  type ConnectionError,
+  createEarlyAnswers,
+  type EarlyAnswers,
+  unknownExpectation,
+} from './early-answers';
+import { withRoutableTargets } from './target';
+import { isUploading } from './upload';
+
+export type ServerLimits = Pick<
+  Config['server'],
+  | 'headersTimeoutMs'
+  | 'requestTimeoutMs'
+  | 'socketTimeoutMs'
+  | 'keepAliveTimeoutMs'
+  | 'maxHeaderBytes'
+  | 'maxConnections'
+  | 'drainTimeoutMs'
+  | 'drainIdleMs'
+>;
+
+/**
+ * The HTTP server of one worker. Its connections come from its own listener, or from the primary
+ * one by one.
+ */
+export interface ApiServer extends Closable {
+  readonly server: Server;
+  listen(address: { host: string; port: number }): Promise<AddressInfo>;
+  /** Instead of `listen`, for connections that come through `accept`. */
+  open(): void;
+  /**
+   * Takes over a connection that another process accepted. Returns false, and leaves the connection
+   * unchanged, when this server accepts none any more.
+   */
+  accept(socket: Socket): boolean;
+  connections(): number;
+  /** True once this worker begins to stop: readiness answers 503. */
+  readonly leaving: boolean;
+  leave(): void;
+  /**
+   * Stops accepting, sends `Connection: close` with every response from now on, and resolves when
+   * all connections are closed: busy ones after their response, idle ones after `drainIdleMs`
+   * (connections in steady use get time for one more request), the rest by force after `timeoutMs`.
+   */
+  drain(timeoutMs: number): Promise<{ readonly cut: number }>;
+}
+
+/** Interval, in ms, of the check of unfinished requests against their timeouts. */
+const TIMEOUT_CHECK_MS = 1000;
+const DRAIN_POLL_MS = 20;
+/**
+ * A client with steady use sends its next request, almost always, within this multiple of its mean
+ * interval.
+ */
+const INTERVALS_TO_WAIT = 5;
+
+/** Use of a connection. Times are from performance.now(). */
+interface ConnectionUse {
+  requests: number;
+  firstMs: number;
+  lastMs: number;
+  /** The latest unfinished response. */
+  pending: ServerResponse | undefined;
+}
+
+export function createServer(
+  app: RequestListener,
+  limits: ServerLimits,
+  constructors: ServerOptions<typeof IncomingMessage, typeof ServerResponse> = {},
+  early: Pick<EarlyAnswers, 'answer' | 'refuse'> = createEarlyAnswers(),
+  isWaiting: (socket: object) => boolean = () => false,
+): ApiServer {
+  const serve = withRoutableTargets(app);
+  const server = createHttpServer(
+    {
+      ...constructors,
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      noDelay: true,
+      // Admission checks the Host header, so that the response is a problem like all others.
+      requireHostHeader: false,
+    },
+    (request, response) => {
+      if (draining !== undefined) response.setHeader('Connection', 'close');
+      const use = recordUse(request.socket);
+      serve(request, response);
+      // A response that was sent within the call is not referenced: it stays in the young
+      // generation.
+      if (use !== undefined && !response.headersSent) trackPending(use, response);
+    },
+  );
+  answerParserErrors(server, early, isWaiting);
+  server.maxConnections = limits.maxConnections;
+  // The only limit for a client that sends requests and never reads.
+  server.timeout = limits.socketTimeoutMs;
+  const sockets = new Map<Socket, ConnectionUse>();
+  let leaving = false;
+  let accepting = false;
+  let draining: Promise<{ cut: number }> | undefined;
+
+  server.on('connection', (socket: Socket) => {
+    sockets.set(socket, { requests: 0, firstMs: 0, lastMs: 0, pending: undefined });
+    socket.once('close', () => sockets.delete(socket));
+  });
+
+  function recordUse(socket: Socket): ConnectionUse | undefined {
+    const use = sockets.get(socket);
+    if (use === undefined) return undefined;
+    use.lastMs = performance.now();
+    if (use.requests++ === 0) use.firstMs = use.lastMs;
+    return use;
+  }
+
+  function trackPending(use: ConnectionUse, response: ServerResponse): void {
+    use.pending = response;
+    response.once('close', () => {
+      if (use.pending === response) use.pending = undefined;
+    });
+  }
+
+  /**
+   * Closes the listener only. http.Server's close() would also close idle connections, where a
+   * request may be on its way.
+   */
+  function stopAccepting(): void {
+    accepting = false;
+    if (server.listening) NetServer.prototype.close.call(server);
+  }
+
+  async function drain(timeoutMs: number): Promise<{ cut: number }> {
+    leaving = true;
+    stopAccepting();
+    closeAfterAnswers();
+    const start = performance.now();
+    for (;;) {
+      const spentMs = performance.now() - start;
+      if (spentMs >= Math.min(limits.drainIdleMs, timeoutMs / 2) && !isAnyInUse(timeoutMs / 2))
+        closeIdle();
+      if (sockets.size === 0 || spentMs >= timeoutMs) break;
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+      // setImmediate runs after the sockets have been read, so a request that waited for a busy
+      // event loop is seen.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const cut = sockets.size;
+    for (const socket of sockets.keys()) socket.destroy();
+    // Stops the server's timer; the listener and the connections are closed already.
+    server.close(() => {});
+    return { cut };
+  }
+
+  /**
+   * For unfinished responses: kept-alive connections would be closed while the next request is on
+   * its way.
+   */
+  function closeAfterAnswers(): void {
+    for (const { pending } of sockets.values())
+      if (pending?.headersSent === false) pending.setHeader('Connection', 'close');
+  }
+
+  /**
+   * Whether a connection is in steady use, or has unsent bytes of a response (Node counts it as
+   * idle then).
+   */
+  function isAnyInUse(longestMs: number): boolean {
+    const now = performance.now();
+    for (const [socket, { requests, firstMs, lastMs }] of sockets) {
+      if (socket.writableLength > 0) return true;
+      const waitMs = requests < 2 ? 0 : (INTERVALS_TO_WAIT * (lastMs - firstMs)) / (requests - 1);
+      // Longer intervals do not fit into the drain.
+      if (waitMs <= longestMs && now - lastMs < waitMs) return true;
+    }
+    return false;
+  }
+
+  /**
+   * A client may be sending a request at this moment, and would lose it: the later the close, the
+   * fewer requests are lost.
+   */
+  function closeIdle(): void {
+    server.closeIdleConnections();
+    // Node does not count unused connections as idle.
+    for (const socket of sockets.keys()) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  const api: ApiServer = {
+    server,
+    listen: ({ host, port }) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ host, port, backlog: 2048 }, () => {
+          server.removeListener('error', reject);
+          accepting = true;
+          resolve(server.address() as AddressInfo);
+        });
+      }),
+    open() {
+      // This event starts Node's checks of headersTimeout and requestTimeout.
+      server.emit('listening');
+      accepting = true;
+    },
+    accept(socket) {
+      if (!accepting) return false;
+      if (sockets.size >= limits.maxConnections) {
+        socket.destroy();
+        return true;
+      }
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+      server.emit('connection', socket);
+      return true;
+    },
+    connections: () => sockets.size,
+    get leaving() {
+      return leaving;
+    },
+    leave() {
+      leaving = true;
+    },
+    drain: (timeoutMs) => (draining ??= drain(timeoutMs)),
+    async close() {
+      const { cut } = await api.drain(limits.drainTimeoutMs);
+      if (cut > 0) throw new Error(`${cut} connections were cut off at the end of the drain`);
+    },
+  };
+  return api;
+}
+
+/** Sends problems where Node would send a bare status line. */
+function answerParserErrors(
+  server: Server,
+  early: Pick<EarlyAnswers, 'answer' | 'refuse'>,
+  isWaiting: (socket: object) => boolean,
+): void {
+  server.on('checkExpectation', (request, response) =>
+    early.answer(request, response, unknownExpectation()),
+  );
+  server.on('clientError', (error: ConnectionError, socket) => {
+    // Has a limit of its own.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isUploading(socket)) return;
+    // Responses of this turn are sent first (end-batch.ts). A pending response must precede the
+    // refusal, so the connection is closed without one.
+    setImmediate(() => {
+      if (error.code === 'ECONNRESET' || !socket.writable || isWaiting(socket)) socket.destroy();
+      else early.refuse(socket, error);
+    });
+  });
+}

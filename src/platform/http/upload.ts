@@ -1,0 +1,72 @@
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import type { Request, RequestHandler } from 'express';
+import { Problem, problems } from '../../kernel/errors';
+import { mediaTypeFault } from './json-body';
+
+/** Connections whose request may take longer than REQUEST_TIMEOUT_MS. */
+const uploading = new WeakSet<object>();
+
+export const isUploading = (socket: object): boolean => uploading.has(socket);
+
+const tooSlow = () =>
+  new Problem(408, 'request_timeout', 'Request timeout', {
+    detail: 'The upload did not arrive in time.',
+    headers: { Connection: 'close' },
+  });
+const broken = (cause: unknown) =>
+  problems.malformed('malformed_request', 'The body ended early, or is not valid gzip.', {
+    headers: { Connection: 'close' },
+    cause,
+  });
+
+/** For endpoints that read their body as a stream. */
+export function allowUpload(mediaTypes: readonly string[], timeoutMs: number): RequestHandler {
+  return (req, res, next) => {
+    const fault = mediaTypeFault(req, mediaTypes) ?? encodingFault(req);
+    if (fault !== undefined) throw fault;
+    const { socket } = req;
+    uploading.add(socket);
+    const timer = setTimeout(() => req.destroy(tooSlow()), timeoutMs);
+    res.once('close', () => {
+      clearTimeout(timer);
+      uploading.delete(socket);
+    });
+    next();
+  };
+}
+
+function encodingFault(req: Request): Problem | undefined {
+  if (['identity', 'gzip', 'x-gzip'].includes(encodingOf(req))) return undefined;
+  return new Problem(415, 'unsupported_encoding', 'Unsupported media type', {
+    detail: 'The content encoding of the body is not supported: send it unencoded, or as gzip.',
+    headers: { 'Accept-Encoding': 'gzip, identity' },
+  });
+}
+
+const encodingOf = ({ headers }: Request): string =>
+  headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+
+/**
+ * The decoded bytes of the body, as they arrive. Leaves the rest unread when the reader stops.
+ * Throws a Problem for a body that broke off or is not valid gzip.
+ */
+export async function* openUpload(req: Request): AsyncGenerator<Buffer> {
+  const source: Readable = encodingOf(req) === 'identity' ? req : gunzip(req);
+  try {
+    for await (const bytes of source.iterator({ destroyOnReturn: source !== req }))
+      yield bytes as Buffer;
+  } catch (error) {
+    throw error instanceof Problem ? error : broken(error);
+  }
+  if (!req.complete) throw broken(undefined);
+}
+
+function gunzip(req: Request): Readable {
+  const decoded = req.pipe(createGunzip());
+  req.once('close', () => {
+    if (!req.complete) decoded.destroy(new Error('the connection was closed'));
+  });
+  req.once('error', (error) => decoded.destroy(error));
+  return decoded;
+}

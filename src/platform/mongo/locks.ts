@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { Connection } from 'mongoose';
+import { Problem, problems } from '../../kernel/errors';
+import { inTime } from './bounded';
+import { isDuplicateKey } from './errors';
+import { afterNow } from './expressions';
+
+/** One holder at a time, over all workers and hosts. */
+export interface Locks {
+  /**
+   * Runs `work` while holding `name`. Tries once, for at most `waitMs`, and throws 503 `busy` when
+   * another holds the lock: the caller retries within its own deadline. The lock expires after
+   * `ttlMs`, at `until` of the database's time. A holder that was suspended past it does not
+   * notice, so its writes must name `until` in their filters.
+   */
+  withLock<T>(name: string, work: (until: Date) => Promise<T>, waitMs?: number): Promise<T>;
+}
+
+/** Another holder has the lock; nothing was done. */
+export const isLockBusy = (error: unknown): error is Problem =>
+  error instanceof Problem && error.code === 'busy';
+
+interface LockDocument {
+  _id: string;
+  holder: string;
+  until: Date;
+}
+
+export const LOCKS_COLLECTION = 'locks';
+
+/** A lock outlives the deadline of its work, and expires soon after a crash of its holder. */
+export const lockTimes = (operationTimeoutMs: number) => ({
+  ttlMs: 2 * operationTimeoutMs,
+  timeoutMs: operationTimeoutMs,
+});
+
+/** Protects rules over several documents (the last administrator) without transactions. */
+export function createLocks(
+  connection: Connection,
+  options: { ttlMs: number; timeoutMs: number },
+): Locks {
+  const { ttlMs, timeoutMs } = options;
+  const collection = () => connection.collection<LockDocument>(LOCKS_COLLECTION);
+
+  /** The expiry of the acquired lock, by the database's clock; undefined: another holder has it. */
+  async function acquire(name: string, holder: string): Promise<Date | undefined> {
+    // By the database's clock: a host with a wrong clock could otherwise take a lock that is held.
+    const isFree = { $lte: [{ $ifNull: ['$until', '$$NOW'] }, '$$NOW'] };
+    const taken = { holder: { $literal: holder }, until: afterNow(ttlMs) };
+    const options = { upsert: true, returnDocument: 'after', maxTimeMS: timeoutMs } as const;
+    try {
+      const lock = await collection().findOneAndUpdate(
+        { _id: name },
+        [{ $replaceWith: { $cond: [isFree, { $mergeObjects: ['$$ROOT', taken] }, '$$ROOT'] } }],
+        options,
+      );
+      return lock?.holder === holder ? lock.until : undefined;
+    } catch (error) {
+      // A concurrent holder inserted the document.
+      if (isDuplicateKey(error)) return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    async withLock(name, work, waitMs = timeoutMs) {
+      const holder = randomUUID();
+      const until = await inTime(acquire(name, holder), Math.max(1, waitMs), `the lock ${name}`);
+      if (until === undefined)
+        throw problems.unavailable('busy', 'Another change of this kind is in progress.', 1);
+      try {
+        return await work(until);
+      } finally {
+        // If this fails, the lock expires.
+        await collection()
+          .deleteOne({ _id: name, holder }, { maxTimeMS: timeoutMs })
+          .catch(() => undefined);
+      }
+    },
+  };
+}

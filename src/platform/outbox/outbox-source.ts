@@ -1,0 +1,77 @@
+import type { Connection, mongo, Types } from 'mongoose';
+import { HAS_PENDING, type PendingEvent } from './pending-event';
+
+/** The pending events of one document, in the order of its writes. */
+export interface PendingOf {
+  /** What the events are about: the id of a user. */
+  readonly subject: string;
+  readonly events: readonly PendingEvent[];
+}
+
+/** A collection whose writes leave events behind. */
+export interface OutboxSource {
+  /** Of `limit` documents at most, those with the oldest events first. */
+  pending(limit: number): Promise<readonly PendingOf[]>;
+  /** They are in the log. A repetition is harmless. */
+  moved(batch: readonly PendingOf[]): Promise<void>;
+}
+
+interface Documents {
+  readonly _id: Types.ObjectId | string;
+  readonly outbox?: readonly PendingEvent[];
+}
+
+export interface OutboxSourceOptions {
+  readonly collection: string;
+  readonly timeoutMs: number;
+  /** The `_id` of a subject. */
+  readonly idOf: (subject: string) => Types.ObjectId | string;
+  /** Of the subjects with pending events, those whose write has been committed. Default: all. */
+  readonly committed?: (subjects: readonly string[]) => Promise<ReadonlySet<string>>;
+}
+
+/** What a look for pending events reads; also for `npm run explain`. */
+export const pendingQuery = (limit: number, timeoutMs: number) =>
+  [
+    HAS_PENDING,
+    {
+      projection: { outbox: 1 },
+      sort: { 'outbox.at': 1 as const },
+      limit,
+      maxTimeMS: timeoutMs,
+      readPreference: 'primary' as const,
+    },
+  ] as const;
+
+export function createOutboxSource(
+  connection: Connection,
+  { collection, timeoutMs, idOf, committed }: OutboxSourceOptions,
+): OutboxSource {
+  const documents = () => connection.collection<Documents>(collection);
+
+  async function committedOf(found: readonly Documents[]): Promise<readonly PendingOf[]> {
+    const all = found.map(({ _id, outbox = [] }) => ({ subject: String(_id), events: outbox }));
+    if (committed === undefined || all.length === 0) return all;
+    const some = await committed(all.map(({ subject }) => subject));
+    return all.filter(({ subject }) => some.has(subject));
+  }
+
+  return {
+    async pending(limit) {
+      const [filter, options] = pendingQuery(limit, timeoutMs);
+      return committedOf(await documents().find(filter, options).toArray());
+    },
+    async moved(batch) {
+      const operations: mongo.AnyBulkWriteOperation<Documents>[] = batch.map(
+        ({ subject, events }) => ({
+          updateOne: {
+            filter: { _id: idOf(subject) },
+            update: { $pull: { outbox: { id: { $in: events.map(({ id }) => id) } } } } as never,
+          },
+        }),
+      );
+      if (operations.length > 0)
+        await documents().bulkWrite(operations, { ordered: false, maxTimeMS: timeoutMs });
+    },
+  };
+}

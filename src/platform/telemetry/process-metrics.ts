@@ -1,0 +1,21 @@
+import { collectDefaultMetrics, Gauge } from 'prom-client';
+import type { Metrics } from './metrics';
+
+/**
+ * Adds `process_*` and `nodejs_*` (processor time, memory, event-loop lag, garbage collection) and
+ * the build version.
+ */
+export function exposeProcess(metrics: Metrics, version: string): void {
+  collectDefaultMetrics({ register: metrics });
+  // These are gauges, and the suffix `_total` is for counters. The gauges by kind have the same
+  // numbers.
+  for (const kind of ['handles', 'requests', 'resources'])
+    metrics.removeSingleMetric(`nodejs_active_${kind}_total`);
+  new Gauge({
+    name: 'service_build_info',
+    help: '1, with the versions of the service and of Node as labels.',
+    labelNames: ['version', 'node'],
+    aggregator: 'first',
+    registers: [metrics],
+  }).set({ version, node: process.version }, 1);
+}

@@ -1,0 +1,76 @@
+import type { Snapshot } from '../metrics/exchange';
+import { type Point, pointOf, type Reading, read } from './readings';
+
+export interface History {
+  points(): readonly Point[];
+  latest(): Reading | undefined;
+  /** Samples more often while the page is open. */
+  watch(isWatched: boolean): void;
+  close(): void;
+}
+
+export interface HistoryOptions {
+  readonly collect: () => Promise<Snapshot>;
+  readonly onPoint: (point: Point, reading: Reading) => void;
+  /** Sample also while nobody watches, so that the last hour is there when the page opens. */
+  readonly always: boolean;
+  readonly now?: () => number;
+}
+
+/** A sample costs each worker some 20 to 50 ms: it gathers all its metrics. */
+const WATCHED_EVERY_MS = 10_000;
+const UNWATCHED_EVERY_MS = 20_000;
+const HISTORY_MS = 3_600_000;
+
+/** The last hour, in memory: at most 360 points of 13 numbers. */
+export function createHistory(options: HistoryOptions): History {
+  const { collect, onPoint, always, now = Date.now } = options;
+  const points: Point[] = [];
+  let latest: Reading | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isWatched = false;
+  let isClosed = false;
+  let isSampling = false;
+
+  async function sample(): Promise<void> {
+    if (isSampling) return;
+    isSampling = true;
+    try {
+      const reading = read(await collect(), now());
+      if (latest !== undefined) {
+        const point = pointOf(latest, reading);
+        points.push(point);
+        while ((points[0]?.at ?? Infinity) < (reading.atMs - HISTORY_MS) / 1000) points.shift();
+        onPoint(point, reading);
+      }
+      latest = reading;
+    } catch {
+      // The next sample tries again; the gap shows in the chart.
+    } finally {
+      isSampling = false;
+      schedule();
+    }
+  }
+
+  function schedule(): void {
+    clearTimeout(timer);
+    if (isClosed || (!isWatched && !always)) return;
+    timer = setTimeout(sample, isWatched ? WATCHED_EVERY_MS : UNWATCHED_EVERY_MS).unref();
+  }
+
+  if (always) void sample();
+  return {
+    points: () => points,
+    latest: () => latest,
+    watch(watched) {
+      if (isWatched === watched) return;
+      isWatched = watched;
+      if (watched) void sample();
+      else schedule();
+    },
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+    },
+  };
+}

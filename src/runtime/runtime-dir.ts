@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Config } from '../kernel/config/config';
+import { fitsSockets } from '../kernel/config/folders';
+import type { Closable } from '../kernel/lifecycle';
+
+/**
+ * Not os.userInfo(): it throws when the user id has no entry in the user database, as in some
+ * containers. Windows has no user ids.
+ */
+const ownUid = (): number => process.getuid?.() ?? 0;
+
+/** Throws when the folder belongs to another user. */
+function openPrivate(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const stat = lstatSync(path);
+  if (!stat.isDirectory() || stat.uid !== ownUid() || (stat.mode & 0o077) !== 0) {
+    throw new Error(
+      `${path} must be a folder that this user owns and nobody else may enter (mode 700)`,
+    );
+  }
+  return path;
+}
+
+/**
+ * Creates, if missing, the folder of the private sockets (metrics, control), which only this user
+ * can access. Its name is derived from user and address, so that the workers of one service find
+ * each other under PM2, and the command line finds the primary. Names are short: the path of a
+ * socket is limited to 103 bytes on macOS.
+ */
+export function openRuntimeDir({ server, cluster }: Pick<Config, 'server' | 'cluster'>): string {
+  if (cluster.runtimeDir !== undefined) return openPrivate(resolve(cluster.runtimeDir));
+  const name = `auth-api-${ownUid()}-${server.host.replaceAll(/[^\w.]/g, '_')}-${server.port}`;
+  const short = `auth-api-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+  return openPrivate(
+    [join(tmpdir(), name), join(tmpdir(), short)].find(fitsSockets) ?? join('/tmp', short),
+  );
+}
+
+/**
+ * The subfolder of one primary's workers. Files left by an earlier primary are not counted.
+ */
+export function openWorkersDir(runtimeDir: string): Closable & { readonly path: string } {
+  const path = openPrivate(join(runtimeDir, `p${process.pid}`));
+  return {
+    path,
+    async close() {
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,160 @@
+import type { Document } from 'mongodb';
+import { migrateAtStart, migrations } from '../../src/app/migrate';
+import { ConfigError, parseConfig } from '../../src/kernel/config/config';
+import { userMigrations } from '../../src/modules/users/migrations';
+import { runMigrations } from '../../src/platform/mongo/migrations/run';
+import { createLogger } from '../../src/platform/telemetry/logger';
+import { startTestService, type TestService } from '../support/app';
+import { type Client, createClient, login } from '../support/http';
+import { startTestMongo, type TestMongo } from '../support/mongo';
+import { oldUser } from '../support/old-users';
+import { run } from '../support/processes';
+import { root } from '../support/service';
+
+const log = createLogger({ level: 'silent' });
+
+/** Documents of the old form, and where a client sees them. */
+interface Example {
+  readonly documents: readonly Document[];
+  seenAt(document: Document): readonly string[];
+}
+
+const userPaths = ({ _id, email }: Document) => [
+  `/api/users/${_id}`,
+  `/api/users?email=${encodeURIComponent(email)}&count=true`,
+];
+const users = (...documents: Document[]): Example => ({ documents, seenAt: userPaths });
+
+/** A new migration needs an example here. */
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  '0001-users-email-verified': users(
+    oldUser(1, { verifiedEmailKey: 'old1@example.org' }),
+    oldUser(2, { verifiedEmailKey: 'before@example.org' }),
+    oldUser(3),
+    oldUser(4, { name: 'Émile', keptSession: { sid: 's', ver: 1 } }),
+  ),
+  '0002-users-without-verified-key': users(
+    oldUser(5, { verifiedEmailKey: 'old5@example.org', emailVerified: true }),
+    oldUser(6, { verifiedEmailKey: 'before@example.org', emailVerified: false }),
+  ),
+  '0003-users-search-keys': users(
+    oldUser(7, { emailVerified: true }),
+    oldUser(8, { emailVerified: false, name: 'Ann-Marie Ødegård' }),
+  ),
+};
+
+let mongo: TestMongo;
+let service: TestService;
+let client: Client;
+let token: string;
+beforeAll(async () => {
+  mongo = await startTestMongo();
+  // Without local entries, every request reads the database.
+  service = await startTestService({ NEAR_CACHE_TTL_MS: '0' }, mongo);
+  client = createClient(service.baseUrl);
+  token = await login(client, service.admin.email, service.admin.password);
+});
+afterAll(async () => {
+  await service?.close();
+  await mongo?.close();
+});
+const collection = (name: string) => service.database.connection.collection<Document>(name);
+const upTo = (id: string) => migrations.filter((one) => one.id <= id);
+const forget = () => collection('migrations').deleteMany({});
+
+test('every migration has an example', () => {
+  expect(migrations.map(({ id }) => id).filter((id) => EXAMPLES[id] === undefined)).toEqual([]);
+});
+
+test.each(migrations.map((one) => [one.id, one] as const))(
+  '%s: answers and entity tags of an old document are the same before and after',
+  async (id, migration) => {
+    const { documents, seenAt } = EXAMPLES[id] as Example;
+    const target = collection(migration.collection);
+    await target.insertMany(documents as never);
+    const ofExamples = { _id: { $in: documents.map(({ _id }) => _id) } };
+    expect(await target.countDocuments({ $and: [ofExamples, migration.outdated] } as never)).toBe(
+      documents.length,
+    );
+    const see = async () => {
+      const answers = documents.flatMap(seenAt).map(async (path) => {
+        const { status, headers, text } = await client('GET', path, { token });
+        return { path, status, etag: headers.get('etag'), text };
+      });
+      return Promise.all(answers);
+    };
+    const before = await see();
+    expect(before.filter(({ status }) => status !== 200)).toEqual([]);
+    await forget();
+    expect(await runMigrations(service.database.connection, upTo(id), { log })).toBe(true);
+    expect(await target.countDocuments(migration.outdated as never)).toBe(0);
+    expect(await see()).toEqual(before);
+  },
+);
+
+test('an account of the old form can be read, changed, and its address kept as verified', async () => {
+  const one = oldUser(20, { verifiedEmailKey: 'old20@example.org' });
+  await collection('users').insertOne(one as never);
+  const path = `/api/users/${one['_id']}`;
+  expect((await client('GET', path, { token })).json).toMatchObject({ email_verified: true });
+  const patched = await client('PATCH', path, { token, body: { name: 'Another Name' } });
+  expect(patched.json).toMatchObject({ name: 'Another Name', email_verified: true });
+  const moved = await client('PATCH', path, { token, body: { email: 'moved20@example.org' } });
+  expect(moved.json).toMatchObject({ email_verified: false });
+  await forget();
+  await runMigrations(service.database.connection, userMigrations, { log });
+  expect((await client('GET', path, { token })).json).toMatchObject({ email_verified: false });
+});
+
+const migrate = async (...words: string[]) => {
+  const child = run([process.execPath, `${root}/dist/cli/migrate.js`, ...words], {
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], MONGODB_URI: mongo.uri },
+  });
+  const { code } = await child.exited;
+  return { code, output: child.output() };
+};
+
+test('npm run migrate: status reports what is pending and index drift, up and prune repair it', async () => {
+  await forget();
+  await collection('users').insertOne(oldUser(30) as never);
+  await collection('users').dropIndex('by_role_created');
+  await collection('users').createIndex({ updatedAt: 1 }, { name: 'of_before' });
+  const found = await migrate('status');
+  expect(found.code).toBe(1);
+  expect(found.output).toMatch(/^pending {2}0001-users-email-verified {2}1 documents remain$/m);
+  expect(found.output).toMatch(/^index users.by_role_created is missing$/m);
+  expect(found.output).toMatch(/^index users.of_before is undeclared$/m);
+
+  const up = await migrate('up');
+  expect(up).toMatchObject({ code: 0 });
+  expect(up.output).toMatch(/^done {5}0001-users-email-verified {2}0 documents remain$/m);
+  expect(up.output).not.toMatch(/is missing/);
+
+  expect((await migrate('prune')).output).toMatch(/^index users.of_before dropped$/m);
+
+  await collection('users').dropIndex('by_role_created');
+  await collection('users').createIndex({ role: 1 }, { name: 'by_role_created' });
+  const different = await migrate('status');
+  expect(different.code).toBe(1);
+  expect(different.output).not.toMatch(/^index users.of_before/m);
+  expect(different.output).toMatch(/^index users.by_role_created is different: is .*declared /m);
+  await collection('users').dropIndex('by_role_created');
+  await migrateAtStart(service.database.connection, parseConfig({ MONGODB_URI: mongo.uri }), log);
+  expect((await migrate('down')).code).toBe(64);
+});
+
+test('MIGRATE_ON_START=false: a start changes nothing, and refuses when an index is missing', async () => {
+  const { connection } = service.database;
+  const config = parseConfig({
+    ...{ NODE_ENV: 'test', MONGODB_URI: mongo.uri, MIGRATE_ON_START: 'false' },
+  });
+  await forget();
+  await migrateAtStart(connection, config, log);
+  expect(await collection('migrations').countDocuments({})).toBe(0);
+  await collection('users').dropIndex('by_created');
+  await expect(migrateAtStart(connection, config, log)).rejects.toThrow(ConfigError);
+  await expect(migrateAtStart(connection, config, log)).rejects.toThrow('users.by_created');
+  const usual = parseConfig({ NODE_ENV: 'test', MONGODB_URI: mongo.uri });
+  await migrateAtStart(connection, usual, log);
+  await expect(migrateAtStart(connection, config, log)).resolves.toBeUndefined();
+});

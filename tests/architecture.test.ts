@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  type Arrow,
+  floorOf,
+  pointsUp,
+  SPECIFIER,
+  scanSources,
+  wingOf,
+} from '../dev/layout/imports';
+
+const ROOT = resolve(__dirname, '../..');
+const { files, arrows, read, readCode } = scanSources(ROOT);
+
+/**
+ * Wings of one floor know nothing of each other, except by what the composition root hands them.
+ */
+const NEIGHBOURS = ['runtime', 'modules'] as const;
+
+const show = ({ from, to }: Arrow) => `${from} -> ${to}`;
+
+test('every file stands on a floor', () => {
+  expect(files.filter((file) => floorOf(file) < 0)).toEqual([]);
+  expect(files.length).toBeGreaterThan(100);
+  expect(arrows.length).toBeGreaterThan(500);
+});
+
+test('imports point down, types included', () => {
+  const inside = arrows.filter(({ to }) => !to.startsWith('..'));
+  expect(inside.filter(pointsUp).map(show)).toEqual([]);
+  const across = inside.filter(
+    ({ from, to }) => wingOf(from) !== wingOf(to) && NEIGHBOURS.includes(wingOf(to) as 'runtime'),
+  );
+  expect(
+    across.filter(({ from }) => NEIGHBOURS.includes(wingOf(from) as 'runtime')).map(show),
+  ).toEqual([]);
+});
+
+test('a module shows itself through its index to the app alone, and imports no other module', () => {
+  const moduleOf = (file: string) => /^modules\/([^/]+)\//.exec(file)?.[1];
+  const entering = arrows.filter(
+    ({ from, to }) => moduleOf(to) !== undefined && moduleOf(to) !== moduleOf(from),
+  );
+  expect(entering.length).toBeGreaterThan(5);
+  expect(
+    entering
+      .filter(({ from, to }) => {
+        const isByApp = ['app', 'main'].includes(wingOf(from));
+        return !isByApp || to !== `modules/${moduleOf(to)}/index.ts`;
+      })
+      .map(show),
+  ).toEqual([]);
+});
+
+test('the embedded database is loaded by one file, and is no part of what is shipped', () => {
+  const outside = arrows.filter(({ to }) => to.startsWith('..'));
+  expect([...new Set(outside.map(({ from }) => from))]).toEqual(['app/development-database.ts']);
+  expect(readCode('app/development-database.ts')).not.toMatch(/^import (?!type)[^']*'[^']*dev\//m);
+});
+
+test('the environment is read in one file, and only the entry ends the process', () => {
+  expect(
+    files.filter(
+      (file) => /process\.env\b/.test(readCode(file)) && file !== 'kernel/config/config.ts',
+    ),
+  ).toEqual([]);
+  expect(
+    files.filter((file) => /process\.exit\(/.test(readCode(file)) && file !== 'main.ts'),
+  ).toEqual([]);
+});
+
+test('no type holes', () => {
+  expect(
+    files.filter(
+      (file) =>
+        /\bas any\b|: any\b/.test(readCode(file)) ||
+        /@ts-(ignore|nocheck|expect-error)/.test(read(file)),
+    ),
+  ).toEqual([]);
+});
+
+test('Express is augmented once: the one contract of a request', () => {
+  expect(files.filter((file) => /\bdeclare (global|module)\b/.test(readCode(file)))).toEqual([
+    'platform/http/context.ts',
+  ]);
+});
+
+/** `require('x')`, `require.resolve(…)`, `createRequire`, and `import()` of what is no literal. */
+const LATE = /\brequire\s*[(.]|\bcreateRequire\b|\bimport\s*\(\s*(?!')/;
+
+test('a package is required late only where loading it is dear, and never by a computed name', () => {
+  expect(files.filter((file) => LATE.test(readCode(file)))).toEqual([
+    'app/development-database.ts',
+    'kernel/config/connections.ts',
+    'modules/auth/passwords/formats/argon2-binding.ts',
+    'platform/mail/mailer.ts',
+  ]);
+  expect(files.filter((file) => /\brequire\s*\(\s*(?!')/.test(readCode(file)))).toEqual([]);
+  expect('const a = require("./a")').toMatch(LATE);
+  expect([..."require('../a'); import b = require('./b')".matchAll(SPECIFIER)].length).toBe(2);
+});
+
+test('files are short', () => {
+  const lines = files
+    .map((file) => ({ file, lines: read(file).split('\n').length }))
+    .sort((a, b) => b.lines - a.lines);
+  expect(lines.filter((one) => one.lines > 300)).toEqual([]);
+  expect(lines[Math.floor(lines.length / 10)]?.lines).toBeLessThanOrEqual(220);
+});
+
+test('the black-box tests know nothing of the source', () => {
+  const folder = join(ROOT, 'tests/blackbox');
+  for (const name of readdirSync(folder))
+    expect(readFileSync(join(folder, name), 'utf8')).not.toMatch(/\/src\//);
+});

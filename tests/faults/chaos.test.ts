@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process';
+import { createServer, request as sendRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { startTestMongo, type TestMongo } from '../support/mongo';
+import { freePort, root, type ServiceProcess, startService, until } from '../support/service';
+
+const entry = join(root, 'dist', 'main.js');
+const settings = { RATE_LIMIT: 'false', BCRYPT_COST: '4', NODE_ENV: 'test' };
+const SECRET = 'kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ';
+
+let mongo: TestMongo;
+beforeAll(async () => {
+  mongo = await startTestMongo();
+}, 120_000);
+afterAll(() => mongo?.close());
+
+/** Runs the command, as `npm run chaos` does. */
+function startChaos(...args: string[]) {
+  const child = spawn(process.execPath, [join(root, 'dist/faults/chaos/main.js'), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+  const ended = new Promise<{ code: number | null; text: string }>((resolve) => {
+    child.once('close', (code) => resolve({ code, text }));
+  });
+  return { ended, text: () => text };
+}
+
+const rowOf = (text: string, scenario: string): string =>
+  text.split('\n').findLast((line) => line.startsWith(`${scenario} `)) ?? '';
+
+/** A busy machine refuses requests (503), which is no lost write and no stale read. */
+const lostAndStale = (text: string, scenario: string) =>
+  rowOf(text, scenario).split(/ {2,}/).slice(4, 6);
+
+test('it refuses without the flag, and a target that is production', async () => {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end('{"servers":[{"url":"/","description":"Production."}]}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const plain = await startChaos('--target', target).ended;
+    expect(plain.code).toBe(64);
+    expect(plain.text).toContain('--i-own-this-staging');
+    const refused = await startChaos('--target', target, '--i-own-this-staging').ended;
+    expect(refused).toMatchObject({ code: 69 });
+    expect(refused.text).toContain('is production');
+  } finally {
+    server.close();
+  }
+}, 120_000);
+
+async function withService(
+  env: Record<string, string>,
+  use: (service: ServiceProcess) => Promise<void>,
+): Promise<void> {
+  const service = await startService({
+    entry,
+    env: { ...settings, JWT_SECRET: SECRET, MONGODB_URI: mongo.uri, ...env },
+    timeoutMs: 60_000,
+  });
+  try {
+    await use(service);
+  } finally {
+    await service.close();
+  }
+}
+
+test('a real cluster keeps the promises while workers die and its database goes away', async () => {
+  const [port, proxyPort] = [await freePort(), await freePort()];
+  const uri = mongo.uri.replace(/^mongodb:\/\/[^/?]+/, `mongodb://127.0.0.1:${proxyPort}`);
+  const target = `http://127.0.0.1:${port}`;
+  const common = ['--target', target, '--i-own-this-staging', '--quick', '--rate', '5'];
+  const proxied = ['--proxy-mongodb', mongo.uri, '--proxy-port', String(proxyPort)];
+  const away = startChaos(...common, ...proxied, '--only', 'reload,database-away');
+  await until('the proxy', () => away.text().includes('a proxy to the database'), 30_000);
+  await withService({ PORT: String(port), MONGODB_URI: uri }, async (service) => {
+    const { code, text } = await away.ended;
+    expect([code, text]).toEqual([0, expect.anything()]);
+    expect(rowOf(text, 'reload')).toMatch(/needs --ops +not run$/);
+    expect(rowOf(text, 'database-away')).toMatch(/ yes$/);
+    expect(lostAndStale(text, 'database-away')).toEqual(['0', '0']);
+    expect(service.workerPids()).toHaveLength(2);
+  });
+  await withService({ PORT: String(port) }, async (service) => {
+    const before = service.workerPids();
+    const pid = ['--primary-pid', String(service.pid)];
+    const { code, text } = await startChaos(...common, ...pid, '--only', 'kill-worker').ended;
+    expect([0, 1]).toContain(code);
+    expect([lostAndStale(text, 'kill-worker'), text]).toEqual([['0', '0'], expect.anything()]);
+    expect(before.filter((one) => service.workerPids().includes(one)).length).toBeLessThan(2);
+  });
+}, 300_000);
+
+test('it finds a write that was acknowledged and lost', async () => {
+  await withService({}, async (service) => {
+    const losing = await startLosingProxy(service.port);
+    try {
+      const { code, text } = await startChaos(
+        ...['--target', losing.url, '--i-own-this-staging', '--quick', '--only', 'quiet'],
+      ).ended;
+      expect([code, text]).toEqual([1, expect.anything()]);
+      expect(rowOf(text, 'quiet')).toMatch(/ NO$/);
+      expect(Number(lostAndStale(text, 'quiet')[0])).toBeGreaterThan(0);
+    } finally {
+      losing.close();
+    }
+  });
+}, 240_000);
+
+/** Forwards all requests but the later writes, which it acknowledges and drops. */
+async function startLosingProxy(port: number) {
+  let writes = 0;
+  const server = createServer((request, response) => {
+    if (request.method === 'PATCH') writes += 1;
+    if (request.method === 'PATCH' && writes > 20) {
+      request.resume();
+      response.setHeader('content-type', 'application/json');
+      response.end('{}');
+      return;
+    }
+    const { method, url, headers } = request;
+    const forwarded = sendRequest(
+      { host: '127.0.0.1', port, method, path: url, headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    forwarded.on('error', () => response.destroy());
+    request.pipe(forwarded);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

@@ -1,0 +1,348 @@
+import { createWebhookStore } from '../../../src/modules/webhooks/webhook-store';
+import { startTestService, type TestService } from '../../support/app';
+import { type Client, createClient, eventually, login, register } from '../../support/http';
+import { startTestSmtp, type TestSmtp } from '../../support/smtp';
+import {
+  accept,
+  refuse,
+  startWebhookReceiver,
+  verify,
+  type WebhookReceiver,
+} from '../../support/webhook-receiver';
+
+let smtp: TestSmtp;
+let service: TestService;
+let client: Client;
+let admin: string;
+let receiver: WebhookReceiver;
+const created: string[] = [];
+
+beforeAll(async () => {
+  smtp = await startTestSmtp();
+  service = await startTestService({
+    SMTP_URL: smtp.url,
+    WEBHOOKS_ALLOWED_NETWORKS: '127.0.0.0/8',
+    WEBHOOKS_RETRY_SECONDS: '1,1',
+    WEBHOOKS_TIMEOUT_MS: '2000',
+  });
+  client = createClient(service.baseUrl);
+  admin = await login(client, service.admin.email, service.admin.password);
+});
+afterAll(async () => {
+  await service?.close();
+  await smtp?.close();
+});
+beforeEach(async () => {
+  receiver = await startWebhookReceiver();
+});
+afterEach(async () => {
+  for (const id of created.splice(0)) await api('DELETE', id);
+  await receiver?.close();
+});
+
+const api = (method: string, path: string, body?: unknown) =>
+  client(method, path === '' ? '/api/webhooks' : `/api/webhooks/${path}`, {
+    token: admin,
+    ...(body === undefined ? {} : { body }),
+  });
+
+async function createWebhook(body: object = {}): Promise<{ id: string; secret: string }> {
+  const answer = await api('POST', '', { url: `${receiver.url}/hook`, ...body });
+  expect(answer.status).toBe(201);
+  created.push(answer.json.id);
+  return answer.json;
+}
+const rename = (id: string, name: string) =>
+  client('PATCH', `/api/users/${id}`, { token: admin, body: { name } });
+const newUser = async () => (await register(client)).user.id;
+const accepted = (count: number) =>
+  eventually(`${count} deliveries`, () => receiver.accepted.length >= count, 30_000);
+const deliveriesOf = async (id: string, query = '') =>
+  (await api('GET', `${id}/deliveries${query}`)).json.data;
+const rows = () => service.database.connection.collection<{ _id: string }>('webhooks');
+
+describe('delivery', () => {
+  test('each event arrives signed, as readers of the log get it, those of a user in order', async () => {
+    const { id, secret } = await createWebhook();
+    const users = await Promise.all([newUser(), newUser(), newUser()]);
+    for (const name of ['One', 'Two', 'Three'])
+      await Promise.all(users.map((u) => rename(u, name)));
+    await accepted(12);
+    const { json } = await client('GET', '/api/events?limit=1000', { token: admin });
+    const log = new Map((json.data as { id: string }[]).map((event) => [event.id, event]));
+    for (const one of receiver.received) {
+      expect(verify(secret, one)).toEqual(log.get(String(one.headers['webhook-id'])));
+      expect(one.headers['content-type']).toBe('application/cloudevents+json');
+    }
+    expect(receiver.received).toHaveLength(12);
+    for (const user of users) {
+      const sequences = receiver.received
+        .filter(({ subject }) => subject === user)
+        .map(({ sequence }) => sequence);
+      expect(sequences).toHaveLength(4);
+      expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
+    }
+    const seen = await eventually('the position', async () => {
+      const webhook = (await api('GET', id)).json;
+      return webhook.position >= Math.max(...receiver.received.map((r) => r.sequence)) && webhook;
+    });
+    expect(seen).toMatchObject({ status: 'enabled', failing_since: null, last_failure: null });
+    expect(JSON.stringify((await api('GET', '')).json)).not.toContain('whsec_');
+  });
+
+  test('a webhook gets the types that it asks for, from where it asks for', async () => {
+    const user = await newUser();
+    await rename(user, 'Before');
+    const { json } = await client('GET', '/api/events?limit=1000', { token: admin });
+    const mine = (json.data as { sequence: string; subject: string }[]).filter(
+      ({ subject }) => subject === user,
+    );
+    const after = Number(mine[0]?.sequence) - 1;
+    await createWebhook({ types: ['user.updated', 'user.removed'], after });
+    await client('DELETE', `/api/users/${user}`, { token: admin });
+    await accepted(2);
+    expect(receiver.received.map(({ type }) => type)).toEqual(['user.updated', 'user.removed']);
+  });
+
+  test('an event that is refused is sent again, and holds up no other user', async () => {
+    const [bad, good] = await Promise.all([newUser(), newUser()]);
+    const { id } = await createWebhook();
+    let isFixed = false;
+    receiver.answerWith(({ subject }, res) =>
+      res.writeHead(subject === bad && !isFixed ? 500 : 200).end(),
+    );
+    await rename(bad, 'First');
+    await rename(good, 'First');
+    await accepted(1);
+    const [waiting] = await eventually('the delivery', async () => {
+      const found = await deliveriesOf(id, '?state=waiting');
+      return found.length === 1 && found;
+    });
+    expect(waiting).toMatchObject({
+      type: 'user.updated',
+      last_failure: { reason: 'status', status: 500 },
+    });
+    isFixed = true;
+    await accepted(2);
+    const ids = receiver.received
+      .filter((r) => r.subject === bad)
+      .map((r) => r.headers['webhook-id']);
+    expect(new Set(ids).size).toBe(1);
+    await eventually('no delivery is left', async () => (await deliveriesOf(id)).length === 0);
+  });
+
+  test('after the last attempt it is a dead letter, and is sent again when asked for', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    receiver.answerWith(refuse(503));
+    await rename(user, 'Dead');
+    const [dead] = await eventually(
+      'the dead letter',
+      async () => {
+        const found = await deliveriesOf(id, '?state=dead');
+        return found.length === 1 && found;
+      },
+      30_000,
+    );
+    expect(dead).toMatchObject({ attempts: 3, next_attempt_at: null });
+    expect(receiver.received).toHaveLength(3);
+    receiver.answerWith(accept);
+    expect((await api('POST', `${id}/redeliver`, { failed: true })).json).toEqual({ count: 1 });
+    await accepted(1);
+    // Also one that was delivered, and every one after a sequence.
+    const { sequence } = dead;
+    expect((await api('POST', `${id}/redeliver`, { sequence })).status).toBe(202);
+    await accepted(2);
+    expect((await api('POST', `${id}/redeliver`, { after: sequence - 1 })).status).toBe(202);
+    await accepted(3);
+    expect(new Set(receiver.accepted.map((one) => one.sequence))).toEqual(new Set([sequence]));
+  });
+
+  test('a receiver that is away gets few requests, and everything when it is back', async () => {
+    const users = await Promise.all(Array.from({ length: 30 }, newUser));
+    await createWebhook();
+    receiver.answerWith((_event, res) => void res.destroy());
+    await Promise.all(users.map((user) => rename(user, 'Meanwhile')));
+    await eventually('an attempt', () => receiver.received.length > 0);
+    // The first batch, and then one event after each pause.
+    const sequences = () => new Set(receiver.received.map(({ sequence }) => sequence)).size;
+    await eventually('a second look', () => sequences() >= 17, 30_000);
+    expect(sequences()).toBeLessThan(25);
+    receiver.answerWith(accept);
+    await accepted(30);
+    expect(new Set(receiver.accepted.map(({ subject }) => subject))).toEqual(new Set(users));
+  });
+
+  test('a claim keeps other processes away, and one that is over changes nothing', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    const options = { timeoutMs: 2000, now: Date.now };
+    const other = createWebhookStore(service.database.connection, options);
+    const claimed = await eventually(
+      'the claim',
+      async () => (await other.claim(id, 3000)) ?? false,
+    );
+    await rename(user, 'Late');
+    expect(await other.claim(id, 3000)).toBeNull();
+    // Its lease runs out, as that of a process that died.
+    await accepted(1);
+    const outcome = { delivered: 0, failed: 1, pauseMs: 1, isGone: true };
+    expect(await other.settle(claimed, { ...outcome, position: 0 }, 1)).toBeNull();
+    expect((await api('GET', id)).json.status).toBe('enabled');
+  });
+});
+
+describe('a webhook is disabled', () => {
+  const disabled = (id: string) =>
+    eventually('the end', async () => {
+      const { json } = await api('GET', id);
+      return json.status === 'disabled' && json;
+    });
+
+  test('when its receiver is gone, and gets what came meanwhile when it is enabled', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    receiver.answerWith(refuse(410));
+    const from = smtp.mails.length;
+    await rename(user, 'Gone');
+    expect(await disabled(id)).toMatchObject({ disabled_reason: 'gone' });
+    const mail = await smtp.waitFor(service.admin.email, /no longer sent to a webhook/, from);
+    expect(mail.text).toContain(new URL(receiver.url).host);
+    await rename(user, 'Meanwhile');
+    receiver.answerWith(accept);
+    const enabled = await api('PATCH', id, { status: 'enabled' });
+    expect(enabled.json).toMatchObject({ status: 'enabled', disabled_reason: null });
+    await accepted(2);
+    const events = await client('GET', `/api/audit-events?subject=${id}`, { token: admin });
+    expect((events.json.data as { type: string }[]).map(({ type }) => type).toSorted()).toEqual([
+      'webhook_changed',
+      'webhook_created',
+      'webhook_disabled',
+    ]);
+  });
+
+  test('when nothing could be delivered for days', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    receiver.answerWith(refuse(500));
+    await rename(user, 'First');
+    await eventually('the failure', async () => (await api('GET', id)).json.failing_since !== null);
+    expect((await api('GET', id)).json.status).toBe('enabled');
+    const longAgo = new Date(Date.now() - 5 * 86_400_000);
+    await rows().updateOne({ _id: id }, { $set: { failingSince: longAgo } });
+    await rename(user, 'Second');
+    expect(await disabled(id)).toMatchObject({ disabled_reason: 'failing' });
+  });
+
+  test('by hand, and then gets nothing', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    const other = await createWebhook({ url: `${receiver.url}/other` });
+    await api('PATCH', id, { status: 'disabled' });
+    await rename(user, 'Unseen');
+    await accepted(1);
+    expect(receiver.received.map(({ path }) => path)).toEqual(['/other']);
+    expect((await api('GET', other.id)).json.status).toBe('enabled');
+    expect((await api('GET', id)).json.disabled_reason).toBe('manual');
+  });
+});
+
+describe('secrets', () => {
+  test('the former one signs beside the new one for a day', async () => {
+    const user = await newUser();
+    const { id, secret: former } = await createWebhook();
+    const { secret } = (await api('POST', `${id}/secret`)).json;
+    await rename(user, 'Both');
+    await accepted(1);
+    const [both] = receiver.received;
+    if (both === undefined) throw new Error('nothing arrived');
+    for (const one of [former, secret]) expect(verify(one, both)).toBeDefined();
+    await rows().updateOne({ _id: id }, { $set: { 'secrets.1.until': new Date(0) } });
+    await rename(user, 'One');
+    await accepted(2);
+    const last = receiver.received.at(-1);
+    if (last === undefined) throw new Error('nothing arrived');
+    expect(verify(secret, last)).toBeDefined();
+    expect(() => verify(former, last)).toThrow();
+  });
+
+  test('are not in the database in clear text', async () => {
+    const { id, secret } = await createWebhook();
+    const row = await rows().findOne({ _id: id });
+    const text = JSON.stringify(row);
+    expect(text).not.toContain(secret.slice(6));
+    expect(text).not.toContain(Buffer.from(secret).toString('base64').slice(0, 20));
+  });
+});
+
+describe('requests', () => {
+  test('a test event is sent at once, and its result is the answer', async () => {
+    const { id, secret } = await createWebhook();
+    expect((await api('POST', `${id}/test`)).json).toMatchObject({
+      ...{ result: 'delivered', status: 204, reason: null },
+    });
+    const [one] = receiver.received;
+    if (one === undefined) throw new Error('nothing arrived');
+    expect(verify(secret, one)).toMatchObject({ type: 'webhook.test' });
+    receiver.answerWith(refuse(302));
+    expect((await api('POST', `${id}/test`)).json).toMatchObject({
+      ...{ result: 'failed', status: 302, reason: 'redirect' },
+    });
+  });
+
+  test.each([
+    ['http://10.0.0.1/'],
+    ['https://[::1]/'],
+    ['https://169.254.169.254/latest'],
+    ['https://user:pass@example.org/'],
+    ['https://example.org/#part'],
+    ['https://'],
+    ['ftp://example.org/'],
+    ['https://a b/'],
+  ])('%s is refused', async (url) => {
+    const answer = await api('POST', '', { url });
+    expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, '/url']);
+  });
+
+  test('a name that resolves to a private address is refused at each attempt', async () => {
+    const away = { url: 'http://localhost:1/' };
+    const strict = await startTestService({ WEBHOOKS_TIMEOUT_MS: '2000' });
+    try {
+      const other = createClient(strict.baseUrl);
+      const token = await login(other, strict.admin.email, strict.admin.password);
+      const made = await other('POST', '/api/webhooks', { token, body: away });
+      const tested = await other('POST', `/api/webhooks/${made.json.id}/test`, { token });
+      expect(tested.json).toMatchObject({ result: 'failed', reason: 'refused_target' });
+    } finally {
+      await strict.close();
+    }
+  });
+
+  test('without the permission there is nothing to see or change', async () => {
+    const { access_token: token } = await register(client);
+    for (const [method, path] of [
+      ['GET', '/api/webhooks'],
+      ['POST', '/api/webhooks'],
+    ] as const) {
+      const body = method === 'POST' ? { body: { url: receiver.url } } : {};
+      expect((await client(method, path, { token, ...body })).status).toBe(403);
+    }
+    const scopes = ['webhooks:manage'];
+    const program = { name: 'Deploy', scopes };
+    const refused = await client('POST', '/api/service-accounts', { token: admin, body: program });
+    expect(refused.status).toBe(422);
+  });
+
+  test('an unknown webhook, an unknown event and an empty change are refused', async () => {
+    const { id } = await createWebhook();
+    const nowhere = '0'.repeat(24);
+    for (const path of [nowhere, `${nowhere}/deliveries`])
+      expect((await api('GET', path)).status).toBe(404);
+    expect((await api('POST', `${nowhere}/redeliver`, { failed: true })).status).toBe(404);
+    expect((await api('POST', `${id}/redeliver`, { sequence: 999_999_999 })).status).toBe(410);
+    expect((await api('POST', `${id}/redeliver`, { after: 999_999_999 })).status).toBe(410);
+    expect((await api('POST', `${id}/redeliver`, { after: 0, failed: true })).status).toBe(422);
+    expect((await api('PATCH', id, {})).status).toBe(422);
+    expect((await api('POST', '', { url: receiver.url, after: 999_999_999 })).status).toBe(410);
+  });
+});

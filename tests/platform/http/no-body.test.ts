@@ -1,0 +1,112 @@
+import { startTestService, type TestService } from '../../support/app';
+import { type Client, createClient, login, register } from '../../support/http';
+
+let service: TestService;
+let client: Client;
+let admin: string;
+beforeAll(async () => {
+  service = await startTestService();
+  client = createClient(service.baseUrl);
+  admin = await login(client, service.admin.email, service.admin.password);
+});
+afterAll(() => service?.close());
+
+const ID = '652f1c3e9b1d4a0012ab34cd';
+/** Every writing operation without a body in the OpenAPI document. */
+async function operations(): Promise<[string, string][]> {
+  const { paths } = (await client('GET', '/openapi.json')).json as {
+    paths: Record<string, Record<string, { requestBody?: unknown }>>;
+  };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(
+        ([method, operation]) =>
+          ['post', 'put', 'patch', 'delete'].includes(method) &&
+          operation.requestBody === undefined,
+      )
+      .map(([method]): [string, string] => [method.toUpperCase(), path.replace('{id}', ID)]),
+  );
+}
+
+/** In chunks, without a length. */
+function streamed(method: string, path: string, token: string, text: string): Promise<Response> {
+  const body = new ReadableStream({
+    start(controller) {
+      if (text !== '') controller.enqueue(new TextEncoder().encode(text));
+      controller.close();
+    },
+  });
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'text/plain' };
+  return fetch(`${service.baseUrl}${path}`, {
+    method,
+    headers,
+    body,
+    duplex: 'half',
+  } as RequestInit);
+}
+
+describe('operations without a body', () => {
+  test('refuse a non-empty body of any type, and do nothing', async () => {
+    const all = await operations();
+    expect(all.map((one) => one.join(' '))).toEqual(
+      expect.arrayContaining([
+        'POST /api/auth/logout',
+        `DELETE /api/auth/sessions/${ID}`,
+        `DELETE /api/users/${ID}`,
+      ]),
+    );
+    for (const [method, path] of all) {
+      for (const body of [
+        '{"scope":"global"}',
+        '[]',
+        'null',
+        '0',
+        '""',
+        '{} x',
+        'scope=global',
+        '{',
+        `{"a":"${'x'.repeat(2_000_000)}"}`,
+        '\u0000',
+      ]) {
+        const answer = await client(method, path, { token: admin, raw: body });
+        expect([method, path, body.slice(0, 20), answer.status, answer.json.code]).toEqual([
+          method,
+          path,
+          body.slice(0, 20),
+          400,
+          'unexpected_body',
+        ]);
+      }
+      const chunked = await streamed(method, path, admin, '{"scope":"global"}');
+      expect([chunked.status, ((await chunked.json()) as { code: string }).code]).toEqual([
+        400,
+        'unexpected_body',
+      ]);
+    }
+    expect((await client('GET', '/api/auth/profile', { token: admin })).status).toBe(200);
+  });
+
+  test('accept an empty body and {}, with and without a media type', async () => {
+    const { access_token } = await register(client);
+    for (const body of ['', '{}', ' {\r\n} ']) {
+      for (const type of ['application/json', 'application/x-www-form-urlencoded', '']) {
+        const headers = type === '' ? { 'content-type': '' } : { 'content-type': type };
+        const answer = await client('DELETE', `/api/auth/sessions/${ID}`, {
+          token: access_token,
+          raw: body,
+          headers,
+        });
+        expect([body, type, answer.status]).toEqual([body, type, 204]);
+      }
+    }
+    expect((await streamed('POST', '/api/auth/logout', access_token, '')).status).toBe(204);
+  });
+
+  test('a connection stays open after `{}`, and is closed after an unread body', async () => {
+    const { access_token } = await register(client);
+    const send = (body: string) =>
+      client('DELETE', `/api/auth/sessions/${ID}`, { token: access_token, raw: body });
+    expect((await send('{}')).headers.get('connection')).not.toBe('close');
+    expect((await send(`{"a":"${'x'.repeat(100)}"}`)).headers.get('connection')).toBe('close');
+  });
+});

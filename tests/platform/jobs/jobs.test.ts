@@ -1,0 +1,290 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createConnection } from 'mongoose';
+import { type Job, JobFailedError, LeaseLostError } from '../../../src/platform/jobs/job';
+import { createJobFiles } from '../../../src/platform/jobs/job-files';
+import type { Work } from '../../../src/platform/jobs/job-run';
+import { type JobRunner, startJobRunner } from '../../../src/platform/jobs/job-runner';
+import { createJobStore, type JobStoreOptions } from '../../../src/platform/jobs/job-store';
+import { sweepJobs } from '../../../src/platform/jobs/job-sweep';
+import { createLogger } from '../../../src/platform/telemetry/logger';
+import { eventually } from '../../support/http';
+import { startTestMongo, type TestMongo } from '../../support/mongo';
+
+const log = createLogger({ level: 'silent' });
+let mongo: TestMongo;
+let connection: Awaited<ReturnType<ReturnType<typeof createConnection>['asPromise']>>;
+const runners: JobRunner[] = [];
+
+beforeAll(async () => {
+  mongo = await startTestMongo();
+  connection = await createConnection(mongo.uri).asPromise();
+});
+beforeEach(async () => {
+  await connection.collection('jobs').deleteMany({});
+  await connection.collection('job_files').deleteMany({});
+});
+afterEach(async () => {
+  await Promise.all(runners.splice(0).map((one) => one.close()));
+});
+afterAll(async () => {
+  await connection?.close();
+  await mongo?.close();
+});
+
+const LEASE_MS = 1000;
+const storeWith = (options: Partial<JobStoreOptions> = {}) =>
+  createJobStore(connection, {
+    ...{ leaseMs: LEASE_MS, activeMax: 10, keepMs: 60_000, timeoutMs: 2000 },
+    ...options,
+  });
+
+async function queued(store = storeWith()): Promise<Job> {
+  const { id } = await store.receive({ kind: 'test', actor: 'cli:test', params: {} });
+  const job = await store.queue(id, { rows: '$literal', deep: { a: [1] } }, { total: 5 });
+  if (job === null) throw new Error('the job was not queued');
+  return job;
+}
+
+function run(work: Work, { leaseMs = LEASE_MS, store = storeWith({ leaseMs }) } = {}): JobRunner {
+  const runner = startJobRunner({
+    ...{ store, leaseMs, log, pollMs: 20, closeTimeoutMs: 5000, holder: 'this process' },
+    handlers: new Map([['test', { work }]]),
+    files: { remove: async () => undefined },
+  });
+  runners.push(runner);
+  return runner;
+}
+
+const inState = (id: string, state: Job['state']) =>
+  eventually(`the job is ${state}`, async () => {
+    const job = await storeWith().find(id);
+    return job?.state === state ? job : undefined;
+  });
+
+describe('a lease', () => {
+  test('is given to one of many claims at the same time', async () => {
+    const store = storeWith();
+    await queued(store);
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => store.claim(['test'], `process ${i}`)),
+    );
+    expect(claims.filter((one) => one !== null)).toHaveLength(1);
+    expect(await store.claim(['other'], 'process')).toBeNull();
+  });
+
+  test('that ran out is taken over, and nothing that the former holder writes is accepted', async () => {
+    const store = storeWith({ leaseMs: 50 });
+    const { id } = await queued(store);
+    const former = await store.claim(['test'], 'frozen');
+    await delay(80);
+    const next = await storeWith().claim(['test'], 'next');
+    if (former === null || next === null) throw new Error('not claimed');
+    expect([former.fence, next.fence]).toEqual([1, 2]);
+    await storeWith().checkpoint(next, 7, { done: 7 });
+
+    await expect(store.checkpoint(former, 3, { done: 3 })).rejects.toThrow(LeaseLostError);
+    await expect(store.renew(former)).rejects.toThrow(LeaseLostError);
+    await expect(store.finish(former, 'done')).rejects.toThrow(LeaseLostError);
+    await expect(store.handBack(former)).rejects.toThrow(LeaseLostError);
+    await expect(store.retryLater(former, 0)).rejects.toThrow(LeaseLostError);
+    const kept = await store.find(id);
+    expect(kept).toMatchObject({ state: 'running', holder: 'next', checkpoint: 7, fence: 2 });
+    expect(kept?.progress).toEqual({ done: 7 });
+  });
+
+  test('is renewed while the work goes on, however long it takes', async () => {
+    const starts: number[] = [];
+    const { id } = await queued();
+    run(async ({ job }) => {
+      starts.push(job.fence);
+      await delay(2.5 * LEASE_MS);
+    });
+    const other = storeWith();
+    for (let i = 0; i < 10; i += 1) {
+      await delay(LEASE_MS / 5);
+      expect(await other.claim(['test'], 'other')).toBeNull();
+    }
+    await inState(id, 'done');
+    expect(starts).toEqual([1]);
+  });
+});
+
+describe('a run', () => {
+  test('goes on from the last checkpoint after the death of its process', async () => {
+    const dead = storeWith({ leaseMs: 50 });
+    const { id } = await queued(dead);
+    const claimed = await dead.claim(['test'], 'dead');
+    if (claimed === null) throw new Error('not claimed');
+    await dead.checkpoint(claimed, 3, { done: 3 });
+
+    const seen: unknown[] = [];
+    run(async ({ job, checkpoint }) => {
+      seen.push(job.checkpoint, job.resumedAt, job.progress, job.params);
+      await checkpoint(5, { done: 5 });
+    });
+    const done = await inState(id, 'done');
+    const params = { rows: '$literal', deep: { a: [1] } };
+    expect(seen).toEqual([3, 3, { done: 3 }, params]);
+    expect(done).toMatchObject({ checkpoint: 5, progress: { done: 5 }, fence: 2 });
+    expect(done.holder).toBeUndefined();
+  });
+
+  test('notices that it was frozen past its lease before it writes again', async () => {
+    const { id } = await queued();
+    let refused: unknown;
+    run(async ({ assertHeld, signal }) => {
+      // The event loop stands still: no heartbeat, as under SIGSTOP.
+      const end = performance.now() + 1.5 * LEASE_MS;
+      while (performance.now() < end);
+      try {
+        assertHeld(0);
+      } catch (error) {
+        refused = error;
+        throw error;
+      }
+      signal.throwIfAborted();
+    });
+    await eventually('the refusal', () => refused !== undefined);
+    expect(refused).toBeInstanceOf(LeaseLostError);
+    expect((await storeWith().find(id))?.state).not.toBe('failed');
+  });
+
+  test('is handed back at once when its process closes', async () => {
+    const { id } = await queued();
+    let started = false;
+    const runner = run(async ({ signal, checkpoint }) => {
+      await checkpoint(1, { done: 1 });
+      started = true;
+      await delay(60_000, undefined, { signal });
+    });
+    await eventually('the start', () => started);
+    await runner.close();
+    const job = await storeWith().find(id);
+    expect(job).toMatchObject({ state: 'queued', checkpoint: 1, attempts: 0 });
+    expect((await storeWith().claim(['test'], 'next'))?.resumedAt).toBe(1);
+  });
+
+  test('is cancelled at its next checkpoint; a job that waits, at once', async () => {
+    const store = storeWith();
+    const running = await queued();
+    let count = 0;
+    run(async ({ checkpoint }) => {
+      for (;;) {
+        await checkpoint(count, {});
+        count += 1;
+      }
+    });
+    await inState(running.id, 'running');
+    const waiting = await queued();
+    expect((await store.cancel(waiting.id))?.state).toBe('cancelled');
+    expect((await store.cancel(running.id))?.isCancelling).toBe(true);
+    const ended = await inState(running.id, 'cancelled');
+    expect(ended.endedAt).toBeInstanceOf(Date);
+    // What has ended stays as it is.
+    expect((await store.cancel(running.id))?.revision).toBe(ended.revision);
+    expect(await store.cancel('0'.repeat(24))).toBeNull();
+  });
+
+  test('that fails for good is not repeated; another is, five times without a checkpoint', async () => {
+    const fails: Work = async () => {
+      throw new JobFailedError('bad_input', 'The input is bad.');
+    };
+    const bad = await queued();
+    const runner = run(fails);
+    const failed = await inState(bad.id, 'failed');
+    expect(failed.failure).toEqual({ code: 'bad_input', message: 'The input is bad.' });
+    expect(failed.fence).toBe(1);
+    await runner.close();
+
+    const store = storeWith({ leaseMs: 1 });
+    const { id } = await queued(store);
+    for (let i = 0; i < 5; i += 1) {
+      await eventually('a claim', async () => (await store.claim(['test'], 'dies')) !== null);
+      await delay(5);
+    }
+    run(fails);
+    const ended = await inState(id, 'failed');
+    expect(ended.failure?.code).toBe('too_many_attempts');
+    expect(ended.fence).toBe(6);
+  });
+
+  test('that fails for a passing reason is tried again later', async () => {
+    const { id } = await queued();
+    run(async ({ job }) => {
+      if (job.fence === 1) throw new Error('the database is away');
+    });
+    const done = await inState(id, 'done');
+    expect(done.fence).toBe(2);
+  });
+});
+
+test('the number of jobs that have not ended is limited, however many are sent at once', async () => {
+  const store = storeWith({ activeMax: 3 });
+  const sent = await Promise.allSettled(
+    Array.from({ length: 12 }, () => store.receive({ kind: 'test', actor: 'a', params: {} })),
+  );
+  const refused = sent.filter((one) => one.status === 'rejected');
+  expect(refused.every(({ reason }) => reason.code === 'too_many_jobs')).toBe(true);
+  expect(await connection.collection('jobs').countDocuments()).toBe(sent.length - refused.length);
+  expect(sent.length - refused.length).toBeLessThanOrEqual(3);
+  const one = await store.receive({ kind: 'test', actor: 'a', params: {} }).catch(() => undefined);
+  // Nobody sees a job whose input has not arrived.
+  if (one !== undefined) expect(await store.find(one.id)).toBeNull();
+});
+
+describe('files', () => {
+  const secrets = ['kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ'] as const;
+  const files = () => createJobFiles(connection, { secrets: [...secrets], timeoutMs: 2000 });
+  const id = 'a'.repeat(24);
+
+  test('are read as they were written, in order, and are not readable in the database', async () => {
+    const { put, get, numbersAfter } = files();
+    const data = Buffer.from('a password: correct horse battery\n'.repeat(1000));
+    for (const n of [2, 0, 1, 10]) await put(id, 'report', n, { data, meta: { lines: n } }, 1);
+    await put(id, 'input', 0, { data, meta: {} }, 1);
+    expect(await numbersAfter(id, 'report', -1, 100)).toEqual([0, 1, 2, 10]);
+    expect(await numbersAfter(id, 'report', 1, 1)).toEqual([2]);
+    const part = await get(id, 'report', 2);
+    expect(part?.data.equals(data)).toBe(true);
+    expect(part?.meta).toEqual({ lines: 2 });
+    expect(await get(id, 'report', 3)).toBeNull();
+    const stored = await connection.collection('job_files').find().toArray();
+    expect(JSON.stringify(stored)).not.toContain('password');
+    expect(stored.every(({ encrypted }) => encrypted.data.length() < 2000)).toBe(true);
+  });
+
+  test('a frozen former holder does not replace the part of a later one', async () => {
+    const { put, get } = files();
+    const part = (text: string) => ({ data: Buffer.from(text), meta: {} });
+    await put(id, 'report', 0, part('first'), 1);
+    await put(id, 'report', 0, part('second'), 2);
+    await put(id, 'report', 0, part('late'), 1);
+    expect((await get(id, 'report', 0))?.data.toString()).toBe('second');
+  });
+
+  test('a sweep removes broken uploads and what was kept long enough, and nothing else', async () => {
+    const store = storeWith({ keepMs: 0 });
+    const broken = await store.receive({ kind: 'test', actor: 'a', params: {} });
+    const uploading = await store.receive({ kind: 'test', actor: 'a', params: {} });
+    const waiting = await queued();
+    const old = await queued();
+    expect((await store.cancel(old.id))?.state).toBe('cancelled');
+    const kept = await queued();
+    await storeWith().cancel(kept.id);
+    await connection
+      .collection('jobs')
+      .updateOne({ state: 'receiving' }, { $set: { leaseUntil: new Date(0) } });
+    const part = { data: Buffer.from('x'), meta: {} };
+    const all = [broken, uploading, waiting, old, kept];
+    for (const job of all) await files().put(job.id, 'input', 0, part, 0);
+    await delay(5);
+    expect(await sweepJobs({ store, files: files(), log })).toBe(2);
+    const left = await connection.collection('jobs').distinct('_id');
+    const ids = [uploading, waiting, kept].map((job) => job.id);
+    expect(left.map(String).sort()).toEqual(ids.sort());
+    const parts = await connection.collection('job_files').distinct('_id');
+    expect(parts.map((one) => String(one).slice(0, 24)).sort()).toEqual(ids);
+    expect(await store.stillReceiving(uploading.id)).toBe(true);
+    expect(await store.queue(broken.id, {}, {})).toBeNull();
+  });
+});
