@@ -29,14 +29,18 @@ export type Work = (run: JobRun) => Promise<void>;
 export interface RunOptions {
   readonly store: Pick<JobStore, 'renew' | 'checkpoint'>;
   readonly leaseMs: number;
+  /** By `performance.now()` before the claim was sent: this process ends its lease first. */
+  readonly claimedAt: number;
 }
 
+/** In a lease. A late one of them is still before half the lease: `assertHeld` asks for a third. */
+const HEARTBEATS = 8;
+
 /** Renews the lease until `end`. */
-export function startRun(job: Job, { store, leaseMs }: RunOptions): JobRun {
+export function startRun(job: Job, { store, leaseMs, claimedAt }: RunOptions): JobRun {
   const abort = new AbortController();
   let stopped: Stopped | undefined;
-  // From before the claim was answered, so that this process ends its lease first.
-  let heldUntilMs = performance.now() + leaseMs / 2;
+  let heldUntilMs = claimedAt + leaseMs;
 
   function stop(reason: Stopped): void {
     if (stopped !== undefined) return;
@@ -61,7 +65,7 @@ export function startRun(job: Job, { store, leaseMs }: RunOptions): JobRun {
     if (performance.now() > heldUntilMs) stop('lost');
     // The next one tries again, until the lease is over.
     else held(() => store.renew(job)).catch(() => undefined);
-  }, leaseMs / 4);
+  }, leaseMs / HEARTBEATS);
   heartbeat.unref();
 
   return {

@@ -60,6 +60,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
   let current: JobRun | undefined;
 
   async function runNext(): Promise<boolean> {
+    const claimedAt = performance.now();
     const job = await store.claim(kinds, holder);
     if (job === null) return false;
     const fields = { job: job.id, kind: job.kind, fence: job.fence };
@@ -69,7 +70,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
     );
     const span = spanOf(job);
     const result = await within(tracing, span, async () => {
-      const ended = await attempt(job);
+      const ended = await attempt(job, claimedAt);
       span?.set({ 'job.result': ended });
       return ended;
     });
@@ -83,7 +84,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
     return tracing.begin(`job ${kind}`, origin, { 'job.id': id, 'job.attempt': attempts });
   }
 
-  async function attempt(job: Job): Promise<AttemptResult> {
+  async function attempt(job: Job, claimedAt: number): Promise<AttemptResult> {
     const work = handlers.get(job.kind)?.work;
     if (work === undefined) throw new Error(`no handler of the kind ${job.kind}`);
     if (job.isCancelling) return end(job, 'cancelled');
@@ -91,7 +92,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
       const message = `The job ended ${ATTEMPTS_MAX} processes without getting on.`;
       return end(job, 'failed', { code: 'too_many_attempts', message });
     }
-    const run = startRun(job, options);
+    const run = startRun(job, { ...options, claimedAt });
     current = run;
     // A close that came before could not stop this run.
     if (stop.signal.aborted) run.stop('closing');

@@ -10,7 +10,7 @@ import { isRunning, root, type ServiceProcess, startService } from '../../../sup
 
 /** More with `KILLS=20`. */
 const KILLS = Number(process.env['KILLS'] ?? 3);
-const RECORDS = 1200 * KILLS;
+const RECORDS = 1800 * KILLS;
 const LEASE_MS = 4500;
 
 let mongo: TestMongo;
@@ -84,15 +84,20 @@ const ended = (id: string) =>
   eventually(
     'the end of the job',
     async () => {
-      const { json } = await client('GET', `/api/jobs/${id}`, { token });
-      return json.state !== 'queued' && json.state !== 'running' && json;
+      const { status, json } = await client('GET', `/api/jobs/${id}`, { token });
+      return status === 200 && json.state !== 'queued' && json.state !== 'running' && json;
     },
     120_000,
   );
 const run = async (body: string) => ended(await send(body));
 
+const PENDING = {
+  $or: ['outbox.0', 'pendingEnds'].map((name) => ({ [name]: { $exists: true } })),
+};
+
 /** Of everything about the users but what differs between two jobs. */
 async function digest(): Promise<string> {
+  await eventually('every event in the log', async () => (await users().findOne(PENDING)) === null);
   const hash = createHash('sha256');
   for await (const user of users().find({ role: 'user' }).sort({ emailKey: 1 })) {
     const { _id, createdAt, updatedAt, importedBy, ...rest } = user;
