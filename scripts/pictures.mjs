@@ -1,7 +1,12 @@
 // Takes the pictures of docs/pictures in Chromium: light, dark, and on a phone. `npm run pictures -- docs try` takes some of
 // them; CHROMIUM names the browser.
-import { mkdirSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { registered, startBuilt } from './browser/service.mjs';
 
@@ -89,7 +94,79 @@ async function tryPictures() {
   });
 }
 
-const pictures = { docs: docsPictures, try: tryPictures, ops: opsPictures };
+const PEOPLE = [
+  ...['Alan Turing', 'Barbara Liskov', 'Edsger Dijkstra', 'Frances Allen', 'Grace Hopper'],
+  ...['John Backus', 'Katherine Johnson', 'Leslie Lamport', 'Margaret Hamilton', 'Niklaus Wirth'],
+];
+
+async function administratorToken() {
+  const answer = await fetch(`${service.url}/api/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(service.admin),
+  });
+  return (await answer.json()).access_token;
+}
+
+async function adminPictures() {
+  const headers = {
+    authorization: `Bearer ${await administratorToken()}`,
+    'content-type': 'application/json',
+  };
+  for (const name of PEOPLE) {
+    const email = `${name.toLowerCase().replace(' ', '.')}@example.org`;
+    const body = JSON.stringify({ name, email, password: 'correct horse battery' });
+    await fetch(`${service.url}/api/users`, { method: 'POST', headers, body });
+  }
+  const signedIn = async (page) => {
+    await page.getByLabel('E-mail').fill(service.admin.email);
+    await page.getByLabel('Password').fill(service.admin.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'Users', exact: true }).click();
+    await page.getByRole('link', { name: 'Grace Hopper' }).waitFor();
+  };
+  const url = `${service.url}/admin`;
+  await taken('admin', url, { viewport: wide }, signedIn);
+  await taken('admin-phone', url, { viewport: phone }, signedIn);
+  await taken('admin-dark', url, { viewport: wide, colorScheme: 'dark' }, async (page) => {
+    await signedIn(page);
+    await page.getByRole('link', { name: 'Grace Hopper' }).click();
+    await page.getByRole('heading', { name: 'Grace Hopper', level: 1 }).waitFor();
+  });
+}
+
+async function loadTestPictures() {
+  const folder = mkdtempSync(join(tmpdir(), 'pictures-loadtest-'));
+  const report = join(folder, 'report.html');
+  const run = (...args) =>
+    promisify(execFile)(process.execPath, ['dist/dev/loadtest/main.js', ...args], {
+      env: service.env,
+      timeout: TIMEOUT_MS,
+    });
+  try {
+    await run('seed', '--users', '2000');
+    const where = ['--target', service.url, '--metrics', `${service.ops}/metrics`];
+    await run(...where, '--scenario', 'mixed', '--duration-seconds', '20', '--report', report);
+    const { href } = pathToFileURL(report);
+    await taken('loadtest', href, { viewport: { width: 1200, height: 1100 } });
+    await taken('loadtest-dark', href, {
+      viewport: { width: 1200, height: 1100 },
+      colorScheme: 'dark',
+    });
+    await taken('loadtest-phone', href, { viewport: phone });
+    await run('seed', '--remove');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const pictures = {
+  docs: docsPictures,
+  try: tryPictures,
+  admin: adminPictures,
+  loadtest: loadTestPictures,
+  ops: opsPictures,
+};
 const wanted = process.argv.slice(2);
 try {
   for (const [name, take] of Object.entries(pictures))

@@ -35,11 +35,16 @@ export async function startBuilt(settings = {}) {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const workers = [];
+  let admin;
   await new Promise((done, failed) => {
     child.once('exit', (code) => failed(new Error(`the service ended with ${code}`)));
     child.stdout.setEncoding('utf8').on('data', (text) => {
       for (const [, pid] of text.matchAll(/"workerPid":(\d+)[^\n]*"msg":"worker ready"/g))
         workers.push(Number(pid));
+      const made = /administrator (\S+) created; its password, shown only now: ([^"\s]+)/.exec(
+        text,
+      );
+      if (made !== null) admin = { email: made[1], password: made[2] };
       if (workers.length >= Number(env.WORKERS)) done();
     });
   });
@@ -50,6 +55,8 @@ export async function startBuilt(settings = {}) {
       pid: child.pid,
       workers,
       env,
+      /** The development administrator. */
+      admin,
     },
     async close() {
       const ended = new Promise((done) => child.once('exit', done));
