@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Closable, jittered, repeatedly } from '../../kernel/lifecycle';
+import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog } from '../../platform/event-log/event-log';
 import type { Mover } from '../../platform/event-log/mover';
-import { isLockBusy, type Locks } from '../../platform/mongo/locks';
+import type { Locks } from '../../platform/mongo/locks';
+import { inTurns, type Turn } from '../../platform/mongo/turns';
 import type { Logger } from '../../platform/telemetry/logger';
 
 export interface PumpOptions {
@@ -15,17 +16,12 @@ export interface PumpOptions {
   readonly now: () => number;
 }
 
-const LOCK = 'event-pump';
 /** A holder that died is replaced after this time. Longer than a turn. */
 export const PUMP_LEASE_MS = 3000;
 /** Between two looks for events; the shorter one after some were found. */
 const POLL_MS = 50;
 const BUSY_POLL_MS = 5;
 const BUSY_MS = 500;
-/** One process works for so long, before another one may. */
-const TURN_MS = 1000;
-/** Between two attempts of the others, and after a failure. */
-const PAUSE_MS = 1000;
 const PURGE_EVERY_MS = 60_000;
 const PURGE_MAX = 5000;
 
@@ -36,7 +32,6 @@ const PURGE_MAX = 5000;
 export function startPump(options: PumpOptions): Closable {
   const { mover, eventLog, locks, log, keepMs, now } = options;
   let purgedMs = performance.now();
-  let pauseMs = 0;
   let isHolder = false;
   let foundMs = Number.NEGATIVE_INFINITY;
 
@@ -47,11 +42,10 @@ export function startPump(options: PumpOptions): Closable {
     if (removed > 0) log.info({ removed }, 'old events removed');
   }
 
-  async function turn(signal: AbortSignal): Promise<void> {
+  async function work({ isOver }: Turn): Promise<void> {
     if (!isHolder) log.info('event pump took over');
     isHolder = true;
-    const endMs = performance.now() + TURN_MS;
-    while (!signal.aborted && performance.now() < endMs) {
+    while (!isOver()) {
       if ((await mover.round()) > 0) foundMs = performance.now();
       else {
         const isBusy = performance.now() - foundMs < BUSY_MS;
@@ -59,17 +53,16 @@ export function startPump(options: PumpOptions): Closable {
       }
     }
     await purge();
-    pauseMs = 0;
   }
 
-  return repeatedly(
-    () => pauseMs,
-    (signal) => locks.withLock(LOCK, () => turn(signal)),
-    (error, signal) => {
-      pauseMs = jittered(PAUSE_MS);
+  return inTurns({
+    ...{ name: 'event-pump', locks, work },
+    waiting: () => {
       isHolder = false;
-      if (!signal.aborted && !isLockBusy(error))
-        log.warn({ err: error }, 'events not moved to the log');
     },
-  );
+    failed: (error) => {
+      isHolder = false;
+      log.warn({ err: error }, 'events not moved to the log');
+    },
+  });
 }

@@ -1,6 +1,7 @@
-import { type Closable, jittered, repeatedly } from '../../kernel/lifecycle';
+import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
-import { isLockBusy, type Locks } from '../../platform/mongo/locks';
+import type { Locks } from '../../platform/mongo/locks';
+import { inTurns, type Turn } from '../../platform/mongo/turns';
 import type { RedisConnection } from '../../platform/redis/connection';
 import { defineScript } from '../../platform/redis/script';
 import type { Logger } from '../../platform/telemetry/logger';
@@ -50,13 +51,8 @@ return {last, id}`,
 /** No sequence: such a call only looks. */
 const LOOK = '';
 
-const LOCK = 'event-stream';
 const READ_MAX = 200;
-/** One process works for so long, before another one may. */
-const TURN_MS = 1000;
 const WAIT_MS = 250;
-/** Between two attempts of the others, and after a failure. */
-const PAUSE_MS = 1000;
 
 /**
  * Copies the log to a stream of Redis, in one process of the deployment at a time. The position is
@@ -65,7 +61,6 @@ const PAUSE_MS = 1000;
  */
 export function startRedisStream(options: RedisStreamOptions): Closable {
   const { redis, key, maxLength, eventLog, tail, locks, log, issuer } = options;
-  let pauseMs = 0;
   /** Why the last attempt failed; each reason is told once. */
   let failure: string | undefined;
 
@@ -90,11 +85,10 @@ export function startRedisStream(options: RedisStreamOptions): Closable {
     return { after: last, expected: last };
   }
 
-  async function turn(signal: AbortSignal): Promise<void> {
-    const endMs = performance.now() + TURN_MS;
-    await redis.settled(TURN_MS);
+  async function work({ isOver, leftMs }: Turn): Promise<void> {
+    await redis.settled(leftMs());
     let { after, expected } = await position();
-    while (!signal.aborted && performance.now() < endMs) {
+    while (!isOver()) {
       const events = await eventLog.read(after, { limit: READ_MAX });
       const [first] = events;
       if (first === undefined) {
@@ -110,18 +104,15 @@ export function startRedisStream(options: RedisStreamOptions): Closable {
     }
     if (failure !== undefined) log.info('events published to Redis again');
     failure = undefined;
-    pauseMs = 0;
   }
 
-  return repeatedly(
-    () => pauseMs,
-    (signal) => locks.withLock(LOCK, () => turn(signal)),
-    (error, signal) => {
-      pauseMs = jittered(PAUSE_MS);
+  return inTurns({
+    ...{ name: 'event-stream', locks, work },
+    failed: (error) => {
       const reason = String(error);
-      if (signal.aborted || isLockBusy(error) || failure === reason) return;
+      if (failure === reason) return;
       failure = reason;
       log.warn({ err: error }, 'events not published to Redis');
     },
-  );
+  });
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Closable, jittered, repeatedly } from '../../kernel/lifecycle';
+import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog } from '../../platform/event-log/event-log';
-import { isLockBusy, type Locks } from '../../platform/mongo/locks';
+import type { Locks } from '../../platform/mongo/locks';
+import { inTurns, type Turn } from '../../platform/mongo/turns';
 import type { Logger } from '../../platform/telemetry/logger';
 import { type BatchOptions, deliverBatch } from './batch';
 import type { DeliveryStore } from './delivery-store';
@@ -21,15 +22,10 @@ export interface DispatcherOptions extends BatchOptions {
   readonly disabled: (webhook: Webhook) => void;
 }
 
-const LOCK = 'webhooks';
 /** Between two looks for something to send. */
 const POLL_MS = 100;
 /** The same where there is no webhook. */
 const IDLE_MS = 1000;
-/** One process works for so long, before another one may. */
-const TURN_MS = 1000;
-/** Between two attempts of the others, and after a failure. */
-const PAUSE_MS = 1000;
 /** Webhooks that one process serves at a time. */
 const IN_FLIGHT_MAX = 20;
 /** The events of one user are sent one after the other, so a batch may take several timeouts. */
@@ -46,7 +42,6 @@ export function startDispatcher(options: DispatcherOptions): Closable {
   const inFlight = new Map<string, Promise<void>>();
   const stop = new AbortController();
   const leaseMs = LEASE_TIMEOUTS * timeoutMs + LEASE_EXTRA_MS;
-  let pauseMs = 0;
 
   async function serve(id: string): Promise<void> {
     const claimed = await store.claim(id, leaseMs);
@@ -83,23 +78,17 @@ export function startDispatcher(options: DispatcherOptions): Closable {
     return POLL_MS;
   }
 
-  async function turn(signal: AbortSignal): Promise<void> {
-    const endMs = performance.now() + TURN_MS;
-    while (!signal.aborted && performance.now() < endMs) {
-      const waitMs = Math.min(await look(), Math.max(1, endMs - performance.now()));
+  async function work({ isOver, leftMs }: Turn): Promise<void> {
+    while (!isOver()) {
+      const waitMs = Math.min(await look(), Math.max(1, leftMs()));
       await delay(waitMs, undefined, { ref: false });
     }
-    pauseMs = 0;
   }
 
-  const looks = repeatedly(
-    () => pauseMs,
-    (signal) => locks.withLock(LOCK, () => turn(signal)),
-    (error, signal) => {
-      pauseMs = jittered(PAUSE_MS);
-      if (!signal.aborted && !isLockBusy(error)) log.warn({ err: error }, 'webhooks not looked at');
-    },
-  );
+  const looks = inTurns({
+    ...{ name: 'webhooks', locks, work },
+    failed: (error) => log.warn({ err: error }, 'webhooks not looked at'),
+  });
   return {
     async close() {
       stop.abort();
