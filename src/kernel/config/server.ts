@@ -72,7 +72,7 @@ export const server = {
     'PUBLIC_URL',
     optional(webUrl()),
     undefined,
-    'Base URL that clients use; it appears in links and metadata and is the default token issuer. Required in production, with https:// there.',
+    'Base URL that clients use; it appears in links and metadata and is the default token issuer. Required in production: https:// there, or http:// for this host only.',
   ),
   trustProxy: setting(
     'TRUST_PROXY',

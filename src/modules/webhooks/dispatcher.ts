@@ -87,7 +87,7 @@ export function startDispatcher(options: DispatcherOptions): Closable {
 
   const looks = inTurns({
     ...{ name: 'webhooks', locks, work },
-    failed: (error) => log.warn({ err: error }, 'webhooks not looked at'),
+    failed: (error) => log.warn({ err: error }, 'webhooks not read, will retry'),
   });
   return {
     async close() {

@@ -114,7 +114,7 @@ export function toProblem(error: unknown): Problem {
   return (
     known ??
     new Problem(500, 'internal_error', 'Internal server error', {
-      detail: 'Something went wrong on our side.',
+      detail: 'The service failed unexpectedly.',
       cause: error,
     })
   );
