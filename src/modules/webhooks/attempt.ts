@@ -94,6 +94,13 @@ function answerOf(request: ClientRequest): Promise<Attempt> {
       });
       response.on('end', end).on('error', end);
     });
+    // 101: nothing was asked to be upgraded.
+    request.on('upgrade', ({ statusCode = 0 }, socket) => {
+      socket.destroy();
+      resolve(judge(statusCode, undefined));
+    });
+    // Whatever else ends the request: a promise that is resolved already stays as it is.
+    request.on('close', () => resolve({ result: 'failed', reason: 'connection' }));
   });
 }
 
@@ -101,8 +108,19 @@ function judge(status: number, retryAfter: string | undefined): Attempt {
   if (status >= 200 && status < 300) return { result: 'delivered', status };
   if (status === 410) return { result: 'gone', status };
   const reason = status >= 300 && status < 400 ? 'redirect' : 'status';
-  if (retryAfter === undefined || !/^\d{1,9}$/.test(retryAfter))
-    return { result: 'failed', reason, status };
-  const retryAfterSeconds = Math.min(Number(retryAfter), RETRY_AFTER_MAX_SECONDS);
-  return { result: 'failed', reason, status, retryAfterSeconds };
+  const seconds = secondsOf(retryAfter);
+  return {
+    ...{ result: 'failed', reason },
+    // A number that is none of HTTP's is not shown.
+    ...(status >= 100 && status <= 599 && { status }),
+    ...(seconds > 0 && { retryAfterSeconds: Math.min(seconds, RETRY_AFTER_MAX_SECONDS) }),
+  };
+}
+
+/** RFC 9110 §10.2.3: seconds, or a time. 0: neither. */
+function secondsOf(retryAfter: string | undefined): number {
+  if (retryAfter === undefined) return 0;
+  if (/^\d{1,9}$/.test(retryAfter)) return Number(retryAfter);
+  const seconds = (Date.parse(retryAfter) - Date.now()) / 1000;
+  return seconds > 0 ? Math.ceil(seconds) : 0;
 }

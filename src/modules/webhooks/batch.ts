@@ -8,6 +8,8 @@ import type { BatchOutcome } from './webhook-store';
 export interface BatchOptions {
   readonly eventLog: Pick<EventLog, 'read' | 'latest'>;
   readonly deliveries: Pick<DeliveryStore, 'due' | 'failed' | 'remove'>;
+  /** Asked before each attempt: nothing goes to an address that was changed or removed. */
+  readonly stands: (claimed: Webhook) => Promise<boolean>;
   readonly send: (webhook: Webhook, event: LoggedEvent, signal: AbortSignal) => Promise<Attempt>;
   /** Before the second attempt, the third, and so on. */
   readonly retryMs: readonly number[];
@@ -132,6 +134,7 @@ async function sendInOrder(
         ...{ webhook: webhook._id, sequence, failure: undefined, pauseMs: behindMs },
       });
     else {
+      if (!(await options.stands(webhook))) return;
       const attempt = await options.send(webhook, item.event, signal);
       // An attempt that was cut short says nothing about the receiver.
       if (signal.aborted) return;
@@ -169,5 +172,7 @@ async function noteAttempt(
 /** undefined: that was the last attempt. */
 function pauseAfter(attempts: number, retryMs: readonly number[], retryAfterMs: number) {
   const pauseMs = retryMs[attempts];
-  return pauseMs === undefined ? undefined : jittered(Math.max(pauseMs, retryAfterMs), PAUSE_SHARE);
+  if (pauseMs === undefined) return undefined;
+  // Never before the receiver wants it.
+  return Math.max(jittered(pauseMs, PAUSE_SHARE), retryAfterMs);
 }

@@ -130,7 +130,7 @@ function webhookOperations(types: readonly string[]) {
         })
         .meta({ minProperties: 1 }),
       answers: { 200: { description: 'As it is now.', schema: view } },
-      problems: ['insufficient_user_authentication', ...problems],
+      problems: ['insufficient_user_authentication', 'exceeds_permissions', ...problems],
     }),
     rotate: endpoint({
       ...managed,
@@ -140,13 +140,16 @@ function webhookOperations(types: readonly string[]) {
       summary: 'Get a new secret; the former one signs beside it for a day',
       params,
       answers: { 200: { description: 'With the new secret.', schema: withSecret } },
-      problems: ['insufficient_user_authentication', ...problems],
+      problems: ['insufficient_user_authentication', 'exceeds_permissions', ...problems],
     }),
   };
 }
 
 export function webhookEndpoints(types: readonly string[]) {
-  const again = { description: 'How many events are sent again.', examples: [3] };
+  const again = {
+    description: 'How many events are sent again, at most: those of other types are not.',
+    examples: [3],
+  };
   return {
     ...webhookOperations(types),
     remove: endpoint({
@@ -242,7 +245,7 @@ export function webhookEndpoints(types: readonly string[]) {
             .meta({ id: 'WebhookRedelivery' }),
         },
       },
-      problems: ['events_expired', ...problems],
+      problems: ['events_expired', 'exceeds_permissions', ...problems],
     }),
   };
 }

@@ -123,6 +123,7 @@ export function createWebhooks(deps: WebhooksDependencies): Webhooks {
           ...{ ...deps, store, deliveries, timeoutMs: settings.timeoutMs },
           disableAfterMs: settings.disableAfterDays * DAY_MS,
           retryMs: settings.retrySeconds.map((seconds) => seconds * 1000),
+          stands: store.stands,
           send: async (webhook, event, signal) =>
             measure(event, await post(webhook, event, settings.timeoutMs, signal)),
           disabled: ({ _id, createdBy: userId, url, disabledReason: reason = 'failing' }) =>

@@ -45,17 +45,21 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       ...{ webhookId: webhook, how, actor: requesterOf(req).userId, client: clientOf(req) },
     });
 
+  /** Throws 403. Whoever says where events go, or has the secret, reads them. */
+  function assertReadsEvents(req: Request): void {
+    if (!requesterOf(req).permissions.has('events:read'))
+      throw problems.forbidden(
+        'This needs the permission events:read, too.',
+        'exceeds_permissions',
+      );
+  }
+
   return [
     route(
       endpoints.create,
       async ({ body: { after, description = '', types = null, url } }, req) => {
-        const { userId, permissions } = requesterOf(req);
-        // Whoever receives them reads the events.
-        if (!permissions.has('events:read'))
-          throw problems.forbidden(
-            'A webhook needs the permission events:read, too.',
-            'exceeds_permissions',
-          );
+        const { userId } = requesterOf(req);
+        assertReadsEvents(req);
         assertTarget(url, deps);
         // It outlives the session: a stolen access token must not get one.
         await assertRecentLogin(req);
@@ -75,6 +79,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
     route(endpoints.get, async ({ params: { id } }) => ok(viewOfWebhook(await store.get(id)))),
     route(endpoints.change, async ({ params: { id }, body }, req) => {
       const { url, description, types, status } = body;
+      if (url !== undefined || types !== undefined || status === 'enabled') assertReadsEvents(req);
       if (url !== undefined) {
         assertTarget(url, deps);
         await assertRecentLogin(req);
@@ -89,10 +94,11 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       return ok(viewOfWebhook(webhook));
     }),
     route(endpoints.rotate, async ({ params: { id } }, req) => {
+      await store.get(id);
+      assertReadsEvents(req);
       await assertRecentLogin(req);
       const secret = secrets.create();
-      const former = secrets.ending((await store.get(id)).secrets);
-      const webhook = await store.setSecrets(id, [secrets.stored(id, secret), ...former]);
+      const webhook = await store.addSecret(id, secrets.stored(id, secret));
       changed(req, id, 'changed');
       return ok({ ...viewOfWebhook(webhook), secret });
     }),
@@ -123,6 +129,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       return ok({ data, next_after, has_more: found.length > limit });
     }),
     route(endpoints.redeliver, async ({ params: { id }, body }, req) => {
+      assertReadsEvents(req);
       const count = await redeliver(id, body);
       changed(req, id, 'changed');
       return { status: 202, headers: NOT_STORED, body: { count } };
@@ -138,12 +145,16 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
       if (event === undefined) throw expired();
       await deliveries.makeOneDue(id, sequence);
+      await store.wake(id);
       return 1;
     }
-    if (after === undefined) return deliveries.makeDue(id, 'all');
+    if (after === undefined) {
+      const count = await deliveries.makeDue(id, 'all');
+      await store.wake(id);
+      return count;
+    }
     await assertKept(eventLog, after);
-    await store.replayAfter(id, after);
-    return (await eventLog.latest()) - after;
+    return Math.max(0, (await store.replayAfter(id, after)) - after);
   }
 }
 
@@ -168,7 +179,7 @@ function assertTarget(text: string, options: TargetOptions): void {
 type TargetOptions = Pick<WebhookRoutesDependencies, 'allowed' | 'allowsHttp'>;
 
 function faultOfTarget(text: string, { allowed, allowsHttp }: TargetOptions): string | undefined {
-  if (!URL.canParse(text)) return 'must be an absolute URL';
+  if (!URL.canParse(text) || /[\p{Cc}\p{Cs}]/u.test(text)) return 'must be an absolute URL';
   const url = new URL(text);
   if (url.protocol !== 'https:' && !(allowsHttp && url.protocol === 'http:'))
     return 'must begin with https://';

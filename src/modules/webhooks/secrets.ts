@@ -7,17 +7,11 @@ export interface WebhookSecrets {
   create(): string;
   /** Encrypted for this webhook alone. */
   stored(webhook: string, secret: string): StoredSecret;
-  /** Those that are still in use, as former ones. */
-  ending(stored: readonly StoredSecret[]): StoredSecret[];
   /** Those that sign now, the newest first. */
   current(webhook: string, stored: readonly StoredSecret[]): string[];
 }
 
 const BYTES = 32;
-/** Time for receivers to learn the new secret. */
-const FORMER_MS = 86_400_000;
-/** Together with the new one: as many signatures are sent. */
-const FORMER_MAX = 2;
 
 export function createWebhookSecrets(secrets: Secrets, now: () => number): WebhookSecrets {
   const contextOf = (webhook: string) => `webhook\n${webhook}`;
@@ -27,11 +21,6 @@ export function createWebhookSecrets(secrets: Secrets, now: () => number): Webho
     stored: (webhook, secret) => ({
       encrypted: encryptForAll(secrets, contextOf(webhook), Buffer.from(secret)),
     }),
-    ending: (stored) =>
-      stored
-        .filter(isCurrent)
-        .slice(0, FORMER_MAX)
-        .map(({ encrypted, until = new Date(now() + FORMER_MS) }) => ({ encrypted, until })),
     current: (webhook, stored) =>
       stored
         .filter(isCurrent)

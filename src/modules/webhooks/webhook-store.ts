@@ -38,10 +38,12 @@ export interface WebhookStore {
   renameCreator(userId: string, pseudonym: string): Promise<void>;
   /** Throws 404. */
   change(id: string, changes: WebhookChanges): Promise<Webhook>;
-  /** Throws 404. Those that are given replace the others. */
-  setSecrets(id: string, secrets: readonly StoredSecret[]): Promise<Webhook>;
-  /** Goes on after this sequence, wherever it was. Throws 404. */
-  replayAfter(id: string, sequence: number): Promise<void>;
+  /** The former ones sign beside it for a day. Throws 404. */
+  addSecret(id: string, secret: StoredSecret): Promise<Webhook>;
+  /** Goes back to this sequence, never forward. Resolves with where it was. Throws 404. */
+  replayAfter(id: string, sequence: number): Promise<number>;
+  /** Ends a pause. Throws 404. */
+  wake(id: string): Promise<void>;
   /** Throws 404. */
   remove(id: string): Promise<void>;
   /** Enabled, not leased, and not in a pause. */
@@ -49,6 +51,8 @@ export interface WebhookStore {
   anyEnabled(): Promise<boolean>;
   /** The webhook, for `leaseMs`; null: another process was faster. */
   claim(id: string, leaseMs: number): Promise<Webhook | null>;
+  /** Whether the claim stands, and nothing that it was made for has changed. */
+  stands(claimed: Webhook): Promise<boolean>;
   /**
    * Ends the lease. null: it was over, or the webhook was changed or removed meanwhile. Disables it
    * where it has failed for longer than `disableAfterMs`.
@@ -62,6 +66,10 @@ type NewWebhook = Pick<Webhook, 'url' | 'description' | 'types' | 'createdBy' | 
 };
 
 const START = new Date(0);
+/** Time for receivers to learn a new secret. */
+const FORMER_MS = 86_400_000;
+/** Together with the new one: as many signatures are sent. */
+const FORMER_MAX = 2;
 const notFound = () => problems.notFound('There is no such webhook.', 'webhook_not_found');
 
 export function createWebhookStore(
@@ -85,18 +93,20 @@ export function createWebhookStore(
 
   return {
     async create({ secretOf, ...rest }) {
-      if ((await rows().countDocuments({}, { ...bounded, limit: MAX_WEBHOOKS })) >= MAX_WEBHOOKS)
-        throw problems.conflict(
-          'too_many_webhooks',
-          `There can be at most ${MAX_WEBHOOKS} webhooks.`,
-        );
       const id = new Types.ObjectId().toHexString();
       const webhook: Webhook = {
         ...{ _id: id, ...rest, secrets: [secretOf(id)], createdAt: new Date(now()) },
         ...{ status: 'enabled', dueAt: START, leaseUntil: START, holder: '', failures: 0 },
       };
       await rows().insertOne(webhook);
-      return webhook;
+      // Inserted first, then counted: concurrent requests see each other, so the limit holds.
+      const count = await rows().countDocuments({}, { ...bounded, limit: MAX_WEBHOOKS + 1 });
+      if (count <= MAX_WEBHOOKS) return webhook;
+      await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
+      throw problems.conflict(
+        'too_many_webhooks',
+        `There can be at most ${MAX_WEBHOOKS} webhooks.`,
+      );
     },
     list: async () => all({}).sort({ _id: -1 }).toArray(),
     get: async (id) => (await rows().findOne({ _id: id }, bounded)) ?? raise(notFound()),
@@ -108,18 +118,28 @@ export function createWebhookStore(
     },
     change(id, { status, ...changes }) {
       // What was found out about the former address or before the pause is over.
-      const begins = { status, failures: 0, dueAt: START, ...FREE };
-      const stops = { status, disabledReason: 'manual' as const, ...FREE };
-      const moved = changes.url === undefined ? {} : { failures: 0, dueAt: START, ...FREE };
+      const begins = { status, failures: 0, dueAt: START };
+      const stops = { status, disabledReason: 'manual' as const };
+      const moved = changes.url === undefined ? {} : { failures: 0, dueAt: START };
       const isEnabled = status === 'enabled';
       return update(id, {
-        $set: { ...changes, ...moved, ...(status && (isEnabled ? begins : stops)) },
-        ...(isEnabled ? { $unset: { disabledReason: 1, failingSince: 1 } } : {}),
+        $set: { ...FREE, ...changes, ...moved, ...(status && (isEnabled ? begins : stops)) },
+        $unset: {
+          ...(isEnabled && { disabledReason: 1 }),
+          ...((isEnabled || changes.url !== undefined) && { failingSince: 1 }),
+        },
       });
     },
-    setSecrets: (id, secrets) => update(id, { $set: { secrets } }),
-    async replayAfter(id, position) {
-      await update(id, { $set: { position, dueAt: START, ...FREE } });
+    addSecret: (id, secret) => update(id, [{ $set: { secrets: withFormer(secret) } }]),
+    async replayAfter(id, sequence) {
+      const position = { $min: ['$position', sequence] };
+      const back = [{ $set: { position, dueAt: START, ...FREE } }];
+      const before = { ...bounded, returnDocument: 'before' } as const;
+      const found = await rows().findOneAndUpdate({ _id: id }, back, before);
+      return (found ?? raise(notFound())).position;
+    },
+    async wake(id) {
+      await update(id, { $set: { dueAt: START } });
     },
     async remove(id) {
       const { deletedCount } = await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
@@ -135,9 +155,19 @@ export function createWebhookStore(
         [{ $set: { holder: randomUUID(), leaseUntil: afterNow(leaseMs) } }],
         after,
       ),
+    stands: async ({ _id, holder }) =>
+      (await rows().findOne({ _id, holder }, { ...bounded, projection: { _id: 1 } })) !== null,
     settle: async ({ _id, holder }, outcome, disableAfterMs) =>
       rows().findOneAndUpdate({ _id, holder }, settlement(outcome, disableAfterMs), after),
   };
+}
+
+/** In one update, so that of two rotations at once neither loses the secret of the other. */
+function withFormer(secret: StoredSecret): object {
+  const ends = { $ifNull: ['$$this.until', afterNow(FORMER_MS)] };
+  const current = { $filter: { input: '$secrets', cond: { $gt: [ends, '$$NOW'] } } };
+  const former = { $map: { input: current, in: { $mergeObjects: ['$$this', { until: ends }] } } };
+  return { $concatArrays: [[{ $literal: secret }], { $slice: [former, FORMER_MAX] }] };
 }
 
 /** The process that has the lease notices when it ends its batch. */
@@ -148,13 +178,13 @@ const IS_DUE = {
 
 function settlement(outcome: BatchOutcome, disableAfterMs: number): object[] {
   const { position, delivered, failed, failure, pauseMs, isGone } = outcome;
-  const done = { position, ...FREE, ...(failure && { lastFailure: failure }) };
-  if (delivered > 0)
-    return [
-      { $set: { ...done, failures: 0, dueAt: START, lastDeliveredAt: '$$NOW' } },
-      { $unset: 'failingSince' },
-    ];
+  const done = {
+    ...{ position, ...FREE, ...(failure && { lastFailure: failure }) },
+    ...(delivered > 0 && { lastDeliveredAt: '$$NOW' }),
+  };
   if (isGone) return [{ $set: { ...done, ...disabled('gone') } }];
+  if (delivered > 0)
+    return [{ $set: { ...done, failures: 0, dueAt: START } }, { $unset: 'failingSince' }];
   if (failed === 0) return [{ $set: done }];
   const isOver = { $lte: [{ $add: ['$failingSince', disableAfterMs] }, '$$NOW'] };
   const failing = Object.entries(disabled('failing'));

@@ -13,10 +13,14 @@ const answers = {
   '/ok': (req, res) => res.end('thanks'),
   '/fails': (req, res) => res.writeHead(500).end(),
   '/busy': (req, res) => res.writeHead(503, { 'retry-after': '999999999' }).end(),
+  '/later': (req, res) =>
+    res.writeHead(429, { 'retry-after': new Date(Date.now() + 90_000).toUTCString() }).end(),
   '/gone': (req, res) => res.writeHead(410).end(),
   '/moved': (req, res) => res.writeHead(307, { location: '/ok' }).end(),
   '/closes': (req) => req.socket.destroy(),
   '/hangs': () => undefined,
+  '/upgrades': (req) =>
+    req.socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: x\\r\\n\\r\\n'),
   '/endless': (req, res) => { setInterval(() => res.write('x'.repeat(9000)), 1).unref(); },
   '/trickles': (req, res) => { res.writeHead(200); setInterval(() => res.write('x'), 50).unref(); },
 };
@@ -77,6 +81,14 @@ const post = (path: string, { allowed = loopback, host = '127.0.0.1', timeoutMs 
     ...{ allowed, timeoutMs, now: Date.now },
   });
 
+test('a receiver may say by a date when it wants the next attempt', async () => {
+  const answer = await post('/later');
+  expect(answer).toMatchObject({ result: 'failed', reason: 'status', status: 429 });
+  const { retryAfterSeconds = 0 } = answer as { retryAfterSeconds?: number };
+  expect(retryAfterSeconds).toBeGreaterThan(60);
+  expect(retryAfterSeconds).toBeLessThanOrEqual(91);
+});
+
 async function expectReceived(paths: readonly string[]): Promise<void> {
   await eventually('the request', () => received.length >= paths.length);
   expect(received.map(({ path }) => path)).toEqual(paths);
@@ -99,6 +111,7 @@ test.each([
   ['/moved', { result: 'failed', reason: 'redirect', status: 307 }],
   ['/closes', { result: 'failed', reason: 'connection' }],
   ['/hangs', { result: 'failed', reason: 'timeout' }],
+  ['/upgrades', { result: 'failed', reason: 'status', status: 101 }],
   ['/endless', { result: 'delivered', status: 200 }],
   ['/trickles', { result: 'delivered', status: 200 }],
 ])('a receiver that answers as %s', async (path, expected) => {

@@ -1,6 +1,13 @@
-import { createWebhookStore } from '../../../src/modules/webhooks/webhook-store';
+import { createWebhookStore, MAX_WEBHOOKS } from '../../../src/modules/webhooks/webhook-store';
 import { startTestService, type TestService } from '../../support/app';
-import { type Client, createClient, eventually, login, register } from '../../support/http';
+import {
+  type Client,
+  createClient,
+  eventually,
+  login,
+  PASSWORD,
+  register,
+} from '../../support/http';
 import { startTestSmtp, type TestSmtp } from '../../support/smtp';
 import {
   accept,
@@ -24,6 +31,7 @@ beforeAll(async () => {
     WEBHOOKS_ALLOWED_NETWORKS: '127.0.0.0/8',
     WEBHOOKS_RETRY_SECONDS: '1,1',
     WEBHOOKS_TIMEOUT_MS: '2000',
+    ROLES: 'hooks=webhooks:manage',
   });
   client = createClient(service.baseUrl);
   admin = await login(client, service.admin.email, service.admin.password);
@@ -221,6 +229,39 @@ describe('a webhook is disabled', () => {
     ]);
   });
 
+  test('when its receiver is gone for one user, and takes the events of another', async () => {
+    const [a, b] = [await newUser(), await newUser()];
+    const { id } = await createWebhook();
+    await api('PATCH', id, { status: 'disabled' });
+    await Promise.all([rename(a, 'Taken'), rename(b, 'Gone')]);
+    receiver.answerWith(({ subject }, res) => {
+      if (subject === a) res.writeHead(204).end();
+      else setTimeout(() => res.writeHead(410).end(), 60);
+    });
+    await api('PATCH', id, { status: 'enabled' });
+    const json = await disabled(id);
+    expect(json.disabled_reason).toBe('gone');
+    expect(json.last_delivered_at).not.toBeNull();
+  });
+
+  test('and asked for what is behind its position, it skips nothing', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    await api('PATCH', id, { status: 'disabled' });
+    await rename(user, 'Unsent');
+    const latest = await eventually('the event', async () => {
+      const { json } = await client('GET', '/api/events?limit=1000', { token: admin });
+      const last = json.data.at(-1);
+      return last.subject === user && last.type === 'user.updated' && Number(last.sequence);
+    });
+    const { json } = await api('POST', `${id}/redeliver`, { after: latest });
+    expect(json).toEqual({ count: 0 });
+    await api('PATCH', id, { status: 'enabled' });
+    await eventually('the event', () =>
+      receiver.accepted.some(({ sequence }) => sequence === latest),
+    );
+  });
+
   test('when nothing could be delivered for days', async () => {
     const user = await newUser();
     const { id } = await createWebhook();
@@ -266,6 +307,37 @@ describe('secrets', () => {
     expect(() => verify(former, last)).toThrow();
   });
 
+  test('nothing more of a batch goes to an address that was left', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    await api('PATCH', id, { status: 'disabled' });
+    for (const name of ['One', 'Two', 'Three', 'Four']) await rename(user, name);
+    const held: (() => void)[] = [];
+    receiver.answerWith((_, res) => void held.push(() => res.writeHead(204).end()));
+    await api('PATCH', id, { status: 'enabled' });
+    await eventually('the first attempt', () => held.length === 1);
+    const other = await startWebhookReceiver();
+    try {
+      await api('PATCH', id, { url: `${other.url}/new` });
+      for (const answer of held) answer();
+      await eventually('the rest', () => other.accepted.length >= 4);
+      expect(receiver.received).toHaveLength(1);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('two rotations at once lose neither of the new ones', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    const rotated = await Promise.all([api('POST', `${id}/secret`), api('POST', `${id}/secret`)]);
+    await rename(user, 'Three signatures');
+    await accepted(1);
+    const [one] = receiver.received;
+    if (one === undefined) throw new Error('nothing arrived');
+    for (const { json } of rotated) expect(verify(json.secret, one)).toBeDefined();
+  });
+
   test('are not in the database in clear text', async () => {
     const { id, secret } = await createWebhook();
     const row = await rows().findOne({ _id: id });
@@ -276,6 +348,14 @@ describe('secrets', () => {
 });
 
 describe('requests', () => {
+  test('many at once make no more webhooks than there may be', async () => {
+    const body = { url: `${receiver.url}/hook` };
+    const answers = await Promise.all(Array.from({ length: 60 }, () => api('POST', '', body)));
+    for (const { status, json } of answers) if (status === 201) created.push(json.id);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 409]));
+    expect((await rows().countDocuments({})) <= MAX_WEBHOOKS).toBe(true);
+  });
+
   test('a test event is sent at once, and its result is the answer', async () => {
     const { id, secret } = await createWebhook();
     expect((await api('POST', `${id}/test`)).json).toMatchObject({
@@ -331,6 +411,27 @@ describe('requests', () => {
     const program = { name: 'Deploy', scopes };
     const refused = await client('POST', '/api/service-accounts', { token: admin, body: program });
     expect(refused.status).toBe(422);
+  });
+
+  test('without the permission to read events, nobody sends them to oneself', async () => {
+    const { user } = await register(client);
+    await client('PATCH', `/api/users/${user.id}`, { token: admin, body: { role: 'hooks' } });
+    const token = await login(client, user.email, PASSWORD);
+    const { id } = await createWebhook();
+    await api('PATCH', id, { status: 'disabled' });
+    const as = async (method: string, path: string, body?: object) => {
+      const at = `/api/webhooks/${id}${path}`;
+      const { status, json } = await client(method, at, { token, ...(body && { body }) });
+      return [status, json?.code];
+    };
+    const refused = [403, 'exceeds_permissions'];
+    expect(await as('PATCH', '', { url: `${receiver.url}/mine` })).toEqual(refused);
+    expect(await as('PATCH', '', { types: null })).toEqual(refused);
+    expect(await as('PATCH', '', { status: 'enabled' })).toEqual(refused);
+    expect(await as('POST', '/secret')).toEqual(refused);
+    expect(await as('POST', '/redeliver', { after: 0 })).toEqual(refused);
+    expect((await as('PATCH', '', { description: 'Reviewed' }))[0]).toBe(200);
+    expect((await as('PATCH', '', { status: 'disabled' }))[0]).toBe(200);
   });
 
   test('an unknown webhook, an unknown event and an empty change are refused', async () => {
