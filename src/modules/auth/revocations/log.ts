@@ -8,6 +8,8 @@ export const REVOCATIONS_COLLECTION = 'revocations';
 export interface Ended {
   readonly type: 'tokens_ended' | 'subject_removed' | 'keys_removed';
   readonly subject?: string;
+  /** The subject is a service account. */
+  readonly isService?: boolean;
   readonly version?: number;
   readonly kept?: { readonly sid: string; readonly ver: number };
   readonly sessions?: readonly string[];

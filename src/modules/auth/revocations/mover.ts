@@ -67,10 +67,10 @@ export function createMover(log: RevocationLog, sources: readonly PendingEnds[])
 
 function entryOf(end: PendingEnd): Ended {
   const { subject, isRemoved, version, kept, sessions = [], tokens = [] } = end;
-  if (isRemoved === true) return { type: 'subject_removed', subject };
+  const whose = { subject, ...(end.isService === true && { isService: true }) };
+  if (isRemoved === true) return { type: 'subject_removed', ...whose };
   return {
-    type: 'tokens_ended',
-    subject,
+    ...{ type: 'tokens_ended', ...whose },
     ...(version === undefined ? {} : { version }),
     ...(version === undefined || kept === undefined ? {} : { kept }),
     ...(sessions.length === 0 ? {} : { sessions }),

@@ -5,6 +5,7 @@
 export interface PendingEnd {
   /** A user or a service account. */
   readonly subject: string;
+  readonly isService?: boolean;
   /** Changes with every end: see `clear`. */
   readonly mark: string;
   /** The subject is gone, and every token of it has ended. */

@@ -44,6 +44,8 @@ interface EventPart {
 
 /** Entries of one read. More than are sent, as some of them have no event or are done. */
 const READ = 1000;
+/** Of one poll, over entries without events. */
+const READS_MAX = 20;
 
 export function createSecurityEvents(deps: {
   readonly connection: Connection;
@@ -72,23 +74,17 @@ export function createSecurityEvents(deps: {
 
   /** Keeps what is done: a position, and tokens behind it. */
   async function settle(stream: StreamRow, newlyDone: readonly string[]): Promise<StreamRow> {
-    if (newlyDone.length === 0) return stream;
-    const entries = await log.read(stream.after, READ);
-    const known = new Set(entries.flatMap((entry) => partsOf(entry).map(({ jti }) => jti)));
-    const done = new Set([...stream.done, ...newlyDone].filter((jti) => known.has(jti)));
-    let { after } = stream;
-    for (const entry of entries) {
-      const parts = partsOf(entry);
-      if (!parts.every(({ jti }) => done.has(jti))) break;
-      after = entry.sequence;
-      for (const { jti } of parts) done.delete(jti);
+    let now = stream;
+    // Many entries have no event: past them too, or what comes behind would never be sent.
+    for (let reads = 0; reads < READS_MAX; reads += 1) {
+      const entries = await log.read(now.after, READ);
+      now = past(now, entries, newlyDone);
+      if (entries.length < READ || now.after < (entries.at(-1)?.sequence ?? 0)) break;
     }
-    await rows().updateOne(
-      { _id: stream._id },
-      { $max: { after }, $set: { done: [...done] } },
-      bounded,
-    );
-    return { ...stream, after, done: [...done] };
+    const { _id, after, done } = now;
+    if (newlyDone.length > 0 || after > stream.after)
+      await rows().updateOne({ _id }, { $max: { after }, $set: { done } }, bounded);
+    return now;
   }
 
   const sign = ({ jti, entry, session }: EventPart, receiver: string): string => {
@@ -112,7 +108,7 @@ export function createSecurityEvents(deps: {
 
   return async ({ receiver, maxEvents, waitMs, done }) => {
     const stream = await settle(await streamOf(receiver), done);
-    let parts = maxEvents === 0 ? [] : await waiting(stream);
+    let parts = await waiting(stream);
     if (parts.length === 0 && maxEvents > 0 && waitMs > 0) {
       await deps.waitFor(Math.max(stream.after, await log.latest()), waitMs);
       parts = await waiting(stream);
@@ -125,13 +121,32 @@ export function createSecurityEvents(deps: {
   };
 }
 
+/** The stream behind the leading entries that have no event, or whose events are all done. */
+function past(
+  stream: StreamRow,
+  entries: readonly LogEntry[],
+  newlyDone: readonly string[],
+): StreamRow {
+  const known = new Set(entries.flatMap((entry) => partsOf(entry).map(({ jti }) => jti)));
+  const done = new Set([...stream.done, ...newlyDone].filter((jti) => known.has(jti)));
+  let { after } = stream;
+  for (const entry of entries) {
+    const parts = partsOf(entry);
+    if (!parts.every(({ jti }) => done.has(jti))) break;
+    after = entry.sequence;
+    for (const { jti } of parts) done.delete(jti);
+  }
+  return { ...stream, after, done: [...done] };
+}
+
 /**
  * The events of an entry: one for each session, and one for the subject where all its sessions have
- * ended. CAEP has no "all but one": the session that was kept is in it too. Tokens of service
- * accounts and keys are no sessions.
+ * ended. CAEP has no "all but one": the session that was kept is in it too. Service accounts
+ * and keys have no sessions.
  */
 function partsOf(entry: LogEntry): readonly EventPart[] {
-  const { sequence, type, version, sessions = [] } = entry;
+  const { sequence, type, isService, version, sessions = [] } = entry;
+  if (isService === true) return [];
   const all = type === 'subject_removed' || version !== undefined;
   return [
     ...(all ? [{ jti: `r${sequence}`, entry }] : []),

@@ -28,8 +28,9 @@ export function createPendingAccountEnds(
         const { _id: subject, pendingEnds, revokedAt, tokenVersion = 0 } = row;
         if (pendingEnds === undefined) return [];
         const { mark, all, tokens = [] } = pendingEnds;
-        if (revokedAt !== undefined) return [{ subject, mark, isRemoved: true }];
-        return [{ subject, mark, tokens, ...(all === true ? { version: tokenVersion } : {}) }];
+        const end = { subject, mark, isService: true };
+        if (revokedAt !== undefined) return [{ ...end, isRemoved: true }];
+        return [{ ...end, tokens, ...(all === true ? { version: tokenVersion } : {}) }];
       });
     },
     async clear(moved) {

@@ -123,15 +123,6 @@ export function createServiceAccounts(
 
   return {
     async create({ name, scopes }, createdBy) {
-      if (
-        (await rows().countDocuments(NOT_REVOKED, { ...bounded, limit: MAX_ACCOUNTS })) >=
-        MAX_ACCOUNTS
-      ) {
-        throw problems.conflict(
-          'too_many_service_accounts',
-          `There can be at most ${MAX_ACCOUNTS} service accounts.`,
-        );
-      }
       const secret = `${SECRET_MARK}${randomToken(32)}`;
       const row: AccountRow = {
         _id: new Types.ObjectId().toHexString(),
@@ -143,7 +134,15 @@ export function createServiceAccounts(
         createdAt: new Date(options.now()),
       };
       await rows().insertOne(row);
-      return { account: viewOf(row), secret };
+      // Inserted first, then counted: concurrent requests see each other, so the limit holds.
+      const limit = MAX_ACCOUNTS + 1;
+      if ((await rows().countDocuments(NOT_REVOKED, { ...bounded, limit })) < limit)
+        return { account: viewOf(row), secret };
+      await rows().deleteOne({ _id: row._id }, bounded);
+      throw problems.conflict(
+        'too_many_service_accounts',
+        `There can be at most ${MAX_ACCOUNTS} service accounts.`,
+      );
     },
     list: async () =>
       (await rows().find(NOT_REVOKED, bounded).sort({ _id: -1 }).limit(MAX_ACCOUNTS).toArray()).map(

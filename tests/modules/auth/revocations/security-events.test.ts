@@ -111,6 +111,32 @@ test('a poll waits for the next event', async () => {
   expect(got.payloads).toMatchObject([{ sub_id: { sub: one.user.id } }]);
 });
 
+test('the end of a service account is told to nobody as that of a user', async () => {
+  await poll({ ...now, ack: (await poll(now)).ids });
+  const token = await login(client, service.admin.email, service.admin.password);
+  const body = { name: 'Short-lived', scopes: ['users:read'] };
+  const { json } = await client('POST', '/api/service-accounts', { token, body });
+  await client('DELETE', `/api/service-accounts/${json.id}`, { token });
+  const one = await register(client);
+  await client('POST', '/api/auth/logout', { token: one.access_token });
+  const { payloads } = await eventually(1);
+  expect(JSON.stringify(payloads)).not.toContain(json.id);
+});
+
+test('many entries without an event hold up none behind them', async () => {
+  await poll({ ...now, ack: (await poll(now)).ids });
+  const log = service.database.connection.collection<{ _id: number; at: Date }>('revocations');
+  const [last] = await log.find().sort({ _id: -1 }).limit(1).toArray();
+  const from = (last?._id ?? 0) + 1;
+  const ended = { type: 'tokens_ended', subject: '652f1c3e9b1d4a0012ab34cd', tokens: ['x'] };
+  const at = new Date();
+  await log.insertMany(Array.from({ length: 2100 }, (_, n) => ({ _id: from + n, at, ...ended })));
+  const one = await register(client);
+  await client('POST', '/api/auth/logout', { token: one.access_token });
+  const { payloads } = await eventually(1);
+  expect(payloads.at(-1)).toMatchObject({ sub_id: { user: { sub: one.user.id } } });
+});
+
 /** Without verifiers the entries are moved within seconds. */
 async function eventually(count: number) {
   for (let n = 0; n < 100; n += 1) {
