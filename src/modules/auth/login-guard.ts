@@ -82,6 +82,9 @@ const keyOf = (by: PasswordAttempt['by'], account: string, passwordHash: string)
 const factorKey = (account: string, kind = 'all') =>
   `login:factor:${sha256(`${account}\n${kind}`).slice(0, 22)}`;
 
+/** Stands where the counters of passwords have the hash: mailed codes have counts of their own. */
+export const MAILED_CODE = 'sign-in-code';
+
 export interface LockedAccount {
   readonly id: string;
   /** Folded. */
@@ -99,12 +102,15 @@ export async function liftLocks(
   { id, email, passwordHash, devices, factorKinds }: LockedAccount,
 ): Promise<void> {
   const keys = [
-    ['login', email],
-    ['confirm', id],
-    ...devices.map((device) => ['device', device] as const),
+    ['login', email, passwordHash],
+    ['confirm', id, passwordHash],
+    ['login', id, MAILED_CODE],
+    ...devices.flatMap((device) =>
+      [passwordHash, MAILED_CODE].map((tried) => ['device', device, tried] as const),
+    ),
   ] as const;
-  for (const [by, account] of keys) {
-    const key = keyOf(by, account, passwordHash);
+  for (const [by, account, tried] of keys) {
+    const key = keyOf(by, account, tried);
     await Promise.all([counters.reset(key, SHORT_MS[by]), counters.reset(key, DAY)]);
   }
   for (const kind of [undefined, ...factorKinds]) {

@@ -3,7 +3,7 @@ import { foldEmail } from '../../../kernel/fold';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { BackgroundQueue } from '../../../platform/jobs/background-queue';
 import type { EmitEvent } from '../../domain-events';
-import type { LoginGuard } from '../login-guard';
+import { type LoginGuard, MAILED_CODE } from '../login-guard';
 import { emailSignInDisabled, invalidSignInCode, mailQueueFull } from '../problems';
 import type { MailDelivery } from '../recovery/mail-delivery';
 import { deviceKey, type KnownDevices } from '../sessions/known-devices';
@@ -74,7 +74,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       knownUntil === undefined
         ? ({ by: 'login', account: userId } as const)
         : ({ by: 'device', account: deviceKey(userId, client) } as const);
-    const attempt = { ...key, passwordHash: COUNTED_AS, client };
+    const attempt = { ...key, passwordHash: MAILED_CODE, client };
     const { refusal } = await loginGuard.guard(attempt, (turn) => turn(async () => isRight));
     if (refusal === undefined && isRight) return knownUntil;
     emit('LoginFailed', { userId, reason: refusal?.code ?? 'wrong_code', client });
@@ -102,6 +102,3 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     },
   };
 }
-
-/** Stands where the counters of passwords have the hash: codes have counts of their own. */
-const COUNTED_AS = 'sign-in-code';

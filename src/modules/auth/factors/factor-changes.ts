@@ -38,26 +38,27 @@ export interface FactorChangesDependencies {
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
   const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
   return {
+    // Told first: what comes after may fail, and the change is made already.
     async added(kind, { userId, session, ...cause }) {
+      emit('FactorAdded', { userId, kind, session, ...cause });
       await Promise.all([
         sessions.endStepUps(userId, session),
         // Another sign-in must not enrol a factor of its own beside this one.
         mfaTokens.revoke(userId, 'enrolling'),
       ]);
-      emit('FactorAdded', { userId, kind, session, ...cause });
       if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
       return recoveryCodes.replace(userId);
     },
     async removed(kind, { userId, session, ...cause }) {
+      emit('FactorRemoved', { userId, kind, session, ...cause });
       const left = await enrolledKinds(kinds, userId);
       if (left.length === 0) await recoveryCodes.removeAll(userId);
       // A sign-in that waits must look anew at what the account has.
       await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
-      emit('FactorRemoved', { userId, kind, session, ...cause });
     },
     async codesReplaced({ userId, session, ...cause }) {
-      await sessions.endStepUps(userId, session);
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
+      await sessions.endStepUps(userId, session);
     },
   };
 }

@@ -55,7 +55,8 @@ export function createFactorGate(deps: FactorGateDependencies): FactorGate {
     async demandOf({ id: userId, role, sessionVersion }, { amr, client, knownUntil, isNew }) {
       const rule = ruleOf(role);
       if (rule === 'off' || amr.includes(MULTIPLE_FACTORS)) return undefined;
-      const enrolled = isNew === true ? [] : await enrolledKinds(kinds, userId);
+      // Asked of a new account too: "new" may be what an earlier attempt has created.
+      const enrolled = await enrolledKinds(kinds, userId);
       if (enrolled.length === 0 && rule === 'optional') return undefined;
       const enrols = enrolled.length === 0;
       const known = knownUntil === undefined ? {} : { knownUntil };

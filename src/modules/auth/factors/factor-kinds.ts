@@ -24,8 +24,8 @@ export interface FactorKind {
   verify(proof: FactorProof): Promise<VerifiedFactor>;
   /** Confirms the enrolment that is pending, by the same input: the factor is verified and added. */
   confirmEnrollment?(proof: FactorProof): Promise<VerifiedFactor>;
-  /** False: the account has no such factor. */
-  remove(userId: string, id: string): Promise<boolean>;
+  /** False: the account has no such factor, or `until` has come (`signInWaysLock`). */
+  remove(userId: string, id: string, until?: Date): Promise<boolean>;
   /** Removes every factor of the kind. Resolves with their number. Idempotent. */
   removeAll(userId: string): Promise<number>;
 }

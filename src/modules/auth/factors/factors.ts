@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Config } from '../../../kernel/config/config';
 import type { Secrets } from '../../../kernel/crypto/encryption';
+import type { Locks } from '../../../platform/mongo/locks';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { EmitEvent } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
@@ -33,6 +34,7 @@ export interface FactorsDependencies {
   readonly connection: Connection;
   readonly log: Logger;
   readonly secrets: Secrets;
+  readonly locks: Locks;
   readonly loginGuard: LoginGuard;
   readonly users: UsersPort;
   readonly sessions: Sessions;

@@ -1,11 +1,13 @@
 import { type MfaPolicy, type MfaRule, mfaRuleOf } from '../../../kernel/config/mfa-policy';
 import type { Role } from '../../../kernel/permissions';
 import type { ClientInfo } from '../../../platform/http/client-info';
+import type { Locks } from '../../../platform/mongo/locks';
 import type { Cause } from '../../domain-events';
 import { factorNotFound, factorRequired, mfaDisabled, noFactor } from '../problems';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
+import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
 import type { Account, UsersPort } from '../users-port';
 import type { FactorChanges } from './factor-changes';
 import { enrolledKinds } from './factor-gate';
@@ -34,7 +36,7 @@ export interface OwnFactors {
   enrolTotp(account: Account, name: string): Promise<TotpEnrollment>;
   /** The session has the new factor, as of now. */
   confirmTotp(current: CurrentSession, code: string, client: ClientInfo): Promise<Confirmed>;
-  /** Throws 404 `factor_not_found`, and 409 `factor_required` for the last one. */
+  /** Throws 404 `factor_not_found`, 409 `factor_required` for the last one, and 503 `busy`. */
   remove(current: CurrentSession, role: Role, id: string, client: ClientInfo): Promise<void>;
   replaceCodes(current: CurrentSession, client: ClientInfo): Promise<readonly string[]>;
   /** For an owner who has lost them. Resolves with their number, and is idempotent. */
@@ -48,12 +50,13 @@ export interface OwnFactorsDependencies {
   readonly changes: FactorChanges;
   readonly verifier: VerifyFactor;
   readonly policy: MfaPolicy;
+  readonly locks: Locks;
   readonly users: Pick<UsersPort, 'identity'>;
   readonly sessions: Pick<Sessions, 'assertRecentLogin' | 'stepUp'>;
 }
 
 export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
-  const { kinds, totp, recoveryCodes, changes, policy, users, sessions } = deps;
+  const { kinds, totp, recoveryCodes, changes, policy, locks, users, sessions } = deps;
   const ruleOf = (role: Role) => mfaRuleOf(policy, role);
   const primary = kinds.filter(({ isPrimary }) => isPrimary);
 
@@ -89,17 +92,21 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       const confirming = { ...totp, verify: totp.confirmEnrollment };
       const proof = { userId, holder: session, client, input: { code } };
       const { amr } = await deps.verifier.check(confirming, proof);
-      const tokens = await sessions.stepUp(current, amr);
+      // The owner is told first: the account has the factor, whatever becomes of this session.
       const change = { userId, session, actor: userId, client };
-      return { tokens, recoveryCodes: await changes.added(totp.kind, change) };
+      const codes = await changes.added(totp.kind, change);
+      return { tokens: await sessions.stepUp(current, amr), recoveryCodes: codes };
     },
 
     async remove({ userId, sid: session }, role, id, client) {
       const found = (await list(userId)).find((one) => one.id === id);
       const kind = kinds.find((one) => one.kind === found?.kind);
       if (kind === undefined || !kind.isPrimary) throw factorNotFound();
-      await assertNotLast(userId, role);
-      if (!(await kind.remove(userId, id))) throw factorNotFound();
+      const isRemoved = await locks.withLock(signInWaysLock(userId), async (until) => {
+        await assertNotLast(userId, role);
+        return kind.remove(userId, id, until);
+      });
+      if (!isRemoved) throw factorNotFound();
       await changes.removed(kind.kind, { userId, session, actor: userId, client });
     },
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Encrypted } from '../../../kernel/crypto/encryption';
-import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
+import { afterNow, asLiterals, isBefore, unexpired } from '../../../platform/mongo/expressions';
 
 export const FACTORS_COLLECTION = 'factors';
 
@@ -36,7 +36,8 @@ export interface TotpStore {
    * last step that was used. `secret`: encrypted anew.
    */
   use(id: string, userId: string, step: number, secret?: Encrypted): Promise<boolean>;
-  remove(userId: string, id: string): Promise<boolean>;
+  /** Removes nothing past `until`. */
+  remove(userId: string, id: string, until?: Date): Promise<boolean>;
   removeAll(userId: string): Promise<number>;
 }
 
@@ -105,9 +106,10 @@ export function createTotpStore(
       );
       return matchedCount === 1;
     },
-    async remove(userId, _id) {
+    async remove(userId, _id, until) {
+      const inTime = until === undefined ? {} : { $expr: isBefore(until) };
       const { deletedCount } = await rows().deleteOne(
-        { _id, userId, kind, ...CONFIRMED },
+        { _id, userId, kind, ...CONFIRMED, ...inTime },
         { maxTimeMS: timeoutMs },
       );
       return deletedCount === 1;

@@ -110,6 +110,12 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     if (!enrols || (await enrolledKinds(kinds, userId)).length > 0) throw invalidMfaToken();
   }
 
+  /** Nothing has ended its sessions since it was read. */
+  async function isUnchanged({ id, sessionVersion }: Account): Promise<boolean> {
+    const now = await users.stored(id);
+    return now?.status === 'active' && now.sessionVersion === sessionVersion;
+  }
+
   async function codesLeft(kind: string, userId: string): Promise<number | undefined> {
     return kind === recoveryCodes.kind ? recoveryCodes.remaining(userId) : undefined;
   }
@@ -129,7 +135,11 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       proof,
       async () => kind.confirmEnrollment?.(proof) ?? Promise.reject(invalidMfaToken()),
     );
-    if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
+    if (!(await mfaTokens.consume(token)) || !(await isUnchanged(account))) {
+      // What ended the sign-in meanwhile ended the enrolment too.
+      await kind.remove(account.id, verified.id);
+      throw invalidMfaToken();
+    }
     const change = { userId: account.id, actor: account.id, client };
     const shown = await changes.added(name, change);
     return { ...(await session(account, signIn, verified, client)), recoveryCodes: shown };

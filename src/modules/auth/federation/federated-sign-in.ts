@@ -142,14 +142,14 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
       const expected = { challenge: sha256(verifier), link: { $exists: false } };
       const step = await steps.take('code', code, expected);
       if (step === null) throw invalidSignInCode();
-      const identity = await resolveAccount(step.provider, step.claims, client);
+      const resolved = await resolveAccount(step.provider, step.claims, client);
+      const { identity, isCreated: isNew } = resolved;
       const found = await accountOf(identity, step.claims.email);
       if (found.status !== 'active') {
         emit('LoginFailed', { userId: found.id, reason: 'no_usable_account', client });
         throw bannedAccount();
       }
       const knownUntil = await devices.knownUntil(found.id, client);
-      const isNew = identity.isReserved;
       const proven = { amr: AMR, client, knownUntil, isNew };
       return deps.provenSignIn(found, proven, invalidSignInCode);
     },

@@ -6,6 +6,7 @@ import { hasPassword } from '../passwords/no-password';
 import { invalidToken } from '../problems';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
+import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
 import type { UsersPort } from '../users-port';
 import { IDENTITIES_MAX, type Identities, type Identity } from './identities';
 import {
@@ -53,12 +54,6 @@ export interface LinkingDependencies {
   /** Whether the account can be signed in to without a password and a provider: by a passkey. */
   readonly hasOtherSignIn: (userId: string) => Promise<boolean>;
 }
-
-/**
- * Held while a way to sign in to the account is removed: of two removals at once, the second sees
- * the first.
- */
-export const signInWaysLock = (userId: string): string => `sign-in ways of ${userId}`;
 
 export function createLinking(deps: LinkingDependencies): Linking {
   const { users, identities, steps, sessions, locks, emit } = deps;

@@ -14,12 +14,19 @@ export interface ResolveAccountDependencies {
   readonly createsAccounts: boolean;
 }
 
-/** The identity of a user of a provider, linked to an account that exists. */
+interface Resolved {
+  /** Linked to an account that exists. */
+  readonly identity: Identity;
+  /** Whether this sign-in has created the account. */
+  readonly isCreated: boolean;
+}
+
+/** The identity of a user of a provider, and its account. */
 export type ResolveAccount = (
   provider: string,
   claims: ProviderClaims,
   client: ClientInfo,
-) => Promise<Identity>;
+) => Promise<Resolved>;
 
 /**
  * A known identity leads to its account. For an unknown one an account is created, never found by
@@ -49,10 +56,10 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
    * The identity, where another request has created its account between the look for it and the
    * look for the address. Throws 409 `account_exists`.
    */
-  async function createdMeanwhile(claims: ProviderClaims): Promise<Identity> {
+  async function createdMeanwhile(claims: ProviderClaims): Promise<Resolved> {
     const identity = await linked(claims);
     if (identity === null || !(await hasAccount(identity))) throw accountExists();
-    return identity;
+    return { identity, isCreated: false };
   }
 
   /** The address of a new account. Throws what refuses it. */
@@ -63,26 +70,28 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
     return email;
   }
 
-  /** Creates the account of a reserved identity, unless another request has. */
+  /** Creates the account of a reserved identity. False: another request has. */
   async function create(
     { userId: id }: Identity,
     email: string,
     { name }: ProviderClaims,
     client: ClientInfo,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const account = { id, email, name: nameOf(name, email), emailVerified: true } as const;
     try {
       await users.create({ ...account, passwordHash: NO_PASSWORD, role: 'user' }, { client });
+      return true;
     } catch (error) {
       // The address or the id: the account of this id may exist now.
       if (!(error instanceof Problem) || error.code !== 'email_taken') throw error;
       if ((await users.stored(id)) === null) throw accountExists();
+      return false;
     }
   }
 
   return async (provider, claims, client) => {
     const found = await linked(claims);
-    if (found !== null && (await hasAccount(found))) return found;
+    if (found !== null && (await hasAccount(found))) return { identity: found, isCreated: false };
     if (await isTaken(claims)) return createdMeanwhile(claims);
     const email = newAddress(claims);
     // The identity comes first, with the id of the account: of two requests at once both create
@@ -96,8 +105,8 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
       )) ??
       (await identities.find(claims));
     if (reserved === null) throw accountExists();
-    await create(reserved, email, claims, client);
-    return reserved;
+    const isCreated = await create(reserved, email, claims, client);
+    return { identity: reserved, isCreated };
   };
 }
 

@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import type { Locks } from '../../../platform/mongo/locks';
 import type { EnrolledFactor, FactorKind } from '../factors/factor-kinds';
-import { signInWaysLock } from '../federation/linking';
 import { lastSignInMethod } from '../federation/problems';
 import type { PasskeyAuthentication, UsedPasskey } from './authentication';
 import type { PasskeyStore } from './passkey-store';
@@ -21,7 +19,6 @@ export const methodsOf = ({ passkey, isUserVerified }: UsedPasskey): string[] =>
 
 interface PasskeyKindDependencies {
   readonly store: PasskeyStore;
-  readonly locks: Locks;
   readonly authentication: Pick<PasskeyAuthentication, 'finishFactor'>;
   /** Whether the user can sign in without a passkey. */
   readonly hasOtherWay: (userId: string) => Promise<boolean>;
@@ -29,7 +26,7 @@ interface PasskeyKindDependencies {
 
 /** Passkeys as second factors. They can sign in alone as well, so the last one may have to stay. */
 export function createPasskeyKind(deps: PasskeyKindDependencies): FactorKind {
-  const { store, locks, authentication, hasOtherWay } = deps;
+  const { store, authentication, hasOtherWay } = deps;
   return {
     kind: PASSKEY_KIND,
     isPrimary: true,
@@ -49,10 +46,9 @@ export function createPasskeyKind(deps: PasskeyKindDependencies): FactorKind {
       const used = await authentication.finishFactor({ userId, holder }, credential, client);
       return { amr: methodsOf(used), id: used.passkey.id };
     },
-    async remove(userId, id) {
-      const removed = await locks.withLock(signInWaysLock(userId), async () =>
-        store.remove(userId, id, { keepsOne: !(await hasOtherWay(userId)) }),
-      );
+    async remove(userId, id, until) {
+      const keepsOne = !(await hasOtherWay(userId));
+      const removed = await store.remove(userId, id, { keepsOne, until });
       if (removed === 'last') throw lastSignInMethod();
       return removed !== 'not_found';
     },

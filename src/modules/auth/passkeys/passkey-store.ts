@@ -2,6 +2,7 @@ import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { randomToken } from '../../../kernel/crypto/random';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
+import { isBefore } from '../../../platform/mongo/expressions';
 
 export const PASSKEYS_COLLECTION = 'passkeys';
 
@@ -45,6 +46,10 @@ export interface PasskeyUse {
   readonly isBackedUp: boolean;
 }
 
+interface RemoveOptions {
+  readonly keepsOne: boolean;
+  readonly until?: Date | undefined;
+}
 type Added = Passkey | 'too_many' | 'exists';
 type Removed = Passkey | 'not_found' | 'last';
 
@@ -61,8 +66,8 @@ export interface PasskeyStore {
   use(userId: string, credentialId: string, use: PasskeyUse): Promise<Passkey | null>;
   /** False: there is no such passkey. */
   rename(userId: string, id: string, name: string): Promise<Passkey | null>;
-  /** `keepsOne`: only where another passkey remains that can sign in alone. */
-  remove(userId: string, id: string, options: { keepsOne: boolean }): Promise<Removed>;
+  /** `keepsOne`: only where another passkey remains that can sign in alone. Nothing past `until`. */
+  remove(userId: string, id: string, options: RemoveOptions): Promise<Removed>;
   /** Keeps the handle. Resolves with the number of removed passkeys. */
   removeAll(userId: string): Promise<number>;
   /** Removes the handle too. */
@@ -187,10 +192,13 @@ export function createPasskeyStore(
       );
       return passkeyIn(after, (one) => one.id === id);
     },
-    async remove(userId, id, { keepsOne }) {
+    async remove(userId, id, { keepsOne, until }) {
       const another = { $elemMatch: { id: { $ne: id }, isDiscoverable: { $ne: false } } };
       const before = await rows().findOneAndUpdate(
-        { _id: userId, 'passkeys.id': id, ...(keepsOne && { passkeys: another }) },
+        {
+          ...{ _id: userId, 'passkeys.id': id, ...(keepsOne && { passkeys: another }) },
+          ...(until && { $expr: isBefore(until) }),
+        },
         { $pull: { passkeys: { id } } },
         { ...bounded, returnDocument: 'before' },
       );

@@ -3,7 +3,6 @@ import type { Config } from '../../../kernel/config/config';
 import { type RelyingParty, relyingPartyOf } from '../../../kernel/config/relying-party';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
-import type { Locks } from '../../../platform/mongo/locks';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { EmitEvent } from '../../domain-events';
 import type { FactorChanges } from '../factors/factor-changes';
@@ -64,7 +63,6 @@ export interface PasskeyPartsDependencies {
   readonly config: Config;
   readonly connection: Connection;
   readonly counters: Counters;
-  readonly locks: Locks;
   readonly users: UsersPort;
   readonly log: Logger;
   readonly emit: EmitEvent;
@@ -82,7 +80,7 @@ export interface PasskeyParts {
 }
 
 export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts {
-  const { config, connection, counters, locks, users, log, emit, now } = deps;
+  const { config, connection, counters, users, log, emit, now } = deps;
   const {
     userVerification,
     perUser,
@@ -111,7 +109,7 @@ export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts
   return {
     ...{ store, authentication, rpId: relyingParty?.id },
     registration: createPasskeyRegistration({ ...common, perUser }),
-    kind: createPasskeyKind({ store, locks, authentication, hasOtherWay }),
+    kind: createPasskeyKind({ store, authentication, hasOtherWay }),
   };
 }
 

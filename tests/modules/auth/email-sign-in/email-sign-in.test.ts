@@ -1,3 +1,5 @@
+import { liftLocks } from '../../../../src/modules/auth/login-guard';
+import { createMongoCounters } from '../../../../src/platform/counters/mongo-counters';
 import { startTestService, type TestService } from '../../../support/app';
 import {
   type Answer,
@@ -115,7 +117,7 @@ test('of two hosts that get the right code at once, one opens a session', async 
 });
 
 test('wrong codes lock mailed sign-ins of the account, and no password', async () => {
-  const { email } = await verified();
+  const { email, id } = await verified();
   let refused: unknown[] = [];
   for (let mail = 0; mail < 4 && refused[0] !== 429; mail += 1) {
     const { token, code } = await asked(email);
@@ -127,6 +129,15 @@ test('wrong codes lock mailed sign-ins of the account, and no password', async (
   expect((await verify(token, code)).status).toBe(429);
   const body = { email, password: PASSWORD };
   expect((await client('POST', '/api/auth/login', { body })).status).toBe(200);
+
+  // As an operator's unlock does.
+  const { connection } = (hosts[0] as TestService).database;
+  const counters = createMongoCounters(connection, { timeoutMs: 2000, now: Date.now });
+  const devices = (await rows('known_devices').distinct('_id', { userId: id })).map(String);
+  const account = { id, email, passwordHash: '', devices, factorKinds: [] };
+  await liftLocks(counters, account);
+  const after = await asked(email);
+  expect((await verify(after.token, after.code)).status).toBe(200);
 });
 
 test('unknown, unverified and banned addresses get the same answer and no mail', async () => {

@@ -58,6 +58,22 @@ test('required: a sign-in without a factor sets one up, and then opens the sessi
   expect([last.status, last.json.code]).toEqual([409, 'factor_required']);
 });
 
+test('required: of two removals at once, one leaves the last factor', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const first = await withTotp(hosts.optional, clients.optional);
+    const { token, factorId } = await addTotp(clients.optional, first.token);
+    const answers = await Promise.all(
+      [first.factorId, factorId].map((id) =>
+        clients.required('DELETE', `/api/auth/factors/${id}`, { token }),
+      ),
+    );
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    const { json } = await clients.required('GET', '/api/auth/factors', { token });
+    const left = (json.data as { kind: string }[]).filter(({ kind }) => kind === 'totp');
+    expect(left).toHaveLength(1);
+  }
+});
+
 test('required: a registration sets a factor up before the first session', async () => {
   const client = clients.required;
   const email = uniqueEmail();

@@ -155,6 +155,19 @@ describe('a new user of a provider', () => {
     const { json } = await front().whole('example');
     expect(json.user).toMatchObject({ id: userId, email });
   });
+
+  test('asks for the factor of an account that a crash has left with its identity reserved', async () => {
+    await become();
+    const { json } = await front().whole('example');
+    const userId = json.user.id as string;
+    // As a worker leaves it that dies after it created the account.
+    await identities().updateOne({ userId }, { $set: { isReserved: true } });
+    const factors = service.database.connection.collection('factors');
+    const row = { userId, kind: 'totp', name: 'Phone', lastStep: 0, confirmedAt: new Date() };
+    await factors.insertOne({ ...row, _id: '652f1c3e9b1d4a0012ab34d0' as never });
+    const again = await front().whole('example');
+    expect(again.json).toMatchObject({ mfa_required: true, factors: ['totp'] });
+  });
 });
 
 describe('a known user of a provider', () => {
