@@ -46,7 +46,7 @@ export interface JobStore {
   renameActor(actor: string, name: string): Promise<void>;
   /** Asks the holder to stop; a job without a holder ends at once. */
   cancel(id: string): Promise<Job | null>;
-  /** Jobs to remove: kept long enough, or their upload was broken off. */
+  /** Jobs to remove: kept long enough, or their upload was broken off, which is cancelled. */
   expired(limit: number): Promise<readonly string[]>;
   remove(id: string): Promise<void>;
 }
@@ -201,15 +201,16 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
       store.find(id),
     async expired(limit) {
       const isOver = (field: string) => ({ $expr: { $lt: [field, '$$NOW'] } });
+      // In one update each: an upload that is completed meanwhile was queued before, or is refused.
+      const broken = { state: 'cancelled', endedAt: '$$NOW', until: afterNow(-1), ...changed };
+      const receiving = { state: 'receiving' as const, ...isOver('$leaseUntil') };
+      await jobs().updateMany(receiving, [{ $set: broken }], bounded);
       const options = { projection: { _id: 1 }, limit, ...bounded } as const;
       const ends = { state: { $in: ['done', 'failed', 'cancelled'] as const } };
       const kept = await jobs()
         .find({ ...ends, ...isOver('$until') }, options)
         .toArray();
-      const broken = await jobs()
-        .find({ state: 'receiving', ...isOver('$leaseUntil') }, options)
-        .toArray();
-      return [...kept, ...broken].map(({ _id }) => _id.toHexString());
+      return kept.map(({ _id }) => _id.toHexString());
     },
     async remove(id) {
       await jobs().deleteOne({ _id: oid(id) }, bounded);

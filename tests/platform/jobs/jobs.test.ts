@@ -62,6 +62,19 @@ const inState = (id: string, state: Job['state']) =>
   });
 
 describe('a lease', () => {
+  test('is held for its whole time before the first renewal', async () => {
+    await queued();
+    let held: unknown = 'not run';
+    run(async (job) => {
+      await delay(0.22 * LEASE_MS);
+      held = undefined;
+      job.assertHeld(LEASE_MS / 3);
+      held = 'held';
+    });
+    await eventually('the end of the work', () => held !== 'not run');
+    await eventually('the assertion', () => held === 'held', 1000);
+  });
+
   test('is given to one of many claims at the same time', async () => {
     const store = storeWith();
     await queued(store);
@@ -260,6 +273,15 @@ describe('files', () => {
     await put(id, 'report', 0, part('second'), 2);
     await put(id, 'report', 0, part('late'), 1);
     expect((await get(id, 'report', 0))?.data.toString()).toBe('second');
+  });
+
+  test('an upload whose time has run out is not taken once the sweep has seen it', async () => {
+    const store = storeWith();
+    const { id } = await store.receive({ kind: 'test', actor: 'a', params: {} });
+    await connection.collection('jobs').updateOne({}, { $set: { leaseUntil: new Date(0) } });
+    expect(await store.expired(10)).toEqual([id]);
+    expect(await store.stillReceiving(id)).toBe(false);
+    expect(await store.queue(id, {}, {})).toBeNull();
   });
 
   test('a sweep removes broken uploads and what was kept long enough, and nothing else', async () => {
