@@ -46,7 +46,7 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
       if (job === null) throw noSuchJob();
       // A job that waited has no process that would do this.
       if (isFinal(job)) await files.remove(job.id, 'input');
-      return { status: 202, body: viewOfJob(job) };
+      return { status: 202, headers: NOT_STORED, body: viewOfJob(job) };
     }),
     route(jobEndpoints.events, async ({ params }, req) => {
       const job = await find(params.id);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { timestamp } from './fields';
 
 /** A whole number in a query: text on the wire, an integer in the document. */
 export const wholeNumber = (minimum: number, maximum: number) =>
@@ -69,8 +70,7 @@ function itemSchema(item: z.ZodType): Record<string, unknown> {
 /** RFC 3339 with any offset; ms since the epoch. */
 const TIME_MAX_CHARS = 35;
 export const time = () =>
-  z.iso
-    .datetime({ offset: true, error: 'must be a time by RFC 3339, as 2026-01-31T12:00:00Z' })
+  timestamp(() => 'must be a time by RFC 3339, as 2026-01-31T12:00:00Z')
     .max(TIME_MAX_CHARS)
     .transform((text) => Date.parse(text))
     .meta({

@@ -8,8 +8,8 @@ import {
 import type { ClientDigest } from '../../kernel/crypto/client-digest';
 import { Problem } from '../../kernel/errors';
 import type { Counters } from '../counters/counters';
-import { forRequest } from '../telemetry/request-work';
 import { createQuotaLease, type Decision } from '../counters/quota-lease';
+import { forRequest } from '../telemetry/request-work';
 
 export interface LimitOptions {
   /** Names the policy in the RateLimit headers and the counters' keys. */

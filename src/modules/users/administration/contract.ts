@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { problemCodes } from '../../../kernel/problem-codes';
 import { endpoint } from '../../../platform/http/endpoint';
-import { objectId } from '../../../platform/http/fields';
+import { objectId, timestamp } from '../../../platform/http/fields';
 import { characters } from '../../../platform/http/validation';
 import { shownId } from '../../../platform/http/view-schemas';
 import { UNSEEN, userAnswer, WRITE_PROBLEMS } from '../contract';
@@ -12,7 +12,7 @@ const REASON_MAX = 500;
 const timeError = ({ code }: { readonly code?: string }) =>
   code === 'invalid_format' ? 'must be a time such as 2030-01-31T12:00:00Z (RFC 3339)' : undefined;
 
-export const banEnd = z.iso.datetime({ offset: true, error: timeError }).meta({
+export const banEnd = timestamp(timeError).meta({
   description: 'When the ban ends by itself (RFC 3339), in the future; without it, when lifted.',
   maxLength: 64,
   examples: ['2030-01-31T12:00:00Z'],

@@ -30,6 +30,7 @@ export interface IntakeOptions {
   readonly files: Pick<JobFiles, 'put' | 'remove'>;
   readonly maxBytes: number;
   readonly maxLines: number;
+  readonly aliveEveryMs?: number;
 }
 
 const CHUNK_RECORDS = 500;
@@ -41,7 +42,8 @@ const ALIVE_MS = 20_000;
  * Stores an uploaded file in chunks of whole records, as it arrives, and queues the job when it is
  * complete. A file that breaks off or is refused leaves nothing.
  */
-export function createIntake({ store, files, maxBytes, maxLines }: IntakeOptions) {
+export function createIntake(options: IntakeOptions) {
+  const { store, files, maxBytes, maxLines, aliveEveryMs = ALIVE_MS } = options;
   return async (bytes: AsyncIterable<Buffer>, order: ImportOrder): Promise<Job> => {
     const params = { ...order, columns: [] };
     const { id } = await store.receive({ kind: IMPORT_KIND, actor: order.actor.userId, params });
@@ -63,7 +65,7 @@ export function createIntake({ store, files, maxBytes, maxLines }: IntakeOptions
     let columns: readonly string[] | undefined = format === 'csv' ? undefined : [];
     let waiting: SplitRecord[] = [];
     let waitingBytes = 0;
-    let [chunks, records, size, aliveMs] = [0, 0, 0, performance.now()];
+    let [chunks, records] = [0, 0];
 
     async function flush(): Promise<void> {
       if (waiting.length === 0) return;
@@ -71,9 +73,6 @@ export function createIntake({ store, files, maxBytes, maxLines }: IntakeOptions
       [waiting, waitingBytes] = [[], 0];
       await files.put(id, 'input', chunks, { data, meta: {} }, 0);
       chunks += 1;
-      if (performance.now() - aliveMs < ALIVE_MS) return;
-      aliveMs = performance.now();
-      await store.stillReceiving(id);
     }
 
     async function take(record: SplitRecord): Promise<void> {
@@ -88,16 +87,36 @@ export function createIntake({ store, files, maxBytes, maxLines }: IntakeOptions
       if (waiting.length >= CHUNK_RECORDS || waitingBytes >= CHUNK_BYTES) await flush();
     }
 
-    for await (const part of source) {
-      size += part.length;
-      if (size > maxBytes) throw bodyTooLarge(maxBytes);
+    const showAlive = every(aliveEveryMs, () => store.stillReceiving(id));
+    for await (const part of withinBytes(source, maxBytes)) {
+      await showAlive();
       for (const record of splitter.push(part)) await take(record);
+      if (splitter.blankLines() > maxLines) throw tooManyLines(maxLines);
     }
     for (const record of splitter.end()) await take(record);
     await flush();
     if (records === 0) throw problems.malformed('body_required', 'The file has no records.');
     return { columns: columns ?? [], chunks, records };
   }
+}
+
+async function* withinBytes(source: AsyncIterable<Buffer>, maxBytes: number) {
+  let size = 0;
+  for await (const part of source) {
+    size += part.length;
+    if (size > maxBytes) throw bodyTooLarge(maxBytes);
+    yield part;
+  }
+}
+
+/** Does the work where it was not done for so long. */
+function every(ms: number, work: () => Promise<unknown>): () => Promise<void> {
+  let doneMs = performance.now();
+  return async () => {
+    if (performance.now() - doneMs < ms) return;
+    doneMs = performance.now();
+    await work();
+  };
 }
 
 const tooManyLines = (maxLines: number) =>

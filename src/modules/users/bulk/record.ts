@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { displayName, emailAddress } from '../../../platform/http/fields';
+import { Problem } from '../../../kernel/errors';
+import { displayName, emailAddress, timestamp } from '../../../platform/http/fields';
+import { parseJsonText } from '../../../platform/http/json-text';
 import { wholeMetadata } from '../metadata/contract';
 
 /** What an import needs of passwords, on the thread that checks its records. */
@@ -43,7 +45,7 @@ export const recordSchema = ({ newPassword, refuseIdentity }: ImportPasswords) =
       role: z.string().max(32).optional(),
       status: z.enum(['active', 'banned']).optional(),
       ...wholeMetadata,
-      created_at: z.iso.datetime({ offset: true }).optional(),
+      created_at: timestamp().optional(),
       id: z.unknown().optional(),
       updated_at: z.unknown().optional(),
       last_login_at: z.unknown().optional(),
@@ -91,8 +93,11 @@ function readField(column: string, field: string): unknown {
   const isJson = JSON_COLUMNS.has(column) || (column === 'password_hash' && field.startsWith('{'));
   if (!isJson) return field;
   try {
-    return JSON.parse(field);
-  } catch {
+    return parseJsonText(field);
+  } catch (error) {
+    // Refused for its form, as it would be in NDJSON. A hash may begin with `{`.
+    if (JSON_COLUMNS.has(column) && error instanceof Problem && error.code !== 'malformed_json')
+      throw error;
     return field;
   }
 }

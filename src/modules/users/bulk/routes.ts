@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { bodyTooLarge } from '../../../platform/http/json-body';
 import { openUpload } from '../../../platform/http/upload';
 import type { EmitEvent } from '../../domain-events';
 import type { RequesterOf } from '../requester';
@@ -13,6 +14,7 @@ export interface BulkRoutesDependencies {
   readonly intake: ReturnType<typeof createIntake>;
   readonly exported: ReturnType<typeof createExport>;
   readonly uploadTimeoutMs: number;
+  readonly maxBytes: number;
   readonly requesterOf: RequesterOf;
   /** Throws 401 unless the login of a user was recent (RFC 9470): a stolen token is not enough. */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
@@ -27,6 +29,7 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
 
   return [
     route(endpoints.import, async ({ query }, req) => {
+      assertDeclared(req, deps.maxBytes);
       await assertRecentLogin(req);
       const { userId, permissions, isService } = requesterOf(req);
       const { conflict = 'skip', match = 'email', dry_run: dryRun = false } = query;
@@ -50,6 +53,11 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
       return { status: 200, headers, stream: exported(format) };
     }),
   ];
+}
+
+/** Throws 413 before the first byte, compressed or not. */
+function assertDeclared({ headers }: Request, maxBytes: number): void {
+  if (Number(headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
 }
 
 const formatOf = ({ headers }: Request): Format =>

@@ -14,6 +14,8 @@ export interface Splitter {
   push(bytes: Buffer): SplitRecord[];
   /** The last record, where no line end follows it. */
   end(): SplitRecord[];
+  /** So far. They cost time, though they are no records. */
+  blankLines(): number;
 }
 
 const LF = 10;
@@ -41,6 +43,7 @@ export function createSplitter(format: Format, maxBytes: number): Splitter {
   let previous: number | undefined;
   let isTooLong = false;
   let isFirst = true;
+  let blankLines = 0;
 
   function keep(bytes: Buffer): void {
     if (bytes.length === 0 || isTooLong) return;
@@ -56,10 +59,20 @@ export function createSplitter(format: Format, maxBytes: number): Splitter {
     const all = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     const bytes = trimmed(isFirst && all.subarray(0, 3).equals(BOM) ? all.subarray(3) : all);
     const record = bytes.length === 0 ? undefined : { line, bytes, isTooLong };
+    if (record === undefined) blankLines += lineEnds;
     line += lineEnds;
     [parts, length, lineEnds, isQuoted, isTooLong, isFirst] = [[], 0, 0, false, false, false];
     [previous, hasClosed] = [undefined, false];
     return record;
+  }
+
+  /** Where the empty lines end that begin here. Millions of them cost next to nothing. */
+  function afterBlankLines(bytes: Buffer, from: number): number {
+    let at = from;
+    if (length === 0 && lineEnds === 0) while (bytes[at] === LF) at += 1;
+    line += at - from;
+    blankLines += at - from;
+    return at;
   }
 
   /**
@@ -82,14 +95,14 @@ export function createSplitter(format: Format, maxBytes: number): Splitter {
   return {
     push(bytes) {
       const records: SplitRecord[] = [];
-      let from = 0;
-      for (let end = bytes.indexOf(LF); end !== -1; end = bytes.indexOf(LF, from)) {
+      let from = afterBlankLines(bytes, 0);
+      for (let end = bytes.indexOf(LF, from); end !== -1; end = bytes.indexOf(LF, from)) {
         const goesOn = readQuotes(bytes.subarray(from, end));
         lineEnds += 1;
         keep(bytes.subarray(from, goesOn ? end + 1 : end));
-        from = end + 1;
         const record = goesOn && !isTooLong ? undefined : take();
         if (record !== undefined) records.push(record);
+        from = afterBlankLines(bytes, end + 1);
       }
       const rest = bytes.subarray(from);
       readQuotes(rest);
@@ -101,6 +114,7 @@ export function createSplitter(format: Format, maxBytes: number): Splitter {
       const record = take();
       return record === undefined ? [] : [record];
     },
+    blankLines: () => blankLines,
   };
 }
 

@@ -27,7 +27,8 @@ export const isObject = (value: unknown): value is JsonObject =>
 const isText = (text: string): boolean => !/\p{Cs}/u.test(text);
 
 function keyFault(key: string): string | undefined {
-  if (key === '' || key.length > KEY_MAX_CHARS) return `must have 1 to ${KEY_MAX_CHARS} characters`;
+  if (key === '' || [...key].length > KEY_MAX_CHARS)
+    return `must have 1 to ${KEY_MAX_CHARS} characters`;
   if (key.startsWith('$') || /[.\0]/.test(key))
     return 'must not begin with $, nor contain . or NUL';
   if (REFUSED_KEYS.has(key)) return 'must not be __proto__, constructor or prototype';

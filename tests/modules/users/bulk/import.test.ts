@@ -1,5 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import bcrypt from 'bcrypt';
+import { createIntake, IMPORT_KIND } from '../../../../src/modules/users/bulk/intake';
+import { createJobFiles } from '../../../../src/platform/jobs/job-files';
+import { createJobStore } from '../../../../src/platform/jobs/job-store';
 import { startTestService, type TestService } from '../../../support/app';
 import { type Client, createClient, eventually, login, uniqueEmail } from '../../../support/http';
 
@@ -8,7 +13,11 @@ let client: Client;
 let token: string;
 
 beforeAll(async () => {
-  service = await startTestService({ JOBS_POLL_MS: '50', IMPORT_MAX_BYTES: '4000000' });
+  service = await startTestService({
+    JOBS_POLL_MS: '50',
+    IMPORT_MAX_BYTES: '4000000',
+    IMPORT_MAX_LINES: '100000',
+  });
   client = createClient(service.baseUrl);
   token = await login(client, service.admin.email, service.admin.password);
 });
@@ -263,6 +272,11 @@ describe('hostile lines become lines of the report', () => {
     ['much metadata', () => lines({ email: email(), user_metadata: big }), 'validation_failed'],
     ['no e-mail', () => lines({ name: 'Ada' }), 'validation_failed'],
     ['weak password', () => lines({ email: email(), password: '12345678' }), 'validation_failed'],
+    [
+      'a time beyond the years',
+      () => lines({ email: email(), created_at: '9999-12-31T23:59:59-12:00' }),
+      'validation_failed',
+    ],
     ['no hash', () => lines({ email: email(), password_hash: 'abc' }), 'validation_failed'],
   ])('%s', async (_name, body, code) => {
     const { job, report } = await imported(body());
@@ -294,6 +308,25 @@ describe('hostile lines become lines of the report', () => {
     ]);
     expect(await stored(b)).toMatchObject({ name: 'x,y "z"' });
   });
+
+  test('CSV with JSON that is deep, or names a member twice', async () => {
+    const [a, b] = [email(), email()];
+    const cell = (json: string) => `"${json.replaceAll('"', '""')}"`;
+    const rows = [
+      ...['email,user_metadata', `${a},${cell('{"x":1}')}`],
+      `${email()},${cell(`{"a":${'['.repeat(60_000)}${']'.repeat(60_000)}}`)}`,
+      ...[`${email()},${cell('{"a":1,"a":2}')}`, `${email()},${cell('{"a":')}`],
+      `${b},${cell('{"y":2}')}`,
+    ];
+    const { job, report } = await imported(`${rows.join('\n')}\n`, { type: 'text/csv' });
+    expect(report.map(({ line, code }) => [line, code])).toEqual([
+      [3, 'json_too_deep'],
+      [4, 'validation_failed'],
+      [5, 'validation_failed'],
+    ]);
+    expect(job).toMatchObject({ state: 'done', progress: { total: 5, created: 2 } });
+    expect(await stored(b)).toMatchObject({ userMetadata: { y: 2 } });
+  });
 });
 
 describe('an upload is refused', () => {
@@ -316,10 +349,23 @@ describe('an upload is refused', () => {
     ['a column twice', 'email,email\na@b.cd,1\n', csv, 422, 'validation_failed'],
     ['another media type', '{}', { type: 'application/json' }, 415, 'unsupported_media_type'],
     ['an unknown parameter', '{}', { query: '?conflict=overwrite' }, 400, 'invalid_query'],
+    ['many blank lines', '\n'.repeat(100_001), { gzip: true }, 422, 'validation_failed'],
     ['gzip of zeros', Buffer.alloc(5_000_000), { gzip: true }, 413, 'body_too_large'],
   ])('%s', async (_name, body, sent, status, code) => {
     const answer = await send(body, sent);
     expect([answer.status, answer.json.code]).toEqual([status, code]);
+  });
+
+  test('at once, where its length says that it is too large', async () => {
+    const { hostname, port } = new URL(service.baseUrl);
+    const socket = connect(Number(port), hostname);
+    const headers = `Host: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: ${NDJSON}`;
+    socket.write(
+      `POST /api/users/import HTTP/1.1\r\n${headers}\r\nContent-Length: 4000001\r\n\r\n`,
+    );
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
   });
 
   test('gzip that is none, or breaks off', async () => {
@@ -345,6 +391,33 @@ describe('an upload is refused', () => {
     for (const path of ['/api/users/export', other, `${other}/report`])
       expect((await client('GET', path, { token: support })).status).toBe(403);
   });
+});
+
+test('an upload that is slow is not swept while it sends', async () => {
+  const { connection } = service.database;
+  const store = createJobStore(connection, {
+    ...{ leaseMs: 10_000, activeMax: 10, keepMs: 60_000, timeoutMs: 2000 },
+  });
+  const files = createJobFiles(connection, { timeoutMs: 2000, secrets: ['x'.repeat(40)] });
+  const limits = { maxBytes: 1e6, maxLines: 1e6, aliveEveryMs: 0 };
+  const intake = createIntake({ store, files, ...limits });
+  const receiving = { kind: IMPORT_KIND, state: 'receiving' };
+  const left: number[] = [];
+  async function* slowly() {
+    for (let n = 0; n < 3; n += 1) {
+      yield Buffer.from(lines({ email: uniqueEmail() }));
+      const job = await connection.collection('jobs').findOne(receiving);
+      left.push(job?.['leaseUntil'].getTime() - Date.now());
+      await connection
+        .collection('jobs')
+        .updateOne(receiving, { $set: { leaseUntil: new Date(0) } });
+    }
+  }
+  const actor = { userId: 'cli:test', permissions: [], isService: false };
+  const order = { conflict: 'skip', match: 'email', dryRun: true, actor } as const;
+  const job = await intake(slowly(), { format: 'ndjson', ...order });
+  expect(left.every((ms) => ms > 60_000)).toBe(true);
+  await store.cancel(job.id);
 });
 
 describe('a job', () => {
