@@ -7,7 +7,8 @@ let client: Client;
 let admin: string;
 
 beforeAll(async () => {
-  service = await startTestService();
+  // What is refused is refused because the list is full, not because this machine is busy.
+  service = await startTestService({ DB_OPERATION_TIMEOUT_MS: '10000' });
   client = createClient(service.baseUrl);
   admin = await login(client, service.admin.email, service.admin.password);
 });
