@@ -67,10 +67,10 @@ async function main(): Promise<void> {
     };
     results.push(result);
     console.log(JSON.stringify({ ...result, verdict: verdict(result) }));
-  }
-  // Quick results, and results without planted faults, must not replace complete ones.
-  if (!values.quick && !values['no-planted'] && !values['no-report']) {
-    writeReport(suite, results, new Date().toISOString().slice(0, 10));
+    // After each one: a suite takes long, and may be broken off. Quick results, and results without
+    // planted faults, must not replace complete ones.
+    if (!values.quick && !values['no-planted'] && !values['no-report'])
+      writeReport(suite, [result], new Date().toISOString().slice(0, 10));
   }
   if (results.some((result) => !['met', 'skipped'].includes(verdict(result)))) process.exitCode = 1;
 }
