@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { watchStarted } from '../tests/support/started-processes';
 import { type Result, verdict, writeReport } from './report';
 import { type Outcome, type Scenario, SkipScenario, type Suite } from './scenario';
 
@@ -75,6 +76,8 @@ async function main(): Promise<void> {
   if (results.some((result) => !['met', 'skipped'].includes(verdict(result)))) process.exitCode = 1;
 }
 
+const started = watchStarted();
+process.on('exit', started.kill);
 // A signal alone would skip the exit hooks, which end the started processes and networks.
 for (const [signal, code] of [
   ['SIGINT', 130],

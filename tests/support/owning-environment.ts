@@ -1,38 +1,9 @@
-import { type ChildProcess, execFileSync } from 'node:child_process';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { EnvironmentContext, JestEnvironmentConfig } from '@jest/environment';
 import { TestEnvironment } from 'jest-environment-node';
+import { type StartedProcesses, watchStarted } from './started-processes';
 
-/** Node publishes every started child process on this diagnostics channel. */
-const CHANNEL = 'child_process';
 /** For guards that clean up when their standard input ends. */
 const GRACE_MS = 500;
-
-const isAlive = ({ pid, exitCode, signalCode }: ChildProcess) =>
-  pid !== undefined && exitCode === null && signalCode === null;
-
-/** The processes below `roots`, themselves included, deepest last. */
-function familyOf(roots: readonly number[]): number[] {
-  const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8', timeout: 5000 });
-  const pairs = table
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number]);
-  const family = [...roots];
-  for (const parent of family)
-    family.push(
-      ...pairs.flatMap(([pid, ppid]) => (ppid === parent && !family.includes(pid) ? [pid] : [])),
-    );
-  return family;
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // The process has already exited.
-  }
-}
 
 /**
  * Jest's Node environment that also owns every process that a test file starts: it reports and
@@ -41,12 +12,7 @@ function kill(pid: number): void {
  */
 class OwningEnvironment extends TestEnvironment {
   readonly #file: string;
-  readonly #started = new Set<ChildProcess>();
-  readonly #note = (message: unknown) => {
-    const { process: child } = message as { process: ChildProcess };
-    this.#started.add(child);
-    child.once('exit', () => this.#started.delete(child));
-  };
+  #started: StartedProcesses | undefined;
 
   constructor(config: JestEnvironmentConfig, context: EnvironmentContext) {
     super(config, context);
@@ -55,19 +21,18 @@ class OwningEnvironment extends TestEnvironment {
 
   override async setup(): Promise<void> {
     await super.setup();
-    subscribe(CHANNEL, this.#note);
+    this.#started = watchStarted();
   }
 
   override async teardown(): Promise<void> {
-    unsubscribe(CHANNEL, this.#note);
-    await this.#endLeftBehind();
+    this.#started?.close();
+    if (this.#started !== undefined) await this.#endLeftBehind(this.#started);
     await super.teardown();
   }
 
-  async #endLeftBehind(): Promise<void> {
-    for (const child of this.#started) child.stdin?.end();
+  async #endLeftBehind({ left, kill }: StartedProcesses): Promise<void> {
+    for (const child of left()) child.stdin?.end();
     const deadline = performance.now() + GRACE_MS;
-    const left = () => [...this.#started].filter(isAlive);
     while (left().length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
     const roots = left();
@@ -78,7 +43,7 @@ class OwningEnvironment extends TestEnvironment {
     process.stderr.write(
       `${this.#file} left processes behind, which are ended now:\n  ${commands.join('\n  ')}\n`,
     );
-    for (const pid of familyOf(roots.flatMap(({ pid }) => pid ?? []))) kill(pid);
+    kill();
   }
 }
 

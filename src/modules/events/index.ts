@@ -9,6 +9,7 @@ import {
   type LoggedEvent,
 } from '../../platform/event-log/event-log';
 import { type Route, route } from '../../platform/http/endpoint';
+import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import type { Module, ModuleStorage } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
 import { eventEndpoints, LIMIT, STREAM_MAX_SECONDS, viewOfEvent } from './contract';
@@ -93,17 +94,14 @@ export function createEvents(deps: EventsDependencies): Events {
     route(endpoints.stream, async ({ query: { after, type, ...query } }, req) => {
       const seen = sequenceIn(req.headers['last-event-id']);
       const from = await startOf(eventLog, seen ?? after);
-      const headers = { ...NOT_STORED, 'Content-Type': 'text/event-stream' };
-      // NGINX passes each event on at once.
+      const request = {
+        ...{ after: from, types: type, forSeconds: query.for_seconds ?? STREAM_MAX_SECONDS },
+        isAllowed: () => deps.mayStill(req, 'events:read'),
+      };
       return {
         status: 200,
-        headers: { ...headers, 'X-Accel-Buffering': 'no' },
-        stream: stream({
-          after: from,
-          types: type,
-          forSeconds: query.for_seconds ?? STREAM_MAX_SECONDS,
-          isAllowed: () => deps.mayStill(req, 'events:read'),
-        }),
+        headers: EVENT_STREAM_HEADERS,
+        stream: (closed) => stream({ ...request, closed }),
       };
     }),
   ];

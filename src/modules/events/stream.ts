@@ -1,5 +1,5 @@
-import { Problem } from '../../kernel/errors';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
+import { createLiveStreams } from '../../platform/http/live-streams';
 import { viewOfEvent } from './contract';
 import type { Tail } from './tail';
 
@@ -18,24 +18,23 @@ const HEARTBEAT_MS = 10_000;
 const WAIT_MS = 500;
 const READ_MAX = 500;
 
-const tooManyStreams = () =>
-  new Problem(429, 'too_many_streams', 'Too many requests', {
-    detail: 'Too many clients follow events on this worker. Read /api/events instead.',
-    headers: { 'Retry-After': '10' },
-  });
-
 export interface StreamRequest {
   readonly after: number;
   readonly types: readonly string[] | undefined;
   readonly forSeconds: number;
   /** Whether the client may still read: its token ends before the stream does. */
   readonly isAllowed: () => Promise<boolean>;
+  /** Aborts when the client is gone. */
+  readonly closed: AbortSignal;
 }
 
 /** Server-sent events (WHATWG HTML), from `after` on. */
 export function createEventStream(options: StreamOptions) {
   const { eventLog, tail, streamsMax, draining, issuer } = options;
-  let open = 0;
+  const live = createLiveStreams({
+    max: streamsMax,
+    refusal: 'Too many clients follow events on this worker. Read /api/events instead.',
+  });
 
   /** The next events of these types, and the sequence up to which they are all of them. */
   async function next(after: number, types: readonly string[] | undefined) {
@@ -51,11 +50,13 @@ export function createEventStream(options: StreamOptions) {
     types,
     forSeconds,
     isAllowed,
+    closed,
   }: StreamRequest): AsyncGenerator<string> {
     const endMs = performance.now() + forSeconds * 1000;
     let position = after;
     let sentMs = performance.now();
-    while (!draining() && performance.now() < endMs && (await isAllowed())) {
+    const isOver = () => draining() || closed.aborted || performance.now() >= endMs;
+    while (!isOver() && (await isAllowed())) {
       const { found, isAll, seen } = await next(position, types);
       position = seen;
       const isSilent = performance.now() - sentMs > HEARTBEAT_MS;
@@ -70,16 +71,7 @@ export function createEventStream(options: StreamOptions) {
   const textOf = (event: LoggedEvent) =>
     `id: ${event.sequence}\nevent: ${event.type}\ndata: ${JSON.stringify(viewOfEvent(issuer, event))}\n\n`;
 
-  return async function* events(request: StreamRequest): AsyncGenerator<string> {
-    if (open >= streamsMax) throw tooManyStreams();
-    open += 1;
-    try {
-      yield 'retry: 1000\n\n';
-      yield* following(request);
-    } finally {
-      open -= 1;
-    }
-  };
+  return (request: StreamRequest): AsyncGenerator<string> => live(following(request));
 }
 
 /** Names the place to go on from, if nothing of its types comes for long. */

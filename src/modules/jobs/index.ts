@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import { problems } from '../../kernel/errors';
 import type { Permission } from '../../kernel/permissions';
 import { type Route, route } from '../../platform/http/endpoint';
+import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import { isFinal, type Job } from '../../platform/jobs/job';
 import { jobIndexes } from '../../platform/jobs/job-document';
 import { type JobFiles, readReport } from '../../platform/jobs/job-files';
@@ -50,13 +51,14 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
     }),
     route(jobEndpoints.events, async ({ params }, req) => {
       const job = await find(params.id);
-      const seen = req.headers['last-event-id'];
-      const headers = { ...NOT_STORED, 'Content-Type': 'text/event-stream' };
-      // NGINX passes each event on at once.
-      const stream = events(job, typeof seen === 'string' ? seen : undefined, () =>
-        deps.mayStill(req, 'users:import'),
-      );
-      return { status: 200, headers: { ...headers, 'X-Accel-Buffering': 'no' }, stream };
+      const header = req.headers['last-event-id'];
+      const seen = typeof header === 'string' ? header : undefined;
+      const isAllowed = () => deps.mayStill(req, 'users:import');
+      return {
+        status: 200,
+        headers: EVENT_STREAM_HEADERS,
+        stream: (closed) => events(job, { seen, isAllowed, closed }),
+      };
     }),
     route(jobEndpoints.report, async ({ params }) => {
       const { id } = await find(params.id);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Problem } from '../../kernel/errors';
+import { createLiveStreams } from '../../platform/http/live-streams';
 import { isFinal, type Job } from '../../platform/jobs/job';
 import { viewOfJob } from './contract';
 
@@ -12,44 +12,30 @@ export interface ProgressOptions {
   readonly heartbeatMs?: number;
 }
 
-/** Open streams of one process: each polls the database. */
 const STREAMS_MAX = 50;
 /** Clients connect again, with a token that is still accepted. */
 const STREAM_MAX_MS = 10 * 60_000;
 const POLL_MS = 500;
 const HEARTBEAT_MS = 10_000;
 
-const tooManyStreams = () =>
-  new Problem(429, 'too_many_streams', 'Too many requests', {
-    detail: 'Too many clients follow jobs on this worker. Poll the job instead.',
-    headers: { 'Retry-After': '10' },
-  });
+interface Follower {
+  /** Its `Last-Event-ID`. */
+  readonly seen: string | undefined;
+  readonly isAllowed: () => Promise<boolean>;
+  /** Aborts when the client is gone. */
+  readonly closed: AbortSignal;
+}
 
 /** Server-sent events (WHATWG HTML) of jobs. */
 export function createProgressEvents(options: ProgressOptions) {
   const { find, draining, pollMs = POLL_MS, heartbeatMs = HEARTBEAT_MS } = options;
-  let open = 0;
+  const live = createLiveStreams({
+    max: STREAMS_MAX,
+    refusal: 'Too many clients follow jobs on this worker. Poll the job instead.',
+  });
 
-  async function* events(
-    first: Job,
-    seen: string | undefined,
-    isAllowed: () => Promise<boolean>,
-  ): AsyncGenerator<string> {
-    if (open >= STREAMS_MAX) throw tooManyStreams();
-    open += 1;
-    try {
-      yield 'retry: 1000\n\n';
-      yield* changesOf(first, seen, isAllowed);
-    } finally {
-      open -= 1;
-    }
-  }
-
-  async function* changesOf(
-    first: Job,
-    seen: string | undefined,
-    isAllowed: () => Promise<boolean>,
-  ): AsyncGenerator<string> {
+  async function* changesOf(first: Job, follower: Follower): AsyncGenerator<string> {
+    const { seen, isAllowed, closed } = follower;
     const endMs = performance.now() + STREAM_MAX_MS;
     let sentMs = performance.now();
     let last = seen;
@@ -62,8 +48,8 @@ export function createProgressEvents(options: ProgressOptions) {
       last = String(job.revision);
       if (isFinal(job) || draining() || performance.now() > endMs) return;
       await delay(pollMs);
-      // The token ends before the stream does.
-      if (!(await isAllowed())) return;
+      // The token, or the connection, ends before the stream does.
+      if (closed.aborted || !(await isAllowed())) return;
     }
   }
 
@@ -74,7 +60,7 @@ export function createProgressEvents(options: ProgressOptions) {
     return performance.now() - sentMs > heartbeatMs ? ': alive\n\n' : undefined;
   }
 
-  return events;
+  return (job: Job, follower: Follower) => live(changesOf(job, follower));
 }
 
 const eventOf = (job: Job, name: string) =>

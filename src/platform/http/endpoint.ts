@@ -109,11 +109,15 @@ export interface Input<P, Q, B> {
  * The result of a handler. A Buffer is sent as it is (JSON bytes from the cache), an object as
  * JSON.
  */
+type Texts = AsyncIterable<string | Buffer>;
+/** `closed` aborts when the connection is closed: a stream that waits for something ends then. */
+export type ReplyStream = Texts | ((closed: AbortSignal) => Texts);
+
 export interface Reply {
   readonly status: number;
   readonly body?: object | Buffer;
   /** Instead of `body`: sent as fast as the client reads. The headers name its Content-Type. */
-  readonly stream?: AsyncIterable<string | Buffer>;
+  readonly stream?: ReplyStream;
   readonly headers?: Readonly<Record<string, string>>;
   /** The prepared header list of a reply that is sent many times (`ready`). */
   readonly flat?: FlatHeaders;

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { createEndBatch } from './end-batch';
-import type { Reply } from './endpoint';
+import type { Reply, ReplyStream } from './endpoint';
 import { endWith, type FlatHeaders, flatHeaders, setHeaders } from './response-head';
 
 export interface CompressOptions {
@@ -70,9 +70,12 @@ async function sendStream(
   req: Request,
   res: Response,
   { status, headers = {} }: Reply,
-  stream: AsyncIterable<string | Buffer>,
+  stream: ReplyStream,
 ): Promise<void> {
-  const source = stream[Symbol.asyncIterator]();
+  const closed = new AbortController();
+  res.once('close', () => closed.abort());
+  const texts = typeof stream === 'function' ? stream(closed.signal) : stream;
+  const source = texts[Symbol.asyncIterator]();
   try {
     // Before the head, so that a failure of the first read is answered by a problem.
     let next = req.method === 'HEAD' ? undefined : await source.next();
