@@ -46,15 +46,23 @@ export type Send = (
 
 /**
  * Chromium takes what it has for the answer when the connection ends within the headers: such an
- * answer has a status and no body, though its length may be there.
+ * answer has a status and no body, though its length may be there. Node's `fetch` does the same
+ * within the body of an answer that has `Connection: close`, as in a reload.
  */
-const isCut = ({ status, text, headers }: Attempted): boolean =>
-  text === '' && ![204, 205, 304].includes(status) && headers.get('content-length') !== '0';
+function isCut({ status, text, headers }: Attempted): boolean {
+  if (text === '')
+    return ![204, 205, 304].includes(status) && headers.get('content-length') !== '0';
+  if (!/[/+]json/.test(headers.get('content-type') ?? '')) return false;
+  try {
+    JSON.parse(text);
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** The service refused it before it did anything, or the answer is of a proxy. */
-function isTransient(answer: Attempted, isRepeatable: boolean): boolean {
-  const { status, text } = answer;
-  if (isRepeatable && isCut(answer)) return true;
+function isTransient({ status, text }: Attempted, isRepeatable: boolean): boolean {
   if (status === 429) return true;
   if (status === 409) return text.includes('"request_in_flight"');
   return isRepeatable && (status === 408 || status === 502 || status === 503 || status === 504);
@@ -99,7 +107,10 @@ export function createSend(options: TransportOptions): Send {
   ): Promise<{ answer: Attempted } | { failure: Error; pauseMs: number; isDone: boolean }> {
     try {
       const answer = await attempt(request, deadline, more);
-      if (!isTransient(answer, request.isRepeatable)) return { answer };
+      if (!isTransient(answer, request.isRepeatable)) {
+        if (isCut(answer)) throw new Error('the answer was cut off');
+        return { answer };
+      }
       const failure = problemOf(answer.status, answer.text, answer.headers);
       // After a 503 at the deadline of a write, whether it was done is not known.
       const isDone = answer.status !== 429;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type AddressInfo, createServer } from 'node:net';
 import {
   type Client,
   ClientError,
@@ -257,6 +258,28 @@ test('an answer that was cut within its headers is no answer', async () => {
   const answers = [new Response(null, { status: 200 }), whole];
   const one = client({ fetch: async () => answers.shift() ?? whole });
   expect(await one.request('GET', '/api/auth/oidc')).toEqual({ data: [] });
+});
+
+test('an answer that was cut within its body is no answer, also where it closes the connection', async () => {
+  const body = '{"data":[]}';
+  let answers = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      answers += 1;
+      const head = `Connection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
+      socket.end(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${answers === 1 ? body.slice(0, 5) : body}`);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const one = client({ baseUrl: `http://127.0.0.1:${port}` });
+    expect(await one.request('GET', '/api/auth/oidc')).toEqual({ data: [] });
+    expect(answers).toBe(2);
+  } finally {
+    server.close();
+  }
 });
 
 describe('time', () => {
