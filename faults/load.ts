@@ -177,7 +177,10 @@ function createClient(options: LoadOptions, elapsedMs: () => number) {
       record.target = door.target;
       record.attempts += 1;
       delete record.error;
-      await attempt(record, planned, door, {
+      // As browsers do: another idle connection may lead to the same process that has just died.
+      const { target } = door;
+      const used = record.attempts === 1 ? door : { target, agent: false as const };
+      await attempt(record, planned, used, {
         timeoutMs: options.timeoutMs ?? 5000,
         elapsedMs,
         onAnswer: options.onAnswer,
@@ -209,7 +212,7 @@ interface Watch {
 function attempt(
   record: RequestRecord,
   planned: PlannedRequest,
-  { target, agent }: Door,
+  { target, agent }: Pick<Door, 'target'> & { readonly agent: Agent | false },
   watch: Watch,
 ): Promise<void> {
   return new Promise((resolve) => {

@@ -19,6 +19,8 @@ export interface MongoProxy {
   release(): void;
   /** Forwards without faults. */
   pass(): void;
+  /** Open ones of clients. */
+  connections(): number;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
       delayMs = 0;
       proxy.release();
     },
+    connections: () => pairs.size / 2,
     async close() {
       proxy.pass();
       for (const socket of pairs) socket.destroy();

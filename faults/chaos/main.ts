@@ -9,8 +9,10 @@ const STARTS_MS = 90_000;
 
 interface Row {
   readonly scenario: string;
-  readonly requests: number | string;
-  readonly failed: number | string;
+  readonly reads: number | string;
+  readonly 'reads failed': number | string;
+  readonly writes: number | string;
+  readonly 'writes failed': number | string;
   readonly 'worst ms': number | string;
   readonly lost: number | string;
   readonly stale: number | string;
@@ -38,10 +40,14 @@ async function run(scenario: ChaosScenario, stage: Stage, mirrors: Mirrors): Pro
   const found = await traffic.stop();
   if (error !== undefined) say(`  ${error}`);
   const { reads, writes, writesFailed, slowestWriteMs, lost, stale } = found;
+  if (reads.failed > 0)
+    say(
+      `  reads that failed: ${JSON.stringify({ ...reads.others, unanswered: reads.unanswered })}`,
+    );
   return {
     scenario: scenario.name,
-    requests: reads.planned + writes,
-    failed: reads.failed + writesFailed,
+    ...{ reads: reads.planned, 'reads failed': reads.failed },
+    ...{ writes, 'writes failed': writesFailed },
     'worst ms': Math.round(Math.max(reads.maxMs, slowestWriteMs)),
     ...{ lost, stale, promise: scenario.promise },
     held: error === undefined && holds(scenario, found) ? 'yes' : 'NO',
@@ -96,7 +102,8 @@ async function chaos(options: ChaosOptions, restoring: (() => Promise<void>)[]):
 }
 
 const notRun = ({ name }: ChaosScenario, lacking: string): Row => ({
-  ...{ scenario: name, requests: '-', failed: '-', 'worst ms': '-', lost: '-', stale: '-' },
+  ...{ scenario: name, reads: '-', 'reads failed': '-', writes: '-', 'writes failed': '-' },
+  ...{ 'worst ms': '-', lost: '-', stale: '-' },
   ...{ promise: `needs ${lacking}`, held: 'not run' },
 });
 

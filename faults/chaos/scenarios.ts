@@ -1,7 +1,7 @@
 import type { MongoProxy } from '../mongo-proxy';
 import { pause } from '../process-kit';
 import type { ChaosOptions } from './options';
-import { act, readyWithin, workerIds, workersOf } from './staging';
+import { act, readyWithin, readyWorkers, workerIds, workersOf } from './staging';
 
 export interface Stage {
   readonly options: ChaosOptions;
@@ -75,7 +75,7 @@ const KILL_EVERY_MS = 2000;
 
 const killWorker: ChaosScenario = {
   name: 'kill-worker',
-  does: `kill -9 of the oldest worker, every ${KILL_EVERY_MS / 1000} s`,
+  does: `kill -9 of the oldest worker every ${KILL_EVERY_MS / 1000} s, while two are ready`,
   promise: 'no read fails that is sent twice',
   mayFail: 'writes',
   lacks: ({ options }) => (options.primaryPid === undefined ? '--primary-pid' : undefined),
@@ -83,15 +83,28 @@ const killWorker: ChaosScenario = {
     const { primaryPid, scenarioMs } = stage.options;
     if (primaryPid === undefined) return;
     const until = performance.now() + scenarioMs;
+    let kills = 0;
     while (performance.now() < until) {
-      const [oldest, ...others] = workersOf(primaryPid).sort((a, b) => a - b);
-      // The last one serves.
-      if (oldest !== undefined && others.length > 0) process.kill(oldest, 'SIGKILL');
+      // The last one that is ready serves.
+      if ((await readyWorkers(stage.options.target)) < 2) {
+        await pause(100);
+        continue;
+      }
+      const [oldest] = workersOf(primaryPid).sort((a, b) => a - b);
+      if (oldest !== undefined) process.kill(oldest, 'SIGKILL');
+      kills += 1;
       await pause(KILL_EVERY_MS);
     }
+    if (kills === 0) throw new Error('the target never had two workers ready: none was killed');
     await untilReady(stage);
   },
 };
+
+/** A staging that reaches its database another way is not disturbed, and would keep any promise. */
+function assertUsed({ proxy }: Stage): void {
+  if (proxy?.connections() === 0)
+    throw new Error('the target does not use the proxy: start it with its address in MONGODB_URI');
+}
 
 const databaseSlow: ChaosScenario = {
   name: 'database-slow',
@@ -100,6 +113,7 @@ const databaseSlow: ChaosScenario = {
   mayFail: 'requests',
   lacks: needsProxy,
   async disturb(stage) {
+    assertUsed(stage);
     stage.proxy?.delay(200);
     await pause(stage.options.scenarioMs);
     stage.proxy?.pass();
@@ -114,6 +128,7 @@ const databaseAway: ChaosScenario = {
   mayFail: 'requests',
   lacks: needsProxy,
   async disturb(stage) {
+    assertUsed(stage);
     await pause(stage.options.scenarioMs / 4);
     stage.proxy?.refuse();
     await pause(stage.options.scenarioMs / 2);

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { pause } from '../process-kit';
 import type { ChaosOptions } from './options';
 
@@ -33,6 +34,13 @@ export async function readyWithin(target: string, timeoutMs: number): Promise<nu
   }
   return undefined;
 }
+
+/** Of the host that answers; 0: it does not say. */
+export const readyWorkers = (target: string): Promise<number> =>
+  fetch(`${target}/health`, { signal: AbortSignal.timeout(2000) })
+    .then((response) => response.json() as Promise<{ readonly workers?: number }>)
+    .then(({ workers = 0 }) => workers)
+    .catch(() => 0);
 
 /** An action of the ops port. */
 export async function act(
@@ -81,11 +89,18 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
+/** The absolute path of the program: `npm start` names it by a relative one, workers do not. */
+function programOf(pid: number): string | undefined {
+  const word = commandOf(pid).find((one) => one.endsWith('.js'));
+  return word === undefined ? undefined : resolve(readlinkSync(`/proc/${pid}/cwd`), word);
+}
+
 /** The children of the primary that run the same program: its workers, not its database. */
 export function workersOf(primaryPid: number): number[] {
-  const program = commandOf(primaryPid).find((word) => word.endsWith('.js'));
+  const program = programOf(primaryPid);
   if (program === undefined) throw new RefusedError(`process ${primaryPid} runs no service`);
-  return readdirSync('/proc')
+  const children = readdirSync('/proc')
     .map(Number)
-    .filter((pid) => pid > 1 && parentOf(pid) === primaryPid && commandOf(pid).includes(program));
+    .filter((pid) => pid > 1 && parentOf(pid) === primaryPid);
+  return children.filter((pid) => programOf(pid) === program);
 }
