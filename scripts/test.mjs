@@ -14,6 +14,8 @@ const command = [
   jest,
   // Jest refuses the option twice, so the caller's own replaces this one.
   ...(process.argv.some((arg) => arg.startsWith('--maxWorkers')) ? [] : ['--maxWorkers=2']),
+  // A failed hook may leave what keeps Jest from ending; the tests have named it by then.
+  '--forceExit',
   ...process.argv.slice(2),
 ];
 

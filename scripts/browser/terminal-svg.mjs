@@ -6,7 +6,13 @@ const CHARACTER_PX = 7.83;
 const [LEFT_PX, TOP_PX, BAR_PX] = [16, 18, 30];
 /** Longer pauses are shortened: nobody waits for a start in a picture. */
 const PAUSE_MAX_MS = 1500;
-const COLOURS = { command: '#7ee787', output: '#c9d1d9', comment: '#8b949e', good: '#79c0ff' };
+const COLOURS = {
+  command: '#7ee787',
+  more: '#7ee787',
+  output: '#c9d1d9',
+  comment: '#8b949e',
+  good: '#79c0ff',
+};
 
 const escaped = (text) =>
   text.replace(/[&<>]/g, (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[character]);

@@ -39,6 +39,24 @@ export async function startTestService(
     logTo,
   );
   const lifecycle = createLifecycle({ deadlineMs: 10_000, log });
+  try {
+    return await start({ overrides, given, log, active, lifecycle });
+  } catch (error) {
+    // What has started ends with the failure: a test cannot close what it never got.
+    await lifecycle.close();
+    throw error;
+  }
+}
+
+interface Start {
+  readonly overrides: Record<string, string>;
+  readonly given: Pick<TestMongo, 'uri'> | undefined;
+  readonly log: ReturnType<typeof createLogger>;
+  readonly active: ReturnType<typeof openActiveSpan>;
+  readonly lifecycle: ReturnType<typeof createLifecycle>;
+}
+
+async function start({ overrides, given, log, active, lifecycle }: Start): Promise<TestService> {
   const mongo = given ?? lifecycle.own('mongo', await startTestMongo());
   const config = parseConfig({
     NODE_ENV: 'test',
