@@ -132,6 +132,7 @@ async function adminPictures() {
     await signedIn(page);
     await page.getByRole('link', { name: 'Grace Hopper' }).click();
     await page.getByRole('heading', { name: 'Grace Hopper', level: 1 }).waitFor();
+    await page.getByText('Loading…').first().waitFor({ state: 'detached' });
   });
 }
 

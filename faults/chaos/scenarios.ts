@@ -22,7 +22,7 @@ export interface ChaosScenario {
   disturb(stage: Stage): Promise<void>;
 }
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 const needsOps = ({ options }: Stage) => (options.ops === undefined ? '--ops' : undefined);
 const needsProxy = ({ proxy }: Stage) => (proxy === undefined ? '--proxy-mongodb' : undefined);
 

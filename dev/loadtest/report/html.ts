@@ -59,7 +59,7 @@ function subtitle({ options, loop, timeline }: Report): string {
       : `open loop, ${loop.rate.toLocaleString('en')} requests/s`;
   const ran = Math.min(durationSeconds, timeline.totals().seconds);
   const length = ran < durationSeconds ? `${ran} of ${durationSeconds} s` : `${ran} s`;
-  return `${target} · ${how} · ${length} · up to ${users} users · ${processes} load processes`;
+  return `${target} · ${how} · ${length} · up to ${users} users · ${processes === 1 ? 'one load process' : `${processes} load processes`}`;
 }
 
 function tiles(timeline: Timeline): string {
