@@ -17,10 +17,10 @@ import { type Check, checkOf, ERROR_GOAL, planFor } from './plan';
 import { checkLines, costLines, planLines } from './text';
 
 /** Connections per worker of the steps. The step with the most answers counts. */
-const STEPS = [4, 16] as const;
-const STEP_SECONDS = 3;
-const CHECK_SECONDS = 5;
-const WARM_SECONDS = 2;
+const STEPS = [2, 8] as const;
+const STEP_SECONDS = 6;
+const CHECK_SECONDS = 12;
+const WARM_SECONDS = 4;
 /** Hashes last longest. */
 const LONGEST_SECONDS = 600;
 

@@ -19,7 +19,7 @@ export interface PumpOptions {
 /** A holder that died is replaced after this time. Longer than a turn. */
 export const PUMP_LEASE_MS = 3000;
 /** Between two looks for events; the shorter one after some were found. */
-const POLL_MS = 50;
+const POLL_MS = 100;
 const BUSY_POLL_MS = 5;
 const BUSY_MS = 500;
 const PURGE_EVERY_MS = 60_000;

@@ -18,11 +18,11 @@ export interface HistoryOptions {
 }
 
 /** A sample costs each worker some 20 to 50 ms: it gathers all its metrics. */
-const WATCHED_EVERY_MS = 10_000;
+const WATCHED_EVERY_MS = 15_000;
 const UNWATCHED_EVERY_MS = 20_000;
 const HISTORY_MS = 3_600_000;
 
-/** The last hour, in memory: at most 360 points of 13 numbers. */
+/** The last hour, in memory: at most 240 points of 13 numbers. */
 export function createHistory(options: HistoryOptions): History {
   const { collect, onPoint, always, now = Date.now } = options;
   const points: Point[] = [];
