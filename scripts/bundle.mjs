@@ -1,6 +1,6 @@
 // Bundles the service into dist/, or the folder that the command names: main.js, pm2.js, cli/, threads/ and the embedded database. A worker started from 1,900
 // files takes a core 1.5 s, from the bundle 0.4 s (docs/adr/0037-bundle.md).
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { rolldown } from 'rolldown';
 
@@ -21,7 +21,19 @@ const driver = 'mongodb/lib/cmap/connection';
 const { resolve } = createRequire(import.meta.url);
 const ofMongoose = createRequire(resolve('mongoose')).resolve;
 
-async function bundle(folder, input) {
+/** Licences ask that their texts go with the code. */
+function writeLicences(file, modules) {
+  const roots = modules.flatMap((id) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []);
+  const texts = [...new Set(roots)].sort().map((root) => {
+    const { name, version, license } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'));
+    const own = readdirSync(root).find((one) => /^licen[cs]e/i.test(one));
+    const text = own === undefined ? '' : readFileSync(`${root}/${own}`, 'utf8').trim();
+    return `${name} ${version}, ${license}\n\n${text}`.trim();
+  });
+  writeFileSync(file, `${texts.join(`\n\n${'-'.repeat(72)}\n\n`)}\n`);
+}
+
+async function bundle(folder, input, besides = []) {
   const build = await rolldown({
     input,
     platform: 'node',
@@ -42,6 +54,8 @@ async function bundle(folder, input) {
     chunkFileNames: 'chunks/[name]-[hash].js',
   });
   await build.close();
+  const modules = output.flatMap(({ moduleIds = [] }) => moduleIds);
+  writeLicences(`${folder}/THIRD-PARTY-LICENSES.txt`, [...modules, ...besides]);
   // Only now: a service that runs from this folder may start a worker at any time.
   const written = new Set(output.map(({ fileName }) => fileName));
   for (const file of existsSync(`${folder}/chunks`) ? readdirSync(`${folder}/chunks`) : [])
@@ -72,17 +86,18 @@ const programs = {
   // For @clustered-auth/testing. Not in the image, which is built without dev/.
   'test-service': () => ({ main: 'dev/test-service/main.ts', ...threads }),
 };
-await bundle(target, programs[program]());
+/** Files of libraries that browsers load. */
+const assets = [
+  ...['uplot/dist/uPlot.iife.min.js', 'uplot/dist/uPlot.min.css'],
+  ...['swagger-ui-dist/swagger-ui-bundle.js', 'swagger-ui-dist/swagger-ui.css'],
+].map((file) => `node_modules/${file}`);
+await bundle(target, programs[program](), program === 'service' ? assets : []);
 // Files that browsers load, served from here: the image needs no package for them.
 if (program === 'service') {
   await bundlePage('src/modules/admin-page/page', `${target}/assets/admin`);
   for (const folder of ['src/runtime/ops/page', 'src/platform/http/docs/try-page'])
     cpSync(folder, `${target}/assets`, { recursive: true });
-  for (const file of [
-    ...['uplot/dist/uPlot.iife.min.js', 'uplot/dist/uPlot.min.css'],
-    ...['swagger-ui-dist/swagger-ui-bundle.js', 'swagger-ui-dist/swagger-ui.css'],
-  ])
-    cpSync(`node_modules/${file}`, `${target}/assets/${file.split('/').at(-1)}`);
+  for (const file of assets) cpSync(file, `${target}/assets/${file.split('/').at(-1)}`);
 }
 // Not in the image, which is built without dev/.
 if (existsSync('dev/embedded-mongo'))

@@ -183,6 +183,13 @@ describe('is for tests only', () => {
     },
   );
 
+  test('the licences of the libraries whose code is in it are beside it', () => {
+    const service = path.join(root, 'packages/testing/dist/service/dist');
+    const text = readFileSync(path.join(service, 'THIRD-PARTY-LICENSES.txt'), 'utf8');
+    for (const name of ['express', 'mongoose', 'mongodb', 'zod', 'jsonwebtoken'])
+      expect(text).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+, `, 'm'));
+  });
+
   test('the image has no code that could move a clock', () => {
     // The image has what .dockerignore lets in and the bundler reaches from the programs of dist/.
     const allowed = readFileSync(path.join(root, '.dockerignore'), 'utf8').match(/^!.*$/gm);
