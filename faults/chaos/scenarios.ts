@@ -91,7 +91,8 @@ const killWorker: ChaosScenario = {
         continue;
       }
       const [oldest] = workersOf(primaryPid).sort((a, b) => a - b);
-      if (oldest !== undefined) process.kill(oldest, 'SIGKILL');
+      if (oldest === undefined) throw new Error(`process ${primaryPid} has no workers`);
+      process.kill(oldest, 'SIGKILL');
       kills += 1;
       await pause(KILL_EVERY_MS);
     }

@@ -92,7 +92,12 @@ function parentOf(pid: number): number | undefined {
 /** The absolute path of the program: `npm start` names it by a relative one, workers do not. */
 function programOf(pid: number): string | undefined {
   const word = commandOf(pid).find((one) => one.endsWith('.js'));
-  return word === undefined ? undefined : resolve(readlinkSync(`/proc/${pid}/cwd`), word);
+  try {
+    return word === undefined ? undefined : resolve(readlinkSync(`/proc/${pid}/cwd`), word);
+  } catch {
+    // It has just ended.
+    return undefined;
+  }
 }
 
 /** The children of the primary that run the same program: its workers, not its database. */
