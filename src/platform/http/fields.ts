@@ -87,17 +87,13 @@ export const objectId = z
     examples: ['652f1c3e9b1d4a0012ab34cd'],
   });
 
-const YEAR_0_MS = Date.parse('0000-01-01T00:00:00Z');
-const YEAR_10000_MS = Date.parse('9999-12-31T23:59:59.999Z') + 1;
-
 /** RFC 3339 with any offset. In UTC, as it is shown again, its year has four digits too. */
 export const timestamp = (
   error: (issue: { readonly code?: string }) => string | undefined = () => undefined,
 ) =>
-  z.iso.datetime({ offset: true, error }).refine(
-    (text) => {
-      const ms = Date.parse(text);
-      return ms >= YEAR_0_MS && ms < YEAR_10000_MS;
-    },
-    { error: 'must be in the years 0000 to 9999' },
-  );
+  z.iso
+    .datetime({ offset: true, error, abort: true })
+    // As JSON another year has a sign and six digits, and no time is null.
+    .refine((text) => /^\d/.test(new Date(text).toJSON() ?? ''), {
+      error: 'must be in the years 0000 to 9999',
+    });
