@@ -70,6 +70,7 @@ export function createSplitter(format: Format, maxBytes: number): Splitter {
   function afterBlankLines(bytes: Buffer, from: number): number {
     let at = from;
     if (length === 0 && lineEnds === 0) while (bytes[at] === LF) at += 1;
+    if (at > from) isFirst = false;
     line += at - from;
     blankLines += at - from;
     return at;
