@@ -94,6 +94,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       return ok(viewOfWebhook(webhook));
     }),
     route(endpoints.rotate, async ({ params: { id } }, req) => {
+      // Those who may see webhooks are told that there is none.
       await store.get(id);
       assertReadsEvents(req);
       await assertRecentLogin(req);

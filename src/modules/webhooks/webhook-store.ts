@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Connection, Types } from 'mongoose';
 import { problems } from '../../kernel/errors';
 import { afterNow } from '../../platform/mongo/expressions';
+import { insertWithin } from '../../platform/mongo/insert-within';
 import type { DisabledReason, Failure, StoredSecret, Webhook } from './webhook';
 
 export const WEBHOOKS_COLLECTION = 'webhooks';
@@ -98,11 +99,8 @@ export function createWebhookStore(
         ...{ _id: id, ...rest, secrets: [secretOf(id)], createdAt: new Date(now()) },
         ...{ status: 'enabled', dueAt: START, leaseUntil: START, holder: '', failures: 0 },
       };
-      await rows().insertOne(webhook);
-      // Inserted first, then counted: concurrent requests see each other, so the limit holds.
-      const count = await rows().countDocuments({}, { ...bounded, limit: MAX_WEBHOOKS + 1 });
-      if (count <= MAX_WEBHOOKS) return webhook;
-      await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
+      const limit = { filter: {}, max: MAX_WEBHOOKS, timeoutMs };
+      if (await insertWithin(rows(), webhook, limit)) return webhook;
       throw problems.conflict(
         'too_many_webhooks',
         `There can be at most ${MAX_WEBHOOKS} webhooks.`,

@@ -5,6 +5,7 @@ import type { ProblemCode } from '../../kernel/problem-codes';
 import type { FlatHeaders } from './response-head';
 import type { ResponseHeader } from './response-headers';
 import type { Tag } from './tags';
+import type { UploadLimits } from './upload';
 
 /** `user`: needs an access token. */
 type Access = 'public' | 'user';
@@ -77,7 +78,7 @@ export interface Endpoint<
    * The handler reads the body itself, as a stream of any length (`openUpload`), with at most
    * `timeoutMs` instead of REQUEST_TIMEOUT_MS. `documentedBody` describes it.
    */
-  readonly upload?: { readonly timeoutMs: number };
+  readonly upload?: UploadLimits;
   /** Media types of the successful responses; default application/json. */
   readonly produces?: readonly string[];
   /** Examples of the bodies by media type, where one of the schema would not do for all. */
@@ -105,14 +106,14 @@ export interface Input<P, Q, B> {
   readonly body: B;
 }
 
-/**
- * The result of a handler. A Buffer is sent as it is (JSON bytes from the cache), an object as
- * JSON.
- */
 type Texts = AsyncIterable<string | Buffer>;
 /** `closed` aborts when the connection is closed: a stream that waits for something ends then. */
 export type ReplyStream = Texts | ((closed: AbortSignal) => Texts);
 
+/**
+ * The result of a handler. A Buffer is sent as it is (JSON bytes from the cache), an object as
+ * JSON.
+ */
 export interface Reply {
   readonly status: number;
   readonly body?: object | Buffer;

@@ -25,6 +25,11 @@ export const bodyTooLarge = (limitBytes: number) =>
     headers: { Connection: 'close' },
   });
 
+/** Throws 413 before the first byte. */
+export function assertDeclaredLength({ headers }: Request, limitBytes: number): void {
+  if (Number(headers['content-length']) > limitBytes) throw bodyTooLarge(limitBytes);
+}
+
 /**
  * Reads the body up to the limit. body-parser would read a body that is too large to its end, at
  * the client's pace. This reader refuses it at once, and by Content-Length before it reads a byte.
@@ -35,8 +40,8 @@ function bodyReader(
   parse: (body: Buffer) => unknown,
 ): RequestHandler {
   return (req, _res, next) => {
+    assertDeclaredLength(req, limitBytes);
     const declared = req.headers['content-length'];
-    if (Number(declared) > limitBytes) throw bodyTooLarge(limitBytes);
     const fault = mediaTypeFault(req, mediaTypes) ?? encodingFault(req);
     if (fault !== undefined) throw fault;
     getRawBody(req, {

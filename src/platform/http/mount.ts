@@ -81,7 +81,7 @@ const matched =
 
 function bodyReader(endpoint: Endpoint, limitBytes: number): RequestHandler[] {
   const { body, consumes, upload, method } = endpoint;
-  if (upload !== undefined) return [allowUpload(consumes ?? [], upload.timeoutMs)];
+  if (upload !== undefined) return [allowUpload(consumes ?? [], upload)];
   if (body === undefined) return method === 'get' ? [] : [noBody];
   return consumes?.includes(FORM) === true ? formBody(limitBytes) : jsonBody(limitBytes, consumes);
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Request, RequestHandler } from 'express';
 import { Problem, problems } from '../../kernel/errors';
-import { mediaTypeFault } from './json-body';
+import { assertDeclaredLength, mediaTypeFault } from './json-body';
 
 /** Connections whose request may take longer than REQUEST_TIMEOUT_MS. */
 const uploading = new WeakSet<object>();
@@ -20,9 +20,19 @@ const broken = (cause: unknown) =>
     cause,
   });
 
+export interface UploadLimits {
+  readonly timeoutMs: number;
+  /** Of the body as it is sent, so compressed; the handler bounds what it reads. */
+  readonly maxBytes: number;
+}
+
 /** For endpoints that read their body as a stream. */
-export function allowUpload(mediaTypes: readonly string[], timeoutMs: number): RequestHandler {
+export function allowUpload(
+  mediaTypes: readonly string[],
+  { timeoutMs, maxBytes }: UploadLimits,
+): RequestHandler {
   return (req, res, next) => {
+    assertDeclaredLength(req, maxBytes);
     const fault = mediaTypeFault(req, mediaTypes) ?? encodingFault(req);
     if (fault !== undefined) throw fault;
     const { socket } = req;

@@ -6,6 +6,10 @@ export const afterNow = (ms: number) => ({ $add: ['$$NOW', ms] });
 /** Whether a time is still to come. */
 export const isBefore = (until: Date) => ({ $lt: ['$$NOW', until] });
 
+/** A filter: nothing past this time; undefined: no such bound. */
+export const noLaterThan = (until: Date | undefined) =>
+  until === undefined ? {} : { $expr: isBefore(until) };
+
 /** A filter: the documents whose `until` is still to come. */
 export const unexpired = { $expr: { $gt: ['$until', '$$NOW'] } } as const;
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Encrypted } from '../../../kernel/crypto/encryption';
-import { afterNow, asLiterals, isBefore, unexpired } from '../../../platform/mongo/expressions';
+import { afterNow, asLiterals, noLaterThan, unexpired } from '../../../platform/mongo/expressions';
 
 export const FACTORS_COLLECTION = 'factors';
 
@@ -107,9 +107,8 @@ export function createTotpStore(
       return matchedCount === 1;
     },
     async remove(userId, _id, until) {
-      const inTime = until === undefined ? {} : { $expr: isBefore(until) };
       const { deletedCount } = await rows().deleteOne(
-        { _id, userId, kind, ...CONFIRMED, ...inTime },
+        { _id, userId, kind, ...CONFIRMED, ...noLaterThan(until) },
         { maxTimeMS: timeoutMs },
       );
       return deletedCount === 1;

@@ -91,29 +91,25 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
    * The account, from the database, if nothing has ended its sessions since the first step: a new
    * password, role, ban or logout everywhere does.
    */
+  async function standing({ userId, sessionVersion }: PendingSignIn): Promise<Account | null> {
+    const account = await users.stored(userId);
+    const stands = account?.status === 'active' && account.sessionVersion === sessionVersion;
+    return stands ? account : null;
+  }
+
   async function open(
     token: string,
     client: ClientInfo,
   ): Promise<{ signIn: PendingSignIn; account: Account }> {
     const signIn = await mfaTokens.find(token, client);
-    const account = signIn === null ? null : await users.stored(signIn.userId);
-    const isValid =
-      signIn !== null &&
-      account?.status === 'active' &&
-      account.sessionVersion === signIn.sessionVersion;
-    if (!isValid) throw invalidMfaToken();
+    const account = signIn === null ? null : await standing(signIn);
+    if (signIn === null || account === null) throw invalidMfaToken();
     return { signIn, account };
   }
 
   /** Refused where the account has a factor by now: it is not asked for the first one any more. */
   async function assertMayEnrol({ enrols, userId }: PendingSignIn): Promise<void> {
     if (!enrols || (await enrolledKinds(kinds, userId)).length > 0) throw invalidMfaToken();
-  }
-
-  /** Nothing has ended its sessions since it was read. */
-  async function isUnchanged({ id, sessionVersion }: Account): Promise<boolean> {
-    const now = await users.stored(id);
-    return now?.status === 'active' && now.sessionVersion === sessionVersion;
   }
 
   async function codesLeft(kind: string, userId: string): Promise<number | undefined> {
@@ -135,7 +131,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       proof,
       async () => kind.confirmEnrollment?.(proof) ?? Promise.reject(invalidMfaToken()),
     );
-    if (!(await mfaTokens.consume(token)) || !(await isUnchanged(account))) {
+    if (!(await mfaTokens.consume(token)) || (await standing(signIn)) === null) {
       // What ended the sign-in meanwhile ended the enrolment too.
       await kind.remove(account.id, verified.id);
       throw invalidMfaToken();

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
-import { asLiterals, isBefore } from '../../../platform/mongo/expressions';
+import { asLiterals, noLaterThan } from '../../../platform/mongo/expressions';
 import type { ProviderClaims } from './provider';
 
 export const IDENTITIES_COLLECTION = 'identities';
@@ -97,8 +97,8 @@ export function createIdentities(
       ).map(identityOf);
     },
     async remove(userId, id, until) {
-      const inTime = until === undefined ? {} : { $expr: isBefore(until) };
-      return (await rows().deleteOne({ _id: id, userId, ...inTime }, bounded)).deletedCount === 1;
+      const filter = { _id: id, userId, ...noLaterThan(until) };
+      return (await rows().deleteOne(filter, bounded)).deletedCount === 1;
     },
     async forget(userId) {
       await rows().deleteMany({ userId }, bounded);

@@ -2,7 +2,7 @@ import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { randomToken } from '../../../kernel/crypto/random';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
-import { isBefore } from '../../../platform/mongo/expressions';
+import { noLaterThan } from '../../../platform/mongo/expressions';
 
 export const PASSKEYS_COLLECTION = 'passkeys';
 
@@ -197,7 +197,7 @@ export function createPasskeyStore(
       const before = await rows().findOneAndUpdate(
         {
           ...{ _id: userId, 'passkeys.id': id, ...(keepsOne && { passkeys: another }) },
-          ...(until && { $expr: isBefore(until) }),
+          ...noLaterThan(until),
         },
         { $pull: { passkeys: { id } } },
         { ...bounded, returnDocument: 'before' },

@@ -4,6 +4,7 @@ import { randomToken } from '../../../kernel/crypto/random';
 import { problems } from '../../../kernel/errors';
 import type { Scope } from '../../../kernel/permissions';
 import type { Cache, TypedCache } from '../../../platform/cache/port';
+import { insertWithin } from '../../../platform/mongo/insert-within';
 import type { PendingEnds } from '../revocations/pending-ends';
 import { createPendingAccountEnds, type PendingAccountEnds } from './pending-ends';
 
@@ -133,12 +134,8 @@ export function createServiceAccounts(
         createdBy,
         createdAt: new Date(options.now()),
       };
-      await rows().insertOne(row);
-      // Inserted first, then counted: concurrent requests see each other, so the limit holds.
-      const limit = MAX_ACCOUNTS + 1;
-      if ((await rows().countDocuments(NOT_REVOKED, { ...bounded, limit })) < limit)
-        return { account: viewOf(row), secret };
-      await rows().deleteOne({ _id: row._id }, bounded);
+      const limit = { filter: NOT_REVOKED, max: MAX_ACCOUNTS, timeoutMs: bounded.maxTimeMS };
+      if (await insertWithin(rows(), row, limit)) return { account: viewOf(row), secret };
       throw problems.conflict(
         'too_many_service_accounts',
         `There can be at most ${MAX_ACCOUNTS} service accounts.`,

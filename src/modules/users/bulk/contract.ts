@@ -24,8 +24,13 @@ const EXAMPLES = {
   [MEDIA_TYPES.csv]: 'name,email\nAda Lovelace,ada@example.org\n',
 };
 
+interface BulkLimits {
+  readonly uploadTimeoutMs: number;
+  readonly maxBytes: number;
+}
+
 /** The bulk operations of the users' part of the contract. */
-export const bulkEndpoints = (options: { readonly uploadTimeoutMs: number }) => ({
+export const bulkEndpoints = (options: BulkLimits) => ({
   import: endpoint({
     method: 'post',
     path: '/api/users/import',
@@ -48,7 +53,7 @@ export const bulkEndpoints = (options: { readonly uploadTimeoutMs: number }) => 
         .optional()
         .meta({ description: '`true`: check and report, and write nothing.' }),
     }),
-    upload: { timeoutMs: options.uploadTimeoutMs },
+    upload: { timeoutMs: options.uploadTimeoutMs, maxBytes: options.maxBytes },
     consumes: Object.values(MEDIA_TYPES),
     documentedBody: z.string().meta({
       description:

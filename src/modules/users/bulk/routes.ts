@@ -1,7 +1,6 @@
 import type { Request } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
-import { bodyTooLarge } from '../../../platform/http/json-body';
 import { openUpload } from '../../../platform/http/upload';
 import type { EmitEvent } from '../../domain-events';
 import type { RequesterOf } from '../requester';
@@ -29,7 +28,6 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
 
   return [
     route(endpoints.import, async ({ query }, req) => {
-      assertDeclared(req, deps.maxBytes);
       await assertRecentLogin(req);
       const { userId, permissions, isService } = requesterOf(req);
       const { conflict = 'skip', match = 'email', dry_run: dryRun = false } = query;
@@ -53,11 +51,6 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
       return { status: 200, headers, stream: exported(format) };
     }),
   ];
-}
-
-/** Throws 413 before the first byte, compressed or not. */
-function assertDeclared({ headers }: Request, maxBytes: number): void {
-  if (Number(headers['content-length']) > maxBytes) throw bodyTooLarge(maxBytes);
 }
 
 const formatOf = ({ headers }: Request): Format =>
