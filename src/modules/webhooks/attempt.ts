@@ -69,12 +69,12 @@ export function attempt(message: Message, options: AttemptOptions): Promise<Atte
       'user-agent': 'clustered-auth-webhooks',
     },
   });
-  const ended = answerOf(request);
+  const ended = answerOf(request, now);
   request.end(message.body);
   return ended;
 }
 
-function answerOf(request: ClientRequest): Promise<Attempt> {
+function answerOf(request: ClientRequest, now: () => number): Promise<Attempt> {
   return new Promise((resolve) => {
     request.on('error', (error: Error & { code?: string }) => {
       if (error instanceof RefusedTargetError)
@@ -83,7 +83,8 @@ function answerOf(request: ClientRequest): Promise<Attempt> {
       return resolve({ result: 'failed', reason: isLate ? 'timeout' : 'connection' });
     });
     request.on('response', (response) => {
-      const answer = judge(response.statusCode ?? 0, response.headers['retry-after']);
+      const waitSeconds = secondsOf(response.headers['retry-after'], now);
+      const answer = judge(response.statusCode ?? 0, waitSeconds);
       // The status is the answer, whatever becomes of the body.
       resolve(answer);
       let bytes = 0;
@@ -97,30 +98,29 @@ function answerOf(request: ClientRequest): Promise<Attempt> {
     // 101: nothing was asked to be upgraded.
     request.on('upgrade', ({ statusCode = 0 }, socket) => {
       socket.destroy();
-      resolve(judge(statusCode, undefined));
+      resolve(judge(statusCode, 0));
     });
     // Whatever else ends the request: a promise that is resolved already stays as it is.
     request.on('close', () => resolve({ result: 'failed', reason: 'connection' }));
   });
 }
 
-function judge(status: number, retryAfter: string | undefined): Attempt {
+function judge(status: number, waitSeconds: number): Attempt {
   if (status >= 200 && status < 300) return { result: 'delivered', status };
   if (status === 410) return { result: 'gone', status };
   const reason = status >= 300 && status < 400 ? 'redirect' : 'status';
-  const seconds = secondsOf(retryAfter);
   return {
     ...{ result: 'failed', reason },
     // A number that is none of HTTP's is not shown.
     ...(status >= 100 && status <= 599 && { status }),
-    ...(seconds > 0 && { retryAfterSeconds: Math.min(seconds, RETRY_AFTER_MAX_SECONDS) }),
+    ...(waitSeconds > 0 && { retryAfterSeconds: Math.min(waitSeconds, RETRY_AFTER_MAX_SECONDS) }),
   };
 }
 
 /** RFC 9110 §10.2.3: seconds, or a time. 0: neither. */
-function secondsOf(retryAfter: string | undefined): number {
+function secondsOf(retryAfter: string | undefined, now: () => number): number {
   if (retryAfter === undefined) return 0;
   if (/^\d{1,9}$/.test(retryAfter)) return Number(retryAfter);
-  const seconds = (Date.parse(retryAfter) - Date.now()) / 1000;
+  const seconds = (Date.parse(retryAfter) - now()) / 1000;
   return seconds > 0 ? Math.ceil(seconds) : 0;
 }
