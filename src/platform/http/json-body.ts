@@ -41,26 +41,36 @@ function bodyReader(
 ): RequestHandler {
   return (req, _res, next) => {
     assertDeclaredLength(req, limitBytes);
-    const declared = req.headers['content-length'];
     const fault = mediaTypeFault(req, mediaTypes) ?? encodingFault(req);
     if (fault !== undefined) throw fault;
-    getRawBody(req, {
+    readBody(req, limitBytes, bodyTooLarge).then((body) => {
+      try {
+        req.body = parse(body);
+      } catch (error) {
+        next(error);
+        return;
+      }
+      next();
+    }, next);
+  };
+}
+
+async function readBody(
+  req: Request,
+  limitBytes: number,
+  tooLarge: (limitBytes: number) => Problem,
+): Promise<Buffer> {
+  // The client left before its turn came, which raw-body reports as a fault of the service.
+  if (req.destroyed) throw problems.malformed('malformed_request', 'The body ended early.');
+  const declared = req.headers['content-length'];
+  try {
+    return await getRawBody(req, {
       limit: limitBytes,
       ...(declared === undefined ? {} : { length: declared }),
-    }).then(
-      (body) => {
-        try {
-          req.body = parse(body);
-        } catch (error) {
-          next(error);
-          return;
-        }
-        next();
-      },
-      (error: { type?: unknown }) =>
-        next(error.type === 'entity.too.large' ? bodyTooLarge(limitBytes) : error),
-    );
-  };
+    });
+  } catch (error) {
+    throw (error as { type?: unknown }).type === 'entity.too.large' ? tooLarge(limitBytes) : error;
+  }
 }
 
 /** Enough for `{}` and white space. */
@@ -75,13 +85,9 @@ export const noBody: RequestHandler = (req, _res, next) => {
   const { 'content-length': declared, 'transfer-encoding': encoding } = req.headers;
   if (encoding === undefined && Number(declared ?? 0) === 0) return next();
   if (Number(declared) > NO_BODY_BYTES) throw unexpectedBody();
-  getRawBody(req, {
-    limit: NO_BODY_BYTES,
-    ...(declared === undefined ? {} : { length: declared }),
-  }).then(
+  readBody(req, NO_BODY_BYTES, unexpectedBody).then(
     (body) => next(EMPTY.test(body.toString('latin1')) ? undefined : unexpectedBody()),
-    (error: { type?: unknown }) =>
-      next(error.type === 'entity.too.large' ? unexpectedBody() : error),
+    next,
   );
 };
 

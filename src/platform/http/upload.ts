@@ -62,6 +62,8 @@ const encodingOf = ({ headers }: Request): string =>
  * Throws a Problem for a body that broke off or is not valid gzip.
  */
 export async function* openUpload(req: Request): AsyncGenerator<Buffer> {
+  // Of a request whose client left before its turn came, no event follows.
+  if (req.destroyed) throw broken(undefined);
   const source: Readable = encodingOf(req) === 'identity' ? req : gunzip(req);
   try {
     for await (const bytes of source.iterator({ destroyOnReturn: source !== req }))
