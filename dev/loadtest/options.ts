@@ -1,20 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isLoopback } from '../../src/kernel/config/urls';
-import { SCENARIO_NAMES, type ScenarioName } from './scenarios';
+import { KIND_NAMES, type KindName, type Mix, SCENARIO_NAMES, SCENARIOS } from './scenarios';
 
 /** The command is invalid: nothing was sent or written. */
 export class InvalidCommand extends Error {
   override readonly name = 'InvalidCommand';
 }
 
-export const USAGE = `Usage: npm run loadtest -- --target URL [--scenario NAME] [--duration-seconds N] [--connections N | --rate N]
+export const USAGE = `Usage: npm run loadtest -- --target URL [--scenario NAME | --mix MIX] [--duration-seconds N] [--connections N | --rate N]
                           [--users N] [--processes N] [--metrics URL] [--report FILE.html]
        npm run loadtest -- seed --users N          stores N users (u0@loadtest.example, …) in MONGODB_URI
        npm run loadtest -- seed --remove           removes them and all that belongs to them
-       npm run loadtest -- forecast --target URL --rate R --metrics URL [--scenario NAME] [--cores-per-host N] [--check]
+       npm run loadtest -- forecast --target URL --rate R --metrics URL [--scenario NAME | --mix MIX] [--cores-per-host N] [--check]
 
 --scenario     ${SCENARIO_NAMES.join(', ')} (read-heavy)
+--mix          a mix of your own, e.g. profile=90,list=9,login=1: ${KIND_NAMES.join(', ')}
 --connections  closed loop: each connection sends its next request after the answer to the last (64)
 --rate         open loop: so many requests a second are due, whether or not earlier ones are answered;
                a latency counts from the time that its request was due
@@ -33,7 +34,9 @@ Exit codes: 0 done; 1 failed; 2 invalid command; 78 invalid settings; 130 ended 
 
 interface Common {
   readonly target: string;
-  readonly scenario: ScenarioName;
+  /** Its name. */
+  readonly scenario: string;
+  readonly mix: Mix;
   readonly users: number;
   readonly processes: number;
   readonly metrics: string | undefined;
@@ -66,7 +69,8 @@ export type Options = RunOptions | SeedOptions | ForecastOptions | { readonly co
 
 const KNOWN = {
   target: { type: 'string' },
-  scenario: { type: 'string', default: 'read-heavy' },
+  scenario: { type: 'string' },
+  mix: { type: 'string' },
   'duration-seconds': { type: 'string' },
   connections: { type: 'string' },
   rate: { type: 'string' },
@@ -146,16 +150,40 @@ function seedOptions(values: Values): SeedOptions {
 }
 
 function common(values: Values): Common {
-  const scenario = SCENARIO_NAMES.find((name) => name === values.scenario);
-  if (scenario === undefined)
-    throw new InvalidCommand(`--scenario must be one of ${SCENARIO_NAMES.join(', ')}.`);
   return {
     target: targetOf(values),
-    scenario,
+    ...trafficMix(values),
     users: whole(values, 'users', 1000, 1_000_000),
     processes: whole(values, 'processes', defaultProcesses(), 64),
     metrics: values.metrics === undefined ? undefined : webUrl(values.metrics, '--metrics').href,
   };
+}
+
+function trafficMix({ scenario, mix }: Values): Pick<Common, 'scenario' | 'mix'> {
+  if (mix !== undefined) {
+    if (scenario !== undefined) throw new InvalidCommand('Give --scenario or --mix, not both.');
+    return { scenario: 'own mix', mix: mixOf(mix) };
+  }
+  const name = SCENARIO_NAMES.find((one) => one === (scenario ?? 'read-heavy'));
+  if (name === undefined)
+    throw new InvalidCommand(`--scenario must be one of ${SCENARIO_NAMES.join(', ')}.`);
+  return { scenario: name, mix: SCENARIOS[name] };
+}
+
+/** `profile=90,login=1` */
+function mixOf(text: string): Mix {
+  const weights = text.split(',').map((part): [KindName, number] => {
+    const [, name, weight] = /^([a-z-]+)=(\d{1,6}(?:\.\d{1,6})?)$/.exec(part.trim()) ?? [];
+    const kind = KIND_NAMES.find((one) => one === name);
+    if (kind !== undefined && Number(weight) > 0) return [kind, Number(weight)];
+    throw new InvalidCommand(
+      `--mix: ${JSON.stringify(part)} is not KIND=WEIGHT with a weight above 0 and one of ${KIND_NAMES.join(', ')}.`,
+    );
+  });
+  const mix = Object.fromEntries(weights);
+  if (Object.keys(mix).length < weights.length)
+    throw new InvalidCommand('--mix names a kind of request twice.');
+  return mix;
 }
 
 const defaultProcesses = () => Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
@@ -185,8 +213,7 @@ function whole(values: Values, name: keyof typeof KNOWN, fallback: number, max: 
 
 function forbid(values: Values, names: readonly string[], command: string): void {
   const given = values as Readonly<Record<string, unknown>>;
-  const isGiven = (name: string) =>
-    given[name] !== undefined && given[name] !== false && given[name] !== 'read-heavy';
+  const isGiven = (name: string) => given[name] !== undefined && given[name] !== false;
   const wrong = names.find(isGiven);
   if (wrong !== undefined) throw new InvalidCommand(`--${wrong} has no meaning for ${command}.`);
 }

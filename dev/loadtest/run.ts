@@ -7,7 +7,7 @@ import { watchMachine } from './machine';
 import { watchMetrics } from './metrics';
 import type { RunOptions } from './options';
 import { reportHtml } from './report/html';
-import { SCENARIOS, trafficOf } from './scenarios';
+import { trafficOf } from './scenarios';
 import { assertReady, isHere, openSessions } from './target';
 import { latencyAt, refusals, sum, type Timeline } from './timeline';
 
@@ -26,7 +26,7 @@ export async function runLoad(
   const minted = await openSessions(deployment, options, options.durationSeconds);
   const generator = await startGenerator(options.processes);
   try {
-    const kinds = trafficOf(SCENARIOS[options.scenario], minted.users);
+    const kinds = trafficOf(options.mix, minted.users);
     const { durationSeconds: seconds, rate, connections } = options;
     const loop =
       rate === undefined

@@ -14,6 +14,13 @@ export interface Outgoing {
 
 export type Source = () => Outgoing;
 
+/**
+ * Multiples of it fill the unit interval evenly at every length (Weyl's additive recurrence), so a
+ * rare kind is sent as often as its weight says even in a short run. Random numbers would not do
+ * that: of two expected logins there may be none or five, and each costs as much as a thousand reads.
+ */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
+
 export const saveKinds = (file: string, kinds: readonly KindTraffic[]): void =>
   writeFileSync(file, JSON.stringify(kinds), { mode: 0o600 });
 
@@ -31,8 +38,10 @@ export function createSource(file: string, host: string, stripe: Stripe): Source
         : refreshes(mine(kind.refreshTokens), host),
   }));
   const total = sources.reduce((sum, { weight }) => sum + weight, 0);
+  let point = random();
   return () => {
-    let rest = random() * total;
+    point = (point + GOLDEN_RATIO) % 1;
+    let rest = point * total;
     for (const { weight, next } of sources) {
       rest -= weight;
       if (rest < 0) return next();

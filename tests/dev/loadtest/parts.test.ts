@@ -3,8 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { costOf } from '../../../dev/loadtest/forecast/costs';
-import { checkOf, planFor } from '../../../dev/loadtest/forecast/plan';
+import { checkOf, costOf, planFor } from '../../../dev/loadtest/forecast/plan';
 import { limitOf, type Observed } from '../../../dev/loadtest/limit';
 import { runClosed } from '../../../dev/loadtest/load/closed';
 import { createOpenLoop } from '../../../dev/loadtest/load/open';
@@ -25,6 +24,9 @@ test('a command is read', () => {
   expect(parseOptions([...HERE, '--rate', '500', '--processes', '2'])).toMatchObject({
     ...{ command: 'run', target: 'http://127.0.0.1:3000', rate: 500, processes: 2 },
     ...{ scenario: 'read-heavy', durationSeconds: 30, report: 'loadtest-report.html' },
+  });
+  expect(parseOptions([...HERE, '--mix', 'profile=99.5, login=0.5'])).toMatchObject({
+    ...{ scenario: 'own mix', mix: { profile: 99.5, login: 0.5 } },
   });
   expect(parseOptions(['seed', '--users', '10'])).toEqual({
     ...{ command: 'seed', users: 10, remove: false },
@@ -47,6 +49,11 @@ test.each([
   [[...HERE, '--scenario', 'flood'], '--scenario must be one of read-heavy'],
   [[...HERE, '--check'], '--check has no meaning for run'],
   [[...HERE, '--rat', '5'], "Unknown option '--rat'"],
+  [[...HERE, '--mix', 'profile'], '--mix: "profile" is not KIND=WEIGHT'],
+  [[...HERE, '--mix', 'delete=5'], 'one of profile, user'],
+  [[...HERE, '--mix', 'profile=0'], 'a weight above 0'],
+  [[...HERE, '--mix', 'profile=1,profile=2'], 'twice'],
+  [[...HERE, '--mix', 'profile=1', '--scenario', 'list'], '--scenario or --mix, not both'],
   [['sed'], 'Unknown command "sed"'],
   [['seed'], 'Give --users N or --remove'],
   [['seed', '--users', '5', '--rate', '5'], '--rate has no meaning for seed'],
@@ -166,6 +173,24 @@ test('a refresh token is replaced by that of the answer, and sent again without 
   expect([tokenOf(next()), tokenOf(next())]).toEqual(['a2', 'b']);
 });
 
+test('each kind is sent as often as its weight says, also in a short run', () => {
+  const file = join(folder, 'weights.json');
+  const weights = { profile: 90, list: 9, update: 1 };
+  saveKinds(
+    file,
+    KIND_NAMES.filter((name) => name in weights).map((name) => ({
+      ...{ name, weight: weights[name as keyof typeof weights], requests: [{ path: `/${name}` }] },
+    })),
+  );
+  const next = createSource(file, 'host', { index: 0, count: 1 });
+  for (let run = 0; run < 10; run += 1) {
+    const counts = { profile: 0, list: 0, update: 0 };
+    for (let n = 0; n < 200; n += 1) counts[next().kind as keyof typeof counts] += 1;
+    expect(Math.abs(counts.list - 18)).toBeLessThanOrEqual(1);
+    expect(Math.abs(counts.update - 2)).toBeLessThanOrEqual(1);
+  }
+});
+
 test('two load processes share the users', () => {
   const file = join(folder, 'shared.json');
   const requests = Array.from({ length: 10 }, (_, n) => ({ path: `/${n}` }));
@@ -252,14 +277,30 @@ describe('the limiting resource is named', () => {
 });
 
 test('a forecast adds up', () => {
-  const cost = (cpuMs: number, hashMs = 0) => ({ cpuMs, hashMs, mongoCommands: 1 });
-  const costs = { profile: cost(0.1), login: cost(60, 50) };
-  const mean = costOf({ profile: 99, login: 1 }, costs);
-  expect(mean.cpuMs).toBeCloseTo(0.699);
-  // 10,000 a second keep 7 processors busy, 5 of them with hashes; at 70 % of each that is 10.
-  expect(planFor(mean, 10_000, 4)).toMatchObject({ workers: 10, hosts: 3, mongoCommands: 10_000 });
-  expect(checkOf('mixed', cost(1.1), cost(1)).error).toBeCloseTo(0.1);
-  expect(() => costOf({ update: 1 }, costs)).toThrow('update was not measured');
+  const measured = (answers: number, cpu: number) => ({
+    ...{ answers, cpu, hashing: answers * 0.0005, mongoCommands: answers },
+  });
+  // 0.1 processors at any rate, and 0.7 ms a request.
+  const cost = costOf([measured(100, 0.17), measured(200, 0.24), measured(400, 0.38)]);
+  expect(cost.cpu.fixed).toBeCloseTo(0.1);
+  expect(cost.cpu.perRequest).toBeCloseTo(0.0007);
+  // Two workers use 0.2 without load: each has 0.55 left. 7 / 0.55 is 12.7 workers.
+  const plan = planFor(cost, { workers: 2, idleCpu: 0.2 }, 10_000, 4);
+  expect(plan).toMatchObject({ workers: 13, hosts: 4 });
+  expect(plan.busy).toBeCloseTo(13 * 0.15 + 7);
+  expect(plan.hashing).toBeCloseTo(5);
+  expect(checkOf('mixed', cost, measured(1000, 1)).error).toBeCloseTo(-0.2);
+  expect(() => planFor(cost, { workers: 1, idleCpu: 0.7 }, 10, 4)).toThrow('80 % of a processor');
+});
+
+test('a forecast expects no negative cost, whatever was measured', () => {
+  const measured = (answers: number, cpu: number) => ({
+    ...{ answers, cpu, hashing: 0, mongoCommands: 0 },
+  });
+  expect(costOf([measured(100, 0.1), measured(200, 0.3)]).cpu).toMatchObject({ fixed: 0 });
+  const falling = costOf([measured(100, 0.2), measured(200, 0.1)]).cpu;
+  expect(falling).toMatchObject({ fixed: 0 });
+  expect(falling.perRequest).toBeCloseTo(0.0008);
 });
 
 test('an axis ends at a round number', () => {

@@ -1,28 +1,27 @@
 import type { Generator } from '../load/generator';
 import { isWhole, type Reading, readMetrics } from '../metrics';
-import { type KindName, type Mix, type TestUser, trafficOf } from '../scenarios';
+import { type Mix, type TestUser, trafficOf } from '../scenarios';
 import { refusals, sum } from '../timeline';
 
-/** Of one request, on average. */
-export interface Cost {
-  /** Processor time of the workers, hashing threads included. */
-  readonly cpuMs: number;
+/** Each for one second of a load. */
+export interface Measured {
+  readonly answers: number;
+  /** Seconds of processor time of the workers, hashing threads included, less those without load. */
+  readonly cpu: number;
   /** The part of it that hashed passwords. */
-  readonly hashMs: number;
+  readonly hashing: number;
   readonly mongoCommands: number;
 }
 
-export interface Measured extends Cost {
-  readonly answers: number;
-  readonly perSecond: number;
-}
+/** Closed loop: connections per worker. Open loop: requests a second. */
+export type Load = { readonly connections: number } | { readonly rate: number };
 
 export interface Meter {
   readonly workers: number;
-  /** Processor time a second of the service without load. */
+  /** Seconds of processor time a second, without load. */
   readonly idleCpu: number;
-  /** A closed loop of the mix. Throws when more than a hundredth of the answers are errors. */
-  measure(mix: Mix, connectionsPerWorker: number, seconds: number): Promise<Measured>;
+  /** Throws when more than a hundredth of the answers are errors. */
+  measure(mix: Mix, load: Load, seconds: number): Promise<Measured>;
 }
 
 export interface MeterOptions {
@@ -40,15 +39,19 @@ export async function openMeter(options: MeterOptions): Promise<Meter> {
   const before = await readingAt(metrics);
   await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
   const after = await readingAt(metrics, before);
+  const { workers } = after;
   const idleCpu = (after.cpuSeconds - before.cpuSeconds) / ((after.atMs - before.atMs) / 1000);
   return {
-    workers: after.workers,
+    workers,
     idleCpu,
-    async measure(mix, connectionsPerWorker, seconds) {
+    async measure(mix, load, seconds) {
       const from = await readingAt(metrics);
       const timeline = await generator.run({
         ...{ url: target, kinds: trafficOf(mix, users), seconds, timeoutSeconds: TIMEOUT_SECONDS },
-        loop: { kind: 'closed', connections: connectionsPerWorker * after.workers },
+        loop:
+          'rate' in load
+            ? { kind: 'open', rate: load.rate }
+            : { kind: 'closed', connections: load.connections * workers },
       });
       const to = await readingAt(metrics, from);
       const { answers, statuses, failures } = timeline.totals();
@@ -57,20 +60,20 @@ export async function openMeter(options: MeterOptions): Promise<Meter> {
         throw new Error(
           `${Object.keys(mix).join(', ')}: ${bad} of ${answers + sum(failures)} requests failed (${described({ ...statuses, ...failures })}). A forecast needs good answers: RATE_LIMIT=false on the target, and fewer requests at once.`,
         );
-      return { ...costBetween(from, to, answers, idleCpu), answers, perSecond: answers / seconds };
+      return between(from, to, answers, idleCpu);
     },
   };
 }
 
-function costBetween(from: Reading, to: Reading, answers: number, idleCpu: number): Cost {
+function between(from: Reading, to: Reading, answers: number, idleCpu: number): Measured {
   const seconds = (to.atMs - from.atMs) / 1000;
-  const cpu = Math.max(0, to.cpuSeconds - from.cpuSeconds - idleCpu * seconds);
-  // A hash that waited for a processor took longer than its processor time.
-  const hash = Math.min(to.hashSeconds - from.hashSeconds, cpu);
+  const cpu = Math.max(0, (to.cpuSeconds - from.cpuSeconds) / seconds - idleCpu);
   return {
-    cpuMs: (cpu * 1000) / answers,
-    hashMs: (hash * 1000) / answers,
-    mongoCommands: (to.mongoCommands - from.mongoCommands) / answers,
+    answers: answers / seconds,
+    cpu,
+    // A hash that waited for a processor took longer than its processor time.
+    hashing: Math.min((to.hashSeconds - from.hashSeconds) / seconds, cpu),
+    mongoCommands: (to.mongoCommands - from.mongoCommands) / seconds,
   };
 }
 
@@ -89,23 +92,4 @@ async function readingAt(url: string, before?: Reading): Promise<Reading> {
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   throw new Error('A worker of the target did not tell its metrics, or has restarted.');
-}
-
-export type Costs = Readonly<Partial<Record<KindName, Cost>>>;
-
-/** The cost of the average request of a mix. */
-export function costOf(mix: Mix, costs: Costs): Cost {
-  const parts = Object.entries(mix).map(([kind, weight]) => {
-    const cost = costs[kind as KindName];
-    if (cost === undefined) throw new Error(`${kind} was not measured`);
-    return { weight, cost };
-  });
-  const total = parts.reduce((all, { weight }) => all + weight, 0);
-  const mean = (pick: (cost: Cost) => number) =>
-    parts.reduce((all, { weight, cost }) => all + weight * pick(cost), 0) / total;
-  return {
-    cpuMs: mean(({ cpuMs }) => cpuMs),
-    hashMs: mean(({ hashMs }) => hashMs),
-    mongoCommands: mean(({ mongoCommands }) => mongoCommands),
-  };
 }
