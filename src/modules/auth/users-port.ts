@@ -135,10 +135,11 @@ export interface UsersPort {
     id: string,
     end: { readonly keep?: KeptSession | undefined },
   ) => Promise<boolean>;
+  /** Resolves true for the call that ended one of them. */
   readonly revokeSessions: (
     id: string,
     sids: readonly string[],
     until: Date,
     keep?: KeptSession,
-  ) => Promise<void>;
+  ) => Promise<boolean>;
 }

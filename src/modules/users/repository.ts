@@ -100,10 +100,13 @@ export interface UserRepository {
   endSessions(seen: Snapshot, attempt: Attempt, end: EndSessions & { now: Date }): Promise<boolean>;
   /**
    * Refuses the access tokens of these sessions until they have expired. Past MAX_REVOKED of them,
-   * ends all sessions instead, but for `keep` if nothing else has ended it. False, and nothing
-   * done: no such user, or the time was over.
+   * ends all sessions instead, but for `keep` if nothing else has ended it. Undefined, and nothing
+   * done: no such user, or the time was over. `isFirst`: one of them was not revoked already.
    */
-  revokeSessions(attempt: Attempt, revocation: Revocation): Promise<boolean>;
+  revokeSessions(
+    attempt: Attempt,
+    revocation: Revocation,
+  ): Promise<{ readonly isFirst: boolean } | undefined>;
   /**
    * Keeps the database's time as that of the last login, where the one that is kept is older than
    * `intervalMs`. No revision moves. False, and nothing done: it is not, or there is no such user.
@@ -201,12 +204,18 @@ export function createUserRepository(
       return (await within(attempt, done)).matchedCount === 1;
     },
     async revokeSessions(attempt, revocation) {
-      const done = users.collection.updateOne(
+      const projection = { revokedSessions: 1 } as const;
+      const done = users.collection.findOneAndUpdate(
         { _id: new Types.ObjectId(revocation.id), ...roomForEnd, ...notLate(attempt) },
         revoked(revocation),
-        { maxTimeMS: attempt.timeoutMs },
+        { maxTimeMS: attempt.timeoutMs, returnDocument: 'before', projection },
       );
-      return (await within(attempt, done)).matchedCount === 1;
+      const before = await within(attempt, done);
+      if (before === null) return undefined;
+      const known = new Set(
+        (before['revokedSessions'] ?? []).map(({ sid }: { sid: string }) => sid),
+      );
+      return { isFirst: revocation.sids.some((sid) => !known.has(sid)) };
     },
     async noteLogin(id, attempt, intervalMs) {
       const done = users.collection.updateOne(

@@ -238,9 +238,9 @@ export function createUserService(deps: UserServiceDependencies): UserService {
       ),
     confirmEmail: (id, email, proof) =>
       decided.write(id, undefined, (seen) => {
-        const changes = hasEmail(seen, email)
-          ? { emailVerified: true }
-          : { email, emailVerified: true };
+        // Other letter case is the same address, and to be stored as it was confirmed.
+        const changes =
+          seen.email === email ? { emailVerified: true } : { email, emailVerified: true };
         return holds(proof, seen) ? updated(seen, changes, { sameSessions: true }) : NOTHING;
       }),
     endSessions: (id, { keep }) =>
@@ -250,12 +250,15 @@ export function createUserService(deps: UserServiceDependencies): UserService {
           (await repository.endSessions(seen, attempt(), { keep, now: now() })) || null;
       }),
     async revokeSessions(id, sids, until, keep) {
-      if (sids.length === 0) return;
+      if (sids.length === 0) return false;
       const revocation = { id, sids, until, keep, now: now() };
-      await decided.sessions(
-        id,
-        () => async (attempt) => (await repository.revokeSessions(attempt(), revocation)) || null,
-      );
+      let isFirst = false;
+      await decided.sessions(id, () => async (attempt) => {
+        const done = await repository.revokeSessions(attempt(), revocation);
+        isFirst = done?.isFirst === true;
+        return done === undefined ? null : true;
+      });
+      return isFirst;
     },
   };
 }

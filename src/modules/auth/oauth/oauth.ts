@@ -111,7 +111,7 @@ export function createOAuth({
     actor: string,
     at: ClientInfo,
   ) {
-    await sessions.endActing(userId, session);
+    if (!(await sessions.endActing(userId, session))) return;
     const client = { ...at, impersonation: { actor, user: userId } };
     emit('SessionsEnded', { userId, session, by: { kind: 'revocation' }, client });
   }
@@ -195,12 +195,9 @@ export function createOAuth({
       if (good === undefined) return assertEnded(token);
       const { claims, subject } = good;
       if (subject.kind === 'service') {
-        await services.revokeToken(
-          subject.id,
-          claims.jti,
-          new Date((claims.exp + MAX_LEEWAY_SECONDS) * 1000),
-        );
-        emit('ClientTokenRevoked', { accountId: subject.id, client });
+        const until = new Date((claims.exp + MAX_LEEWAY_SECONDS) * 1000);
+        const isFirst = await services.revokeToken(subject.id, claims.jti, until);
+        if (isFirst) emit('ClientTokenRevoked', { accountId: subject.id, client });
         return;
       }
       if (claims.act !== undefined) return endActing(claims, claims.act.sub, client);

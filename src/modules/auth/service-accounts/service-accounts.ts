@@ -41,9 +41,9 @@ export interface ServiceAccounts {
   revoke(id: string): Promise<void>;
   /**
    * When it resolves, that token is not accepted. Past MAX_REVOKED_TOKENS revoked tokens it revokes
-   * all tokens of the account that were issued so far.
+   * all tokens of the account that were issued so far. Resolves true for the call that revoked it.
    */
-  revokeToken(id: string, jti: string, until: Date): Promise<void>;
+  revokeToken(id: string, jti: string, until: Date): Promise<boolean>;
   /** From the cache, which is coherent with the database. */
   find(id: string): Promise<ServiceAccount | null>;
   /** From MongoDB, past the cache. */
@@ -169,10 +169,14 @@ export function createServiceAccounts(
         throw problems.notFound('There is no such service account.', 'service_account_not_found');
     },
     async revokeToken(id, jti, until) {
-      await cache.write([groupOf(id)], () =>
-        rows().updateOne({ _id: id, ...NOT_REVOKED }, revocationOf(jti, until), bounded),
+      const before = await cache.write([groupOf(id)], () =>
+        rows().findOneAndUpdate({ _id: id, ...NOT_REVOKED }, revocationOf(jti, until), {
+          ...bounded,
+          ...{ returnDocument: 'before', projection: { revokedTokens: 1 } },
+        }),
       );
       await options.tokensEnded([id]);
+      return before !== null && !(before.revokedTokens ?? []).some((one) => one.jti === jti);
     },
     pendingEnds: createPendingAccountEnds(rows, options),
     find,

@@ -17,8 +17,11 @@ export interface SessionEnder {
    */
   end(userId: string, sids: readonly string[], keep?: KeptSession): Promise<boolean>;
   endIfValid(userId: string, sid: string): Promise<boolean>;
-  /** Ends the token, without a session, by which an administrator acts as the user. */
-  endActing(userId: string, sid: string): Promise<void>;
+  /**
+   * Ends the token, without a session, by which an administrator acts as the user. Resolves true for
+   * the call that ended it.
+   */
+  endActing(userId: string, sid: string): Promise<boolean>;
   /** Throws 401 when the current session was ended meanwhile. */
   endOthers(current: CurrentSession): Promise<void>;
   endAll(userId: string): Promise<void>;
@@ -80,7 +83,7 @@ export function createSessionEnder({
     },
     async endActing(userId, sid) {
       const ms = (MAX_ACTING_SECONDS + MAX_LEEWAY_SECONDS) * 1000;
-      await users.revokeSessions(userId, [sid], new Date(now() + ms));
+      return users.revokeSessions(userId, [sid], new Date(now() + ms));
     },
     async endOthers({ userId, sid, ver }) {
       if (!(await users.endSessions(userId, { keep: { sid, ver } }))) throw invalidToken();

@@ -27,10 +27,7 @@ export function createOwnSessions({
     scope: LogoutScope,
     { impersonation }: ClientInfo,
   ): Promise<boolean> {
-    if (impersonation !== undefined) {
-      await sessions.endActing(current.userId, current.sid);
-      return true;
-    }
+    if (impersonation !== undefined) return sessions.endActing(current.userId, current.sid);
     if (scope === 'local') return sessions.end(current.userId, current.sid);
     await (scope === 'others' ? sessions.endOthers(current) : sessions.endAll(current.userId));
     return true;

@@ -41,7 +41,7 @@ export interface Sessions {
   end(userId: string, sid: string): Promise<boolean>;
   endIfValid(userId: string, sid: string): Promise<boolean>;
   /** Ends the token, without a session, by which an administrator acts as the user. */
-  endActing(userId: string, sid: string): Promise<void>;
+  endActing(userId: string, sid: string): Promise<boolean>;
   /** Throws 401 when the current session was ended meanwhile. */
   endOthers(current: CurrentSession): Promise<void>;
   endAll(userId: string): Promise<void>;

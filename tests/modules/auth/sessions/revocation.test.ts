@@ -7,6 +7,7 @@ import {
   PASSWORD,
   register,
 } from '../../../support/http';
+import { impersonate, personOf } from '../../../support/impersonation';
 
 let service: TestService;
 let client: Client;
@@ -52,6 +53,16 @@ async function events(subject: string, type?: string) {
     .find({ subject, ...(type === undefined ? {} : { type }) })
     .sort({ at: 1, _id: 1 })
     .toArray();
+}
+/** How often other services were told, or will be, that sessions of the user have ended. */
+async function toldEnds(id: string): Promise<number> {
+  const { ObjectId } = service.database.connection.base.mongo;
+  const type = 'user.sessions_ended';
+  const user = await collection('users').findOne({ _id: new ObjectId(id) });
+  const pending: { id: unknown; type: string }[] = user?.['outbox'] ?? [];
+  const logged = await collection('events').find({ subject: id, type }).toArray();
+  const ids = [...pending.filter((one) => one.type === type), ...logged].map((one) => one['id']);
+  return new Set(ids.map(String)).size;
 }
 async function revokedOf(id: string): Promise<unknown[]> {
   const { ObjectId } = service.database.connection.base.mongo;
@@ -119,8 +130,19 @@ describe('one session ends once', () => {
         ({ type }) => type === 'session_ended' || type === 'logout',
       );
       expect(ends.map(({ session }) => session)).toEqual([sidOf(access_token)]);
+      expect(await toldEnds(user.id)).toBe(1);
     },
   );
+
+  test("30 revocations at once of an administrator's token as the user", async () => {
+    const { user } = await register(client);
+    const actor = await personOf(service, client, 'admin');
+    const token = await impersonate(client, user, actor);
+    await many(30, () => revoke(token));
+    expect(await profile(token)).toBe(401);
+    expect(await events(user.id, 'session_ended')).toHaveLength(1);
+    expect(await toldEnds(user.id)).toBe(1);
+  });
 
   test('concurrent reuses of a refresh token are recorded once', async () => {
     const strict = await startTestService({ REFRESH_GRACE_SECONDS: '0' });
@@ -222,7 +244,7 @@ describe("a service account's token", () => {
     const revoked = row?.['revokedTokens'] as { until: Date }[];
     expect(revoked).toHaveLength(1);
     expect(revoked[0]?.until.getTime()).toBeGreaterThan(Date.now() + 900_000);
-    expect((await events(id, 'client_token_revoked')).length).toBeGreaterThan(0);
+    expect(await events(id, 'client_token_revoked')).toHaveLength(1);
     expect(await list(await issue())).toBe(200);
   });
 
