@@ -147,4 +147,10 @@ export const federation = {
     '5000',
     'Longest time that one request waits for a provider, in ms.',
   ),
+  attemptsMax: setting(
+    'OIDC_ATTEMPTS_MAX',
+    integer(10, 10_000_000),
+    '100000',
+    'Maximum number of sign-ins with providers that begin within 10 minutes, over all hosts; further ones get 503.',
+  ),
 } as const;

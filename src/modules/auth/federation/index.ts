@@ -2,6 +2,7 @@ import type { Request, RequestHandler } from 'express';
 import type { Connection } from 'mongoose';
 import type { z } from 'zod';
 import type { Config } from '../../../kernel/config/config';
+import type { Counters } from '../../../platform/counters/counters';
 import type { Route } from '../../../platform/http/endpoint';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { Logger } from '../../../platform/telemetry/logger';
@@ -26,6 +27,9 @@ export interface FederationDependencies
   readonly users: UsersPort;
   readonly sessions: Pick<Sessions, 'endOthers'>;
   readonly locks: Locks;
+  readonly counters: Counters;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
   readonly emit: EmitEvent;
   readonly limiter: RequestHandler;
   readonly assertRecentLogin: (req: Request) => Promise<void>;
@@ -43,11 +47,11 @@ export interface Federation {
 
 /** Sign-in with OpenID Connect providers (docs/adr/0032-sign-in-with-others.md). No I/O. */
 export function createFederation(deps: FederationDependencies): Federation {
-  const { config, connection, log } = deps;
-  const { createsAccounts, redirectUrls, timeoutMs } = config.federation;
+  const { config, connection, log, counters, now } = deps;
+  const { createsAccounts, redirectUrls, timeoutMs, attemptsMax } = config.federation;
   const stored = { timeoutMs: config.database.operationTimeoutMs };
   const identities = createIdentities(connection, stored);
-  const steps = createSteps(connection, stored);
+  const steps = createSteps(connection, { ...stored, counters, attemptsMax, now });
   const baseUrl = baseUrlOf(config);
   const providers = config.federation.providers.map((settings) => {
     const redirectUri = `${baseUrl}/api/auth/oidc/${settings.id}/callback`;

@@ -1,6 +1,8 @@
 import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
+import { problems } from '../../../kernel/errors';
+import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
 import type { ProviderClaims } from './provider';
 
@@ -34,6 +36,8 @@ type Kind = keyof Kinds;
 
 /** Seconds. An attempt lasts as long as a user needs at the provider. */
 export const STEP_SECONDS: Readonly<Record<Kind, number>> = { ticket: 60, attempt: 600, code: 60 };
+
+const ATTEMPTS_KEY = 'federation:attempts';
 
 interface Row {
   /** SHA-256 of the token. */
@@ -70,14 +74,32 @@ export const stepIndexes = {
   ],
 } as const;
 
-export function createSteps(
-  connection: Connection,
-  { timeoutMs }: { readonly timeoutMs: number },
-): Steps {
+export interface StepsOptions {
+  readonly timeoutMs: number;
+  readonly counters: Counters;
+  /** Within the lifetime of one. */
+  readonly attemptsMax: number;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
+}
+
+export function createSteps(connection: Connection, options: StepsOptions): Steps {
+  const { timeoutMs, counters, attemptsMax, now } = options;
   const bounded = { maxTimeMS: timeoutMs };
+
+  /** Anyone can begin a sign-in: without a bound, strangers could fill the database. */
+  async function countAttempt(): Promise<void> {
+    const windowMs = STEP_SECONDS.attempt * 1000;
+    const { total, resetsAtMs } = await counters.add(ATTEMPTS_KEY, 1, windowMs);
+    if (total <= attemptsMax) return;
+    const seconds = Math.max(1, Math.ceil((resetsAtMs - now()) / 1000));
+    throw problems.unavailable('overloaded', 'Too many sign-ins have begun.', seconds);
+  }
+
   const rows = () => connection.collection<Row>(FEDERATION_STEPS_COLLECTION);
   return {
     async issue(kind, step) {
+      if (kind === 'attempt') await countAttempt();
       const token = randomToken(32);
       const { link, ...rest } = step;
       const known = { kind, ...rest, ...(link === undefined ? {} : { link }) };
