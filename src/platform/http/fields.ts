@@ -25,23 +25,25 @@ const isVisible = (name: string): boolean => {
   return /[\p{L}\p{N}\p{P}\p{S}\p{Co}]/u.test(seen);
 };
 
-/** A name in any script with at least one visible character. Surrounding blanks are dropped. */
-export const displayName = characters(1, 100)
-  .regex(NAME, {
-    error:
-      'must show at least one character, and hold no control characters, line breaks or changes of direction',
-    abort: true,
-  })
-  .refine((name) => !/[\p{Cs}\p{Noncharacter_Code_Point}]/u.test(name), {
-    error: 'must be Unicode text',
-    abort: true,
-  })
-  .trim()
-  .refine(isVisible, 'must show at least one character')
-  .meta({
-    description: 'Name as shown, 1 to 100 characters; blanks around it are dropped.',
-    examples: ['Ada Lovelace'],
-  });
+/** A line in any script with at least one visible character. Surrounding blanks are dropped. */
+export const displayLine = (maxChars: number) =>
+  characters(1, maxChars)
+    .regex(NAME, {
+      error:
+        'must show at least one character, and hold no control characters, line breaks or changes of direction',
+      abort: true,
+    })
+    .refine((name) => !/[\p{Cs}\p{Noncharacter_Code_Point}]/u.test(name), {
+      error: 'must be Unicode text',
+      abort: true,
+    })
+    .trim()
+    .refine(isVisible, 'must show at least one character');
+
+export const displayName = displayLine(100).meta({
+  description: 'Name as shown, 1 to 100 characters; blanks around it are dropped.',
+  examples: ['Ada Lovelace'],
+});
 
 /** 256 random bits in base64url. `message`: of another text. */
 export const opaqueToken = (message: string, description: string) =>

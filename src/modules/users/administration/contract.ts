@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { problemCodes } from '../../../kernel/problem-codes';
 import { endpoint } from '../../../platform/http/endpoint';
-import { objectId, timestamp } from '../../../platform/http/fields';
-import { characters } from '../../../platform/http/validation';
+import { displayLine, objectId, timestamp } from '../../../platform/http/fields';
 import { shownId } from '../../../platform/http/view-schemas';
 import { UNSEEN, userAnswer, WRITE_PROBLEMS } from '../contract';
 
@@ -17,7 +16,7 @@ export const banEnd = timestamp(timeError).meta({
   maxLength: 64,
   examples: ['2030-01-31T12:00:00Z'],
 });
-export const banReason = characters(1, REASON_MAX).meta({
+export const banReason = displayLine(REASON_MAX).meta({
   description: 'For administrators and the audit log.',
   examples: ['spam'],
 });
