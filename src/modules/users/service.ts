@@ -103,12 +103,13 @@ export interface UserService extends AccountAdministration {
    * worker.
    */
   endSessions(id: string, end: EndSessions): Promise<boolean>;
+  /** Resolves true for the call that ended one of them. */
   revokeSessions(
     id: string,
     sids: readonly string[],
     until: Date,
     keep?: KeptSession,
-  ): Promise<void>;
+  ): Promise<boolean>;
 }
 
 export interface UserServiceDependencies {

@@ -76,6 +76,14 @@ const aged = (token: string) =>
   );
 
 describe('the own address', () => {
+  test('is stored in the letter case that was confirmed', async () => {
+    const { email, token } = await account('case');
+    const next = email.toUpperCase().replace(/@.*/, '@example.org');
+    const mailed = await changeToken(token, next);
+    expect((await confirm(mailed)).status).toBe(204);
+    expect(await me(token)).toMatchObject({ email: next, email_verified: true });
+  });
+
   test('does not change by PATCH or PUT, with the same answer for a free and a taken address, and no mail', async () => {
     const [{ user, email, token }, other] = [await account(), await account()];
     // The mails of one queue may overtake each other: that of a later account says nothing.
