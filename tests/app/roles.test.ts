@@ -129,6 +129,20 @@ describe('roles of ROLES', () => {
     const request = { token: editor.token, body: { name: 'Renamed' } };
     const other = await client('PATCH', `/api/users/${target.id}`, request);
     expect([other.status, other.text]).toEqual([204, '']);
+    // The whole entity tag would tell the time of the last login.
+    expect(other.headers.get('etag')).toMatch(new RegExp(`^"${target.id}\\.\\d+"$`));
+    const read = await client('GET', `/api/users/${target.id}`, { token: target.token });
+    for (const [member, value] of Object.entries(read.json)) {
+      if (
+        !['email_verified', 'status', 'created_at', 'updated_at', 'last_login_at'].includes(member)
+      )
+        continue;
+      // Right or wrong, the answer is the same.
+      const guess = await client('PATCH', `/api/users/${target.id}`, {
+        ...{ token: editor.token, body: { [member]: value } },
+      });
+      expect([member, guess.status]).toEqual([member, 422]);
+    }
     const own = await client('PATCH', `/api/users/${editor.id}`, request);
     expect([own.status, own.json?.name]).toEqual([200, 'Renamed']);
   });

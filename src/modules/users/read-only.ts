@@ -26,20 +26,27 @@ export type Seen = UserView & Partial<PrivateView>;
 
 export type Stated = { readonly [K in keyof Omit<Seen, Changeable>]?: Seen[K] | undefined };
 
-/** Throws 422 for each read-only member that is sent and is not what the user has. */
-export function assertUnchanged(stated: Stated, present: Seen): void {
+/**
+ * Throws 422 for each read-only member that is sent and is not what the user has. `present`:
+ * undefined for a sender that may not read the user: whether a value is right would tell it.
+ */
+export function assertUnchanged(stated: Stated, present: Seen | undefined): void {
   const errors = Object.entries(stated)
     .filter(([name, value]) => value !== undefined && !isPresent(name as keyof Stated, value))
     .map(
       ([name]): FieldError => ({
         pointer: `/${name}`,
         code: 'read_only',
-        message: 'cannot be changed: leave it out, or send what the user has',
+        message:
+          present === undefined
+            ? 'cannot be changed: leave it out'
+            : 'cannot be changed: leave it out, or send what the user has',
       }),
     );
   if (errors.length > 0) throw problems.invalid(errors);
 
   function isPresent(name: keyof Stated, value: unknown): boolean {
+    if (present === undefined) return false;
     // A login that came after the read must not make the write fail.
     if (name === 'last_login_at') return String(value ?? '') <= (present.last_login_at ?? '');
     return isDeepStrictEqual(value, present[name]);

@@ -5,6 +5,7 @@ import type { Reply } from '../../platform/http/endpoint';
 import type { Actor } from './actor';
 import { type CachedUser, withPrivateMembers } from './cached';
 import { readsPrivate } from './rules';
+import { revisionTagOf } from './view';
 
 /** The authenticated sender of a request. */
 export interface Requester extends Actor {
@@ -24,7 +25,7 @@ export const actorOf = ({ userId, permissions, isService }: Requester, req: Requ
 });
 
 /** `users:write` alone reads nobody: not in the answers to its writes either. */
-const mayRead = ({ userId, permissions }: Requester, id: string): boolean =>
+export const mayRead = ({ userId, permissions }: Requester, id: string): boolean =>
   id === userId || permissions.has('users:read');
 
 /** The user as this requester may see it. */
@@ -35,11 +36,13 @@ export function changed(requester: Requester, user: CachedUser): Reply {
   const { etag, body } = shownTo(requester, user);
   return mayRead(requester, user.id)
     ? { status: 200, headers: { ETag: etag }, body }
-    : { status: 204, headers: { ETag: etag } };
+    : { status: 204, headers: { ETag: revisionTagOf(etag) } };
 }
 
 export function created(requester: Requester, user: CachedUser): Reply {
   const { etag, body } = shownTo(requester, user);
-  const headers = { ETag: etag, Location: `/api/users/${user.id}` };
-  return { status: 201, headers, body: mayRead(requester, user.id) ? body : { id: user.id } };
+  const isShown = mayRead(requester, user.id);
+  const tag = isShown ? etag : revisionTagOf(etag);
+  const headers = { ETag: tag, Location: `/api/users/${user.id}` };
+  return { status: 201, headers, body: isShown ? body : { id: user.id } };
 }

@@ -15,7 +15,15 @@ import type { IndexedPath } from './metadata/indexed';
 import type { PasswordsPort } from './passwords-port';
 import { assertUnchanged, type Stated } from './read-only';
 import type { Changes } from './repository';
-import { actorOf, changed, created, type Requester, type RequesterOf, shownTo } from './requester';
+import {
+  actorOf,
+  changed,
+  created,
+  mayRead,
+  type Requester,
+  type RequesterOf,
+  shownTo,
+} from './requester';
 import { readsPrivate } from './rules';
 import type { UserList } from './search/list';
 import type { Page } from './search/page';
@@ -146,10 +154,12 @@ export function createUserRoutes(deps: UserRoutesDependencies): Route[] {
     };
     const target = targetOf(req, id);
     const precondition = preconditionOf(req, target);
+    const isSeen = mayRead(requesterOf(req), target);
     const isPrivateSeen = readsPrivate(requesterOf(req), target);
     const check: Check = (rev, { view, hidden }) => {
       precondition?.(rev);
-      assertUnchanged(stated, isPrivateSeen ? { ...view, ...hidden } : view);
+      const seen = isPrivateSeen ? { ...view, ...hidden } : view;
+      assertUnchanged(stated, isSeen ? seen : undefined);
     };
     const ifRoleChanges =
       email === undefined && role === undefined ? undefined : await oldLogin(req);

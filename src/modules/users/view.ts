@@ -162,5 +162,11 @@ export const privateViewOf = (user: PrivateFields): PrivateView => ({
 export const etagOf = (id: string, rev: number, lastLoginAt: Date | undefined): string =>
   `"${id}.${rev}.${(lastLoginAt?.getTime() ?? 0).toString(36)}"`;
 
+/**
+ * What conditions of writes compare. For those who may write a user and not read it: the whole tag
+ * holds the time of the last login.
+ */
+export const revisionTagOf = (etag: string): string => `${etag.split('.', 2).join('.')}"`;
+
 /** Of the same revision with the private members: other bytes, so another tag. */
 export const privateEtagOf = (etag: string): string => `${etag.slice(0, -1)}.private"`;
