@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isLoopback } from '../../src/kernel/config/urls';
+import { USERS_MAX } from './data/templates';
 import { KIND_NAMES, type KindName, type Mix, SCENARIO_NAMES, SCENARIOS } from './scenarios';
 
 /** The command is invalid: nothing was sent or written. */
@@ -146,7 +147,7 @@ function seedOptions(values: Values): SeedOptions {
   forbid(values, others, 'seed');
   if (values.remove === (values.users !== undefined))
     throw new InvalidCommand('Give --users N or --remove.');
-  return { command: 'seed', remove: values.remove, users: whole(values, 'users', 0, 100_000_000) };
+  return { command: 'seed', remove: values.remove, users: whole(values, 'users', 0, USERS_MAX) };
 }
 
 function common(values: Values): Common {

@@ -1,10 +1,12 @@
-import { type Connection, createConnection } from 'mongoose';
+import { type Connection, createConnection, Types } from 'mongoose';
 import { mintSessions } from '../../../dev/loadtest/data/mint';
-import { removeSeeded, seededCount, seedUsers } from '../../../dev/loadtest/data/seed';
+import { removeSeeded, seededCount, seededRange, seedUsers } from '../../../dev/loadtest/data/seed';
+import { documentOf } from '../../../dev/loadtest/data/templates';
 import { emailOf, idOf, PASSWORD } from '../../../dev/loadtest/data/users';
 import type { TestUser } from '../../../dev/loadtest/scenarios';
 import { parseConfig } from '../../../src/kernel/config/config';
 import { REVOCATIONS_COLLECTION } from '../../../src/modules/auth/revocations/log';
+import { USERS_COLLECTION, type UserDocument } from '../../../src/modules/users/model';
 import { createLogger } from '../../../src/platform/telemetry/logger';
 import { startTestService, type TestService } from '../../support/app';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
@@ -65,6 +67,23 @@ test('a seeded user signs in, and the service reads it like any other', async ()
     headers: { Authorization: `Bearer ${token}` },
   });
   expect(await own.json()).toMatchObject({ id: idOf(1321), email: emailOf(1321) });
+});
+
+test('the database makes the documents that the users module would store', async () => {
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  for (const n of [1, 9, 10, 71, 72, 100, 999, 1000, 1322, 1999]) {
+    const stored = await users.findOne({ _id: new Types.ObjectId(idOf(n)) });
+    expect(stored).toEqual(documentOf(n, [stored?.passwordHash ?? '']));
+  }
+  expect(await users.distinct('passwordHash', { _id: seededRange })).toHaveLength(8);
+});
+
+test('a run that was interrupted is completed', async () => {
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  const gone = [5, 700, 1998].map((n) => new Types.ObjectId(idOf(n)));
+  await users.deleteMany({ _id: { $in: gone } });
+  expect(await seedUsers(connection, config(), USERS)).toBe(3);
+  expect(await users.countDocuments({ _id: seededRange })).toBe(USERS);
 });
 
 test('a second run adds only what is missing', async () => {
