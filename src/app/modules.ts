@@ -159,6 +159,7 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
     },
     requesterOf: principalOf,
     assertRecentLogin: (req) => auth.assertRecentLogin(req),
+    serviceScopes: (id) => auth.serviceScopes(id),
   });
   const compromised = own('compromised passwords', openCompromisedPasswords(config, log));
   const auth: Auth = createAuth({

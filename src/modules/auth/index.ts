@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { createClientDigest } from '../../kernel/crypto/client-digest';
-import type { Policy, Role } from '../../kernel/permissions';
+import type { Policy, Role, Scope } from '../../kernel/permissions';
 import type { Cache } from '../../platform/cache/port';
 import type { AttemptCounters } from '../../platform/counters/counters';
 import type { GuardsOf, Route } from '../../platform/http/endpoint';
@@ -134,6 +134,8 @@ export interface Auth extends Module<DomainEvents> {
    * 403 for an administrator who acts as the user.
    */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
+  /** Of a service account, from the database. null: there is none. */
+  readonly serviceScopes: (id: string) => Promise<readonly Scope[] | null>;
   readonly mayStill: ReturnType<typeof createRecheck>;
   /** Under the paths of users, and so for the process that serves users. They sign no token. */
   readonly userRoutes: readonly Route[];
@@ -185,6 +187,7 @@ export function createAuth(deps: AuthDependencies): Auth {
     invitations: mails,
     hashPassword: (password) => passwords.hashNew(password, '/password'),
     assertRecentLogin,
+    serviceScopes: async (id) => (await services.findStored(id))?.scopes ?? null,
     mayStill: createRecheck({ tokens, subjects, policy }),
     guardsOf: withCookieGuard(guardsOf, { pages, sessions, users, policy }),
     revocations: outside.revocations,
@@ -281,17 +284,8 @@ function createParts(deps: AuthDependencies) {
     ...factors,
   });
   return {
-    ...{
-      passkeys,
-      passkeyStore: passkeyParts.store,
-      tokens,
-      passwords,
-      backgroundQueue,
-      devices,
-      sessions,
-      mails,
-      service,
-    },
+    ...{ passkeys, passkeyStore: passkeyParts.store, tokens, passwords, backgroundQueue },
+    ...{ devices, sessions, mails, service },
     ...{ store, mailTokens, mailedCodes, emailSignIn, delivery, dpop, now },
     provenSignIn,
     ...factors,

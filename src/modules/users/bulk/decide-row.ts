@@ -83,6 +83,11 @@ const fieldMissing = (pointer: string): Decision => ({
   },
 });
 
+export const NOT_PERMITTED = refuse(
+  'import_not_permitted',
+  'Whoever asked for this import may no longer import users.',
+);
+
 /** What is to be done with a row. */
 export function decideRow(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
   try {
@@ -99,6 +104,7 @@ function decide(row: TakenRow, holders: Holders, context: DecisionContext): Deci
   const seen = order.match === 'email' ? holders.email : holders.externalId;
   const taken = takenKey(row, seen, holders);
   if (seen?.importedBy?.job.toHexString() === context.job) return doneBefore(row, seen, context);
+  if (!context.actor.permissions.has('users:import')) return NOT_PERMITTED;
   if (seen === undefined) return decideNew(row, taken, context);
   if (order.conflict === 'skip')
     return { kind: 'skipped', fault: { code: 'exists', message: 'The user exists already.' } };
