@@ -8,6 +8,7 @@ import type { Module } from '../../platform/module';
 import type { Locks } from '../../platform/mongo/locks';
 import type { DomainEvents, EmitEvent } from '../domain-events';
 import { type AuthAdministration, createAuthAdministration } from './administration';
+import { createBulkCleanUp } from './administration/bulk-clean-up';
 import { createFactorAdministrationRoutes } from './administration/factor-routes';
 import { createMailAdministrationRoutes } from './administration/mail-routes';
 import { createSessionAdministration } from './administration/session-administration';
@@ -126,6 +127,8 @@ export interface AuthDependencies extends DeliveryDependencies {
 export interface Auth extends Module<DomainEvents> {
   readonly guardsOf: GuardsOf;
   readonly administration: AuthAdministration;
+  /** After a change of many accounts by an import. */
+  readonly cleanUp: ReturnType<typeof createBulkCleanUp>;
   readonly invitations: Pick<MailFlows, 'assertMailConfigured' | 'invite' | 'inviteLater'>;
   /** Of a password to set: see `Passwords.hashNew`. */
   readonly hashPassword: (password: string) => Promise<string>;
@@ -184,6 +187,7 @@ export function createAuth(deps: AuthDependencies): Auth {
     ...createAuthPersonalData({ ...parts, ...federation, services }),
     subscribers: authSubscribers({ ...parts, ...federation, users }),
     administration: createAuthAdministration({ ...deps, ...parts }),
+    cleanUp: createBulkCleanUp(parts),
     invitations: mails,
     hashPassword: (password) => passwords.hashNew(password, '/password'),
     assertRecentLogin,

@@ -16,6 +16,7 @@ import { createBanExpiry, findEndingBans } from './administration/ban-expiry';
 import { createUserAdministrationRoutes } from './administration/routes';
 import { createUserAdministration, type UserAdministration } from './administration/summaries';
 import { type Bulk, type BulkDependencies, createBulk } from './bulk';
+import type { AfterWriteDependencies } from './bulk/after-write';
 import type { PresentRequesterDependencies } from './bulk/present-requester';
 import { cachedUsers } from './cached';
 import { createLoginNotes } from './last-login';
@@ -45,7 +46,8 @@ export interface UsersDependencies
       UserRoutesDependencies,
       'indexed' | 'passwords' | 'invitations' | 'policy' | 'requesterOf' | 'assertRecentLogin'
     >,
-    Pick<PresentRequesterDependencies, 'serviceScopes'> {
+    Pick<PresentRequesterDependencies, 'serviceScopes'>,
+    Pick<AfterWriteDependencies, 'cleanUp'> {
   /** Of access tokens, by the settings. */
   readonly tokenClaims: TokenClaimsOf;
   readonly connection: Connection;

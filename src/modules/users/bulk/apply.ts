@@ -5,7 +5,7 @@ import { inTime } from '../../../platform/mongo/bounded';
 import { LIST_GROUP, userGroup } from '../cached';
 import type { IndexedPath } from '../metadata/indexed';
 import type { UserModel } from '../model';
-import type { TokensEnded } from '../settled-ends';
+import { type AfterWriteDependencies, createAfterWrite } from './after-write';
 import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED } from './decide-row';
 import type { ImportOrder } from './intake';
 import { type ReportLine, reportLine, type TakenRow } from './rows';
@@ -23,7 +23,7 @@ export interface Applied {
   readonly forbiddenLine: number | undefined;
 }
 
-export interface ApplyDependencies {
+export interface ApplyDependencies extends AfterWriteDependencies {
   readonly users: UserModel;
   readonly cache: Cache;
   readonly policy: Policy;
@@ -31,7 +31,6 @@ export interface ApplyDependencies {
   readonly noPassword: string;
   /** The database's time. */
   readonly now: () => number;
-  readonly tokensEnded: TokensEnded;
 }
 
 export interface ApplyContext {
@@ -55,6 +54,7 @@ type Decided = readonly [row: TakenRow, decision: Decision];
 /** Writes the rows of one chunk. The same rows again give the same users and the same result. */
 export function createApply(deps: ApplyDependencies) {
   const { users, cache, policy, indexed, noPassword, now } = deps;
+  const afterWrite = createAfterWrite(deps);
   return async (rows: readonly TakenRow[], context: ApplyContext): Promise<Applied> => {
     const { order, job, actor } = context;
     const decision: DecisionContext = { job, order, actor, policy, indexed };
@@ -75,6 +75,7 @@ export function createApply(deps: ApplyDependencies) {
       open = await write(wanted, context);
       for (const [row, one] of wanted) settled.set(row, open.includes(row) ? CONTENDED : one);
     }
+    if (!order.dryRun) await afterWrite(settled, context);
     return { ...summary(settled), conflict };
   };
 
@@ -98,7 +99,6 @@ export function createApply(deps: ApplyDependencies) {
         context,
       ),
     );
-    await deps.tokensEnded(ids);
     const again = writes.filter((_, i) => refused.has(i)).map(({ row }) => row);
     return [...again, ...(await undone(writes, again, context))];
   }
