@@ -159,6 +159,8 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
     },
     requesterOf: principalOf,
     assertRecentLogin: (req) => auth.assertRecentLogin(req),
+    serviceScopes: (id) => auth.serviceScopes(id),
+    cleanUp: (accounts) => auth.cleanUp(accounts),
   });
   const compromised = own('compromised passwords', openCompromisedPasswords(config, log));
   const auth: Auth = createAuth({

@@ -6,6 +6,8 @@ export interface Cause {
   /** Id of the user or service account, or `cli:NAME`. Absent: unknown, or the user of the event. */
   readonly actor?: string | undefined;
   readonly client: ClientInfo;
+  /** The import that did it: it cleans up for many users at once, and mails nobody. */
+  readonly job?: string;
 }
 
 /** An event of one user. */
@@ -49,8 +51,8 @@ export interface DomainEvents {
   };
   /** The next login asks for a new password. */
   readonly PasswordChangeRequired: OfUser & { readonly endsSessions: boolean };
-  /** `from`: the former address. */
-  readonly EmailChanged: OfUser & { readonly from: string };
+  /** `from`: the former address; undefined for an import. */
+  readonly EmailChanged: OfUser & { readonly from: string | undefined };
   readonly EmailVerified: OfUser;
   /** Metadata that others rely on, or that another one wrote: the names of the members. */
   readonly MetadataChanged: OfUser & { readonly members: readonly string[] };
@@ -58,7 +60,7 @@ export interface DomainEvents {
   /** The user has asked for all that is kept about it. */
   readonly PersonalDataExported: OfUser;
 
-  /** The file has arrived. The job emits no events of single users. */
+  /** The file has arrived. The job emits events of single users where their security changes. */
   readonly UsersImportRequested: Cause & { readonly jobId: string; readonly dryRun: boolean };
   /** The job has ended, in this state. */
   readonly UsersImported: Cause & { readonly jobId: string; readonly state: string };

@@ -4428,6 +4428,7 @@ export interface components {
       session: string | null;
       impersonated: string | null;
       token_id: string | null;
+      job: string | null;
       network: string;
       user_agent: string;
       request_id: string;

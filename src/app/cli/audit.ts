@@ -19,7 +19,7 @@ function cliActor(): string {
 }
 
 /** The cause of the events of one command. */
-export function commandCause(): Required<Cause> & { readonly actor: string } {
+export function commandCause(): Cause & { readonly actor: string } {
   const host = hostname();
   return {
     actor: cliActor(),

@@ -87,6 +87,8 @@ export interface AuditEvent {
   /** The account concerned, where there is one. */
   readonly subject?: string | undefined;
   readonly session?: string;
+  /** The import that did it. */
+  readonly job?: string;
   readonly client: ClientInfo;
 }
 

@@ -104,6 +104,7 @@ const viewOf = (row: AuditRow) => ({
   session: row.session ?? null,
   impersonated: row.impersonated ?? null,
   token_id: row.tokenId ?? null,
+  job: row.job ?? null,
   network: row.network,
   user_agent: row.userAgent,
   request_id: row.requestId,

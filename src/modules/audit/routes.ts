@@ -40,6 +40,11 @@ const auditEvent = z
       'The `jti` of the token that was issued, of an impersonation.',
       '044c7f48-4144-4056-8731-a989e00bc07a',
     ).nullable(),
+    job: shownText(
+      64,
+      'The import that did it, where one did.',
+      '6b0862a1c4d2e3f405162738',
+    ).nullable(),
     network: shownText(64, 'IPv4 address or IPv6 /56 that it came from.', '203.0.113.9'),
     user_agent: shownText(256, 'User-Agent of the request.', 'curl/8.5.0'),
     request_id: shownText(

@@ -2,7 +2,7 @@ import type { Subscribers } from '../../platform/events';
 import type { Cause, ConfirmedAction, DomainEvents, SessionEnd } from '../domain-events';
 import type { AuditEvent, AuditLog, AuditType } from './audit-log';
 
-type Row = Omit<AuditEvent, 'result' | 'actor' | 'client'>;
+type Row = Omit<AuditEvent, 'result' | 'actor' | 'client' | 'job'>;
 
 const CONFIRMED: Readonly<Record<ConfirmedAction, AuditType>> = {
   password_change: 'password_changed',
@@ -161,10 +161,11 @@ const passkeyRow = (type: AuditType, event: DomainEvents['PasskeyRenamed']): Row
 function partiesOf({
   actor,
   client,
-}: Cause): Pick<AuditEvent, 'actor' | 'client' | 'impersonated'> {
+  job,
+}: Cause): Pick<AuditEvent, 'actor' | 'client' | 'impersonated' | 'job'> {
   const { impersonation } = client;
   return impersonation === undefined
-    ? { actor, client }
+    ? { actor, client, ...(job !== undefined && { job }) }
     : { actor: impersonation.actor, impersonated: impersonation.user, client };
 }
 

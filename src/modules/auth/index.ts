@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { createClientDigest } from '../../kernel/crypto/client-digest';
-import type { Policy, Role } from '../../kernel/permissions';
+import type { Policy, Role, Scope } from '../../kernel/permissions';
 import type { Cache } from '../../platform/cache/port';
 import type { AttemptCounters } from '../../platform/counters/counters';
 import type { GuardsOf, Route } from '../../platform/http/endpoint';
@@ -8,6 +8,7 @@ import type { Module } from '../../platform/module';
 import type { Locks } from '../../platform/mongo/locks';
 import type { DomainEvents, EmitEvent } from '../domain-events';
 import { type AuthAdministration, createAuthAdministration } from './administration';
+import { createBulkCleanUp } from './administration/bulk-clean-up';
 import { createFactorAdministrationRoutes } from './administration/factor-routes';
 import { createMailAdministrationRoutes } from './administration/mail-routes';
 import { createSessionAdministration } from './administration/session-administration';
@@ -126,6 +127,8 @@ export interface AuthDependencies extends DeliveryDependencies {
 export interface Auth extends Module<DomainEvents> {
   readonly guardsOf: GuardsOf;
   readonly administration: AuthAdministration;
+  /** After a change of many accounts by an import. */
+  readonly cleanUp: ReturnType<typeof createBulkCleanUp>;
   readonly invitations: Pick<MailFlows, 'assertMailConfigured' | 'invite' | 'inviteLater'>;
   /** Of a password to set: see `Passwords.hashNew`. */
   readonly hashPassword: (password: string) => Promise<string>;
@@ -134,6 +137,8 @@ export interface Auth extends Module<DomainEvents> {
    * 403 for an administrator who acts as the user.
    */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
+  /** Of a service account, from the database. null: there is none. */
+  readonly serviceScopes: (id: string) => Promise<readonly Scope[] | null>;
   readonly mayStill: ReturnType<typeof createRecheck>;
   /** Under the paths of users, and so for the process that serves users. They sign no token. */
   readonly userRoutes: readonly Route[];
@@ -182,9 +187,11 @@ export function createAuth(deps: AuthDependencies): Auth {
     ...createAuthPersonalData({ ...parts, ...federation, services }),
     subscribers: authSubscribers({ ...parts, ...federation, users }),
     administration: createAuthAdministration({ ...deps, ...parts }),
+    cleanUp: createBulkCleanUp(parts),
     invitations: mails,
     hashPassword: (password) => passwords.hashNew(password, '/password'),
     assertRecentLogin,
+    serviceScopes: async (id) => (await services.findStored(id))?.scopes ?? null,
     mayStill: createRecheck({ tokens, subjects, policy }),
     guardsOf: withCookieGuard(guardsOf, { pages, sessions, users, policy }),
     revocations: outside.revocations,
@@ -281,17 +288,8 @@ function createParts(deps: AuthDependencies) {
     ...factors,
   });
   return {
-    ...{
-      passkeys,
-      passkeyStore: passkeyParts.store,
-      tokens,
-      passwords,
-      backgroundQueue,
-      devices,
-      sessions,
-      mails,
-      service,
-    },
+    ...{ passkeys, passkeyStore: passkeyParts.store, tokens, passwords, backgroundQueue },
+    ...{ devices, sessions, mails, service },
     ...{ store, mailTokens, mailedCodes, emailSignIn, delivery, dpop, now },
     provenSignIn,
     ...factors,

@@ -38,21 +38,25 @@ export function authSubscribers({
       // A login does not wait for it; one that is lost is made up for by the next.
       backgroundQueue.enqueue('note-login', () => users.noteLogin(userId));
     },
-    PasswordChanged: ({ userId }) => mails.passwordChanged(userId),
+    PasswordChanged({ userId, job }) {
+      if (job === undefined) mails.passwordChanged(userId);
+    },
     FactorAdded: ({ userId }) => mails.factorNotice(userId, 'factor-added'),
     FactorRemoved: ({ userId }) => mails.factorNotice(userId, 'factor-removed'),
     RecoveryCodesReplaced: ({ userId }) => mails.factorNotice(userId, 'recovery-codes-replaced'),
     RecoveryCodeUsed({ userId, remaining }) {
       if (remaining <= FEW_CODES) mails.factorNotice(userId, 'recovery-codes-low');
     },
-    EmailChanged: ({ userId, from }) => mails.emailChanged(userId, from),
+    EmailChanged({ userId, from }) {
+      if (from !== undefined) mails.emailChanged(userId, from);
+    },
     IdentityLinked: ({ userId, provider }) =>
       mails.identityChanged('identity-linked', userId, providerName(provider)),
     IdentityUnlinked: ({ userId, provider }) =>
       mails.identityChanged('identity-unlinked', userId, providerName(provider)),
     WebhookDisabled: ({ userId, host }) => mails.webhookDisabled(userId, host),
-    StatusChanged({ userId, status }) {
-      if (status === 'banned')
+    StatusChanged({ userId, status, job }) {
+      if (status === 'banned' && job === undefined)
         backgroundQueue.enqueue('revoke-links', () => mails.revokeLinks(userId, PURPOSES));
     },
   };

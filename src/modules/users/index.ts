@@ -16,6 +16,8 @@ import { createBanExpiry, findEndingBans } from './administration/ban-expiry';
 import { createUserAdministrationRoutes } from './administration/routes';
 import { createUserAdministration, type UserAdministration } from './administration/summaries';
 import { type Bulk, type BulkDependencies, createBulk } from './bulk';
+import type { AfterWriteDependencies } from './bulk/after-write';
+import type { PresentRequesterDependencies } from './bulk/present-requester';
 import { cachedUsers } from './cached';
 import { createLoginNotes } from './last-login';
 import type { TokenClaimsOf } from './metadata/claims';
@@ -41,9 +43,11 @@ export { createUserOutbox, USER_EVENTS } from './user-events';
 
 export interface UsersDependencies
   extends Pick<
-    UserRoutesDependencies,
-    'indexed' | 'passwords' | 'invitations' | 'policy' | 'requesterOf' | 'assertRecentLogin'
-  > {
+      UserRoutesDependencies,
+      'indexed' | 'passwords' | 'invitations' | 'policy' | 'requesterOf' | 'assertRecentLogin'
+    >,
+    Pick<PresentRequesterDependencies, 'serviceScopes'>,
+    Pick<AfterWriteDependencies, 'cleanUp'> {
   /** Of access tokens, by the settings. */
   readonly tokenClaims: TokenClaimsOf;
   readonly connection: Connection;
@@ -114,7 +118,7 @@ export function createUsers(deps: UsersDependencies): Users {
     createUserService({ ...common, locks, policy, emit }),
     deps.tokensEnded,
   );
-  const bulk = createBulk(deps.bulk, { ...deps, assertRecentLogin, model });
+  const bulk = createBulk(deps.bulk, { ...deps, assertRecentLogin, model, accounts: repository });
   const expiry = createBanExpiry({
     endingBefore: boundCalls({ find: findEndingBans(model, { timeoutMs }) }, boundMs).find,
     lift: service.liftOverBan,

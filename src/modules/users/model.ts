@@ -69,7 +69,12 @@ export interface UserDocument {
   mustChangePassword?: boolean;
   pendingEnds?: PendingEndsMark;
   /** The job and the line of its file that wrote the user last: a line is not done twice. */
-  importedBy?: { readonly job: Types.ObjectId; readonly line: number };
+  importedBy?: {
+    readonly job: Types.ObjectId;
+    readonly line: number;
+    /** What the line changed of an account that existed: clean-up follows, also after a crash. */
+    readonly did?: readonly ('email' | 'emailVerified' | 'passwordHash' | 'role' | 'status')[];
+  };
   /** Of writes, until they are in the event log. */
   outbox?: PendingEvent[];
   createdAt: Date;
@@ -136,7 +141,12 @@ const schema = new Schema<UserDocument>(
       },
     },
     importedBy: {
-      type: { _id: false, job: { type: Schema.Types.ObjectId }, line: { type: Number } },
+      type: {
+        _id: false,
+        job: { type: Schema.Types.ObjectId },
+        line: { type: Number },
+        did: { type: [String], default: undefined },
+      },
     },
     outbox: { type: [Schema.Types.Mixed], default: undefined },
     createdAt: { type: Date, required: true, immutable: true },

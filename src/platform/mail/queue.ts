@@ -81,8 +81,8 @@ export interface MailQueue {
     make: () => Promise<Mail>,
   ): Promise<Refusal | undefined>;
   take(leaseMs: number): Promise<LeasedMail | undefined>;
-  /** Removes the waiting mails of these kinds of an account, because their links were revoked. */
-  cancel(account: string, kinds: readonly string[]): Promise<number>;
+  /** Removes the waiting mails of these kinds of accounts, because their links were revoked. */
+  cancel(account: string | readonly string[], kinds: readonly string[]): Promise<number>;
   /** The waiting mails of an account. Without the address where it cannot be decrypted. */
   ofAccount(account: string): Promise<readonly WaitingMail[]>;
   /** Removes every waiting mail of an account. */
@@ -214,8 +214,8 @@ export function createMailQueue(
       return row === null ? undefined : leased(row as unknown as MailRow & { expired: boolean });
     },
     async cancel(account, kinds) {
-      return (await rows().deleteMany({ account, kind: { $in: [...kinds] } }, bounded))
-        .deletedCount;
+      const of = { account: typeof account === 'string' ? account : { $in: [...account] } };
+      return (await rows().deleteMany({ ...of, kind: { $in: [...kinds] } }, bounded)).deletedCount;
     },
     async ofAccount(account) {
       const found = await rows()

@@ -55,7 +55,7 @@ export interface MailDelivery {
   /** A notice that nothing is sent to a webhook any more. `host`: of its address. */
   sendWebhookDisabled(envelope: AuthEnvelope, host: string): Promise<void>;
   /** Removes the waiting mails of these purposes, because their links were revoked. */
-  cancel(account: string, purposes: readonly Purpose[]): Promise<void>;
+  cancel(account: string | readonly string[], purposes: readonly Purpose[]): Promise<void>;
   /** The waiting mails of an account, and their removal with the account. */
   readonly waiting: Pick<MailQueue, 'ofAccount' | 'forget'>;
 }
@@ -169,7 +169,10 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
     return tooManyMails((counterWindow(HOUR_MS, now()).endMs - now()) / 1000);
   }
 
-  async function cancel(account: string, kinds: readonly MailKind[]): Promise<void> {
+  async function cancel(
+    account: string | readonly string[],
+    kinds: readonly MailKind[],
+  ): Promise<void> {
     for (const kind of kinds) {
       const count = await queue.cancel(account, [kind]);
       if (count > 0) metrics.dropped(kind, 'superseded', count);

@@ -52,6 +52,8 @@ export interface OneTimeTokens {
   ): Promise<Grant<P> | undefined>;
   /** What was mailed to a user and can still be used. */
   ofUser(userId: string): Promise<readonly IssuedToken[]>;
+  /** Revokes the tokens of users, of these purposes. */
+  revokeOf(userIds: readonly string[], purposes: readonly TokenPurpose[]): Promise<void>;
   /** Revokes the tokens of a user, of these purposes or of all. */
   revoke(userId: string, purposes?: readonly TokenPurpose[]): Promise<void>;
 }
@@ -100,6 +102,10 @@ export function createOneTimeTokens(
         .find({ userId }, { ...bounded, limit: OF_USER_MAX })
         .project<IssuedToken>({ _id: 0, purpose: 1, email: 1, until: 1 })
         .toArray(),
+    async revokeOf(userIds, purposes) {
+      const of = { userId: { $in: [...userIds] }, purpose: { $in: [...purposes] } };
+      await rows().deleteMany(of, bounded);
+    },
     async revoke(userId, purposes = [...PURPOSES, REQUIRED_PASSWORD]) {
       await rows().deleteMany({ userId, purpose: { $in: [...purposes] } }, bounded);
     },

@@ -23,6 +23,8 @@ export interface KnownDevices {
   keysOf(userId: string): Promise<string[]>;
   /** Until when each device of a user is known. */
   ofUser(userId: string): Promise<readonly Date[]>;
+  /** Removes all devices of these users. */
+  forgetOf(userIds: readonly string[]): Promise<void>;
   /** Removes all devices of a user except one. */
   forget(userId: string, except?: ClientInfo): Promise<void>;
 }
@@ -95,6 +97,9 @@ export function createKnownDevices(
         .find({ userId }, { ...bounded, limit: OF_USER_MAX })
         .toArray();
       return found.map(({ until }) => until);
+    },
+    async forgetOf(userIds) {
+      await rows().deleteMany({ userId: { $in: [...userIds] } }, bounded);
     },
     async forget(userId, except) {
       const others = except === undefined ? {} : { _id: { $ne: deviceKey(userId, except) } };

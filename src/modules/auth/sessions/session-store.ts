@@ -101,6 +101,7 @@ export interface SessionStore {
   markEnded(userId: string, sids: readonly string[]): Promise<Marked>;
   remove(userId: string, sids: readonly string[]): Promise<void>;
   /** Removes the sessions of versions below `version`; all of them when it is undefined. */
+  removeOlderOf(users: readonly { id: string; sessionVersion: number }[]): Promise<void>;
   removeOlder(userId: string, version: number | undefined, except?: string): Promise<void>;
 }
 
@@ -199,6 +200,13 @@ export function createSessionStore(
     },
     async remove(userId, sids) {
       await rows().deleteMany({ _id: { $in: [...sids] }, userId }, bounded);
+    },
+    async removeOlderOf(users) {
+      if (users.length === 0) return;
+      const removals = users.map(({ id: userId, sessionVersion }) => ({
+        deleteMany: { filter: { userId, version: { $lt: sessionVersion } } },
+      }));
+      await rows().bulkWrite(removals, { ordered: false, ...bounded });
     },
     async removeOlder(userId, version, except) {
       const older = version === undefined ? {} : { version: { $lt: version } };

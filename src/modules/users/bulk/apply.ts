@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Actor, isPermission, type Policy } from '../../../kernel/permissions';
+import type { Actor, Policy } from '../../../kernel/permissions';
 import type { Cache } from '../../../platform/cache/port';
 import { inTime } from '../../../platform/mongo/bounded';
 import { LIST_GROUP, userGroup } from '../cached';
 import type { IndexedPath } from '../metadata/indexed';
 import type { UserModel } from '../model';
-import type { TokensEnded } from '../settled-ends';
-import { type Decision, type DecisionContext, decideRow } from './decide-row';
+import { type AfterWriteDependencies, createAfterWrite } from './after-write';
+import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED } from './decide-row';
 import type { ImportOrder } from './intake';
 import { type ReportLine, reportLine, type TakenRow } from './rows';
 import { findHolders, type Operation, operationOf, rawOf, writeAll } from './store-rows';
@@ -19,9 +19,11 @@ export interface Applied {
   readonly report: readonly ReportLine[];
   /** The first row that exists, where the order says to stop there. Later ones were not done. */
   readonly conflict: TakenRow | undefined;
+  /** The first line that was refused because the actor may not import. */
+  readonly forbiddenLine: number | undefined;
 }
 
-export interface ApplyDependencies {
+export interface ApplyDependencies extends AfterWriteDependencies {
   readonly users: UserModel;
   readonly cache: Cache;
   readonly policy: Policy;
@@ -29,13 +31,14 @@ export interface ApplyDependencies {
   readonly noPassword: string;
   /** The database's time. */
   readonly now: () => number;
-  readonly tokensEnded: TokensEnded;
 }
 
 export interface ApplyContext {
   readonly job: string;
   readonly at: Date;
   readonly order: ImportOrder;
+  /** Who ordered it, with the permissions of now. */
+  readonly actor: Actor;
   readonly timeoutMs: number;
   /** Throws where this process must not write any more. */
   readonly assertHeld: () => void;
@@ -51,9 +54,9 @@ type Decided = readonly [row: TakenRow, decision: Decision];
 /** Writes the rows of one chunk. The same rows again give the same users and the same result. */
 export function createApply(deps: ApplyDependencies) {
   const { users, cache, policy, indexed, noPassword, now } = deps;
+  const afterWrite = createAfterWrite(deps);
   return async (rows: readonly TakenRow[], context: ApplyContext): Promise<Applied> => {
-    const { order, job } = context;
-    const actor = actorOf(order);
+    const { order, job, actor } = context;
     const decision: DecisionContext = { job, order, actor, policy, indexed };
     const settled = new Map<TakenRow, Decision>();
     const { first, repeated } = byKey(rows, order.match);
@@ -72,6 +75,7 @@ export function createApply(deps: ApplyDependencies) {
       open = await write(wanted, context);
       for (const [row, one] of wanted) settled.set(row, open.includes(row) ? CONTENDED : one);
     }
+    if (!order.dryRun) await afterWrite(settled, context);
     return { ...summary(settled), conflict };
   };
 
@@ -95,7 +99,6 @@ export function createApply(deps: ApplyDependencies) {
         context,
       ),
     );
-    await deps.tokensEnded(ids);
     const again = writes.filter((_, i) => refused.has(i)).map(({ row }) => row);
     return [...again, ...(await undone(writes, again, context))];
   }
@@ -151,10 +154,6 @@ const CONTENDED: Decision = {
   fault: { code: 'contended', message: 'Too many concurrent writes to this user.' },
 };
 
-function actorOf({ actor }: ImportOrder): Actor {
-  return { ...actor, permissions: new Set(actor.permissions.filter(isPermission)) };
-}
-
 /** The first row of each user, and the line of the first for every other one. */
 function byKey(rows: readonly TakenRow[], match: ImportOrder['match']) {
   const lines = new Map<string | null | undefined, number>();
@@ -174,12 +173,14 @@ function byKey(rows: readonly TakenRow[], match: ImportOrder['match']) {
 function summary(settled: ReadonlyMap<TakenRow, Decision>): Omit<Applied, 'conflict'> {
   const counts: Counts = { created: 0, updated: 0, unchanged: 0, skipped: 0, refused: 0 };
   const report: ReportLine[] = [];
+  let forbiddenLine: number | undefined;
   for (const [row, decision] of settled) {
     if ('fault' in decision) report.push(reportLine(row.line, decision.fault, row));
+    if (decision === NOT_PERMITTED) forbiddenLine = Math.min(forbiddenLine ?? row.line, row.line);
     const { kind } = decision;
     if (kind === 'insert') counts.created += 1;
     else if (kind === 'update') counts.updated += 1;
     else if (kind !== 'conflict') counts[kind] += 1;
   }
-  return { counts, report };
+  return { counts, report, forbiddenLine };
 }

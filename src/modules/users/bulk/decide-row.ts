@@ -39,7 +39,9 @@ export type Decision =
   | { readonly kind: 'insert'; readonly metadata: MetadataChanges }
   | { readonly kind: 'update'; readonly seen: Seen; readonly changes: Changes }
   /** Nothing to write. */
-  | { readonly kind: 'created' | 'updated' | 'unchanged' }
+  | { readonly kind: 'created' | 'unchanged' }
+  /** Written already, by an earlier attempt at this part of the file. */
+  | { readonly kind: 'updated'; readonly seen: Seen }
   | { readonly kind: 'skipped' | 'conflict' | 'refused'; readonly fault: RowFault };
 
 export interface DecisionContext {
@@ -83,6 +85,11 @@ const fieldMissing = (pointer: string): Decision => ({
   },
 });
 
+export const NOT_PERMITTED = refuse(
+  'import_not_permitted',
+  'Whoever asked for this import may no longer import users.',
+);
+
 /** What is to be done with a row. */
 export function decideRow(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
   try {
@@ -99,6 +106,7 @@ function decide(row: TakenRow, holders: Holders, context: DecisionContext): Deci
   const seen = order.match === 'email' ? holders.email : holders.externalId;
   const taken = takenKey(row, seen, holders);
   if (seen?.importedBy?.job.toHexString() === context.job) return doneBefore(row, seen, context);
+  if (!context.actor.permissions.has('users:import')) return NOT_PERMITTED;
   if (seen === undefined) return decideNew(row, taken, context);
   if (order.conflict === 'skip')
     return { kind: 'skipped', fault: { code: 'exists', message: 'The user exists already.' } };
@@ -115,10 +123,11 @@ function decide(row: TakenRow, holders: Holders, context: DecisionContext): Deci
 }
 
 /** The job has written this user: by this line, before a crash, or by another one. */
-function doneBefore({ line }: TakenRow, { _id, importedBy }: Seen, { job }: DecisionContext) {
+function doneBefore({ line }: TakenRow, seen: Seen, { job }: DecisionContext): Decision {
+  const { _id, importedBy } = seen;
   if (importedBy?.line !== line)
     return refuse('duplicate_record', `Line ${importedBy?.line} of the file is the same user.`);
-  return { kind: _id.equals(rowId(job, line)) ? ('created' as const) : ('updated' as const) };
+  return _id.equals(rowId(job, line)) ? { kind: 'created' } : { kind: 'updated', seen };
 }
 
 function decideNew(row: TakenRow, taken: Decision | undefined, context: DecisionContext): Decision {

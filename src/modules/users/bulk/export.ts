@@ -44,10 +44,17 @@ export function createExport({ users, timeoutMs, exportHash }: ExportDependencie
     };
   }
 
-  return async function* exported(format: Format): AsyncGenerator<string> {
+  /** `assertAllowed`: throws where whoever asked for the export may not have the next page. */
+  return async function* exported(
+    format: Format,
+    assertAllowed?: () => Promise<void>,
+  ): AsyncGenerator<string> {
     if (format === 'csv') yield `${formatCsv(CSV_COLUMNS)}\r\n`;
     const line = format === 'csv' ? csvLine : (record: object) => `${JSON.stringify(record)}\n`;
-    for await (const page of pages()) yield page.map((user) => line(recordOf(user))).join('');
+    for await (const page of pages()) {
+      await assertAllowed?.();
+      yield page.map((user) => line(recordOf(user))).join('');
+    }
   };
 }
 

@@ -1,8 +1,9 @@
 import { type Job, JobFailedError } from '../../../platform/jobs/job';
 import type { JobFiles } from '../../../platform/jobs/job-files';
 import type { JobRun, Work } from '../../../platform/jobs/job-run';
-import { type ApplyDependencies, COUNTED, createApply } from './apply';
+import { type Applied, type ApplyDependencies, COUNTED, createApply } from './apply';
 import type { ImportOrder } from './intake';
+import type { PresentRequester } from './present-requester';
 import type { PreparedRows, PrepareTask } from './rows';
 
 /** Checks a chunk on another thread. */
@@ -11,6 +12,7 @@ export type PrepareRows = (task: PrepareTask, signal: AbortSignal) => Promise<Pr
 export interface ImportWorkDependencies extends ApplyDependencies {
   readonly files: Pick<JobFiles, 'getCompressed' | 'put'>;
   readonly prepare: PrepareRows;
+  readonly presentRequester: PresentRequester;
   readonly timeoutMs: number;
 }
 
@@ -35,8 +37,10 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
   async function doChunk(run: JobRun, n: number, rows: PreparedRows) {
     const { job } = run;
     const timeoutMs = Math.min(deps.timeoutMs, Math.floor(run.leaseMs / 3));
-    const { counts, report, conflict } = await apply(rows.taken, {
-      ...{ job: job.id, at: job.createdAt, order: paramsOf(job), timeoutMs },
+    const order = paramsOf(job);
+    const actor = await deps.presentRequester(order.actor);
+    const { counts, report, ...stops } = await apply(rows.taken, {
+      ...{ job: job.id, at: job.createdAt, order, actor, timeoutMs },
       assertHeld: () => run.assertHeld(timeoutMs),
     });
     const lines = [...report, ...rows.refused].sort((a, b) => a.line - b.line);
@@ -44,7 +48,7 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       const data = Buffer.from(lines.map(({ text }) => text).join(''));
       await deps.files.put(job.id, 'report', n, { data, meta: {} }, job.fence);
     }
-    return { counts, conflict, refused: rows.refused.length, reported: lines.length };
+    return { counts, stop: stopOf(stops), refused: rows.refused.length, reported: lines.length };
   }
 
   return async (run) => {
@@ -57,13 +61,13 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       next = prepared(run, n + 1);
       // Awaited in the next turn; until then a failure is no unhandled one.
       next.catch(() => undefined);
-      const { counts, conflict, refused, reported } = await doChunk(run, n, rows);
+      const { counts, stop, refused, reported } = await doChunk(run, n, rows);
       for (const kind of COUNTED) progress[kind] += counts[kind];
       progress.refused += refused;
       progress.done += rows.taken.length + rows.refused.length;
       progress.reported += reported;
-      await run.checkpoint(conflict === undefined ? n + 1 : n, progress);
-      if (conflict !== undefined) throw existing(conflict.line);
+      await run.checkpoint(stop === undefined ? n + 1 : n, progress);
+      if (stop !== undefined) throw stop;
     }
   };
 }
@@ -74,6 +78,18 @@ function startOf({ progress }: Job) {
   const start = { created: 0, updated: 0, unchanged: 0, skipped: 0, refused: 0, reported: 0 };
   return { total: 0, done: 0, ...start, ...progress };
 }
+
+/** Why no later chunk may be done. */
+function stopOf({ conflict, forbiddenLine }: Pick<Applied, 'conflict' | 'forbiddenLine'>) {
+  if (forbiddenLine !== undefined) return forbidden(forbiddenLine);
+  return conflict && existing(conflict.line);
+}
+
+const forbidden = (line: number) =>
+  new JobFailedError(
+    'import_not_permitted',
+    `Whoever asked for this import may no longer import users. It ended before line ${line}; what it had written stays.`,
+  );
 
 const existing = (line: number) =>
   new JobFailedError(

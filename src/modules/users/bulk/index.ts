@@ -11,6 +11,7 @@ import type { ApplyDependencies } from './apply';
 import { createExport } from './export';
 import { createImportWork, type PrepareRows } from './import-work';
 import { createIntake, IMPORT_KIND } from './intake';
+import { createPresentRequester, type PresentRequesterDependencies } from './present-requester';
 import { type BulkRoutesDependencies, createBulkRoutes } from './routes';
 
 /** What bulk work needs from outside of the users. */
@@ -33,6 +34,7 @@ export interface Bulk {
 
 interface Context
   extends Omit<ApplyDependencies, 'users' | 'noPassword'>,
+    PresentRequesterDependencies,
     Pick<BulkRoutesDependencies, 'requesterOf' | 'assertRecentLogin'> {
   readonly connection: Connection;
   readonly model: UserModel;
@@ -46,13 +48,14 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
   const { exportHash, none: noPassword } = context.passwords;
   const intake = createIntake(deps);
   const exported = createExport({ ...context, users, exportHash });
+  const presentRequester = createPresentRequester(context);
   return {
     intake,
     exported,
-    routes: createBulkRoutes({ ...deps, ...context, intake, exported }),
+    routes: createBulkRoutes({ ...deps, ...context, intake, exported, presentRequester }),
     jobs: {
       [IMPORT_KIND]: {
-        work: createImportWork({ ...deps, ...context, users, noPassword }),
+        work: createImportWork({ ...deps, ...context, users, noPassword, presentRequester }),
         ended({ id, actor, state }) {
           emit('UsersImported', { actor, client: NO_CLIENT, jobId: id, state });
         },

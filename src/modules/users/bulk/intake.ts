@@ -17,7 +17,7 @@ export interface ImportOrder {
   readonly conflict: 'skip' | 'update' | 'fail';
   readonly match: 'email' | 'external_id';
   readonly dryRun: boolean;
-  /** Who ordered it, with the permissions at that time. */
+  /** Who ordered it, with the permissions at that time: later it may do no more than these. */
   readonly actor: {
     readonly userId: string;
     readonly permissions: readonly string[];

@@ -1,17 +1,20 @@
 import type { Request } from 'express';
+import { problems } from '../../../kernel/errors';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { openUpload } from '../../../platform/http/upload';
 import type { EmitEvent } from '../../domain-events';
-import type { RequesterOf } from '../requester';
+import type { Requester, RequesterOf } from '../requester';
 import { bulkEndpoints } from './contract';
 import type { createExport } from './export';
 import { type Format, MEDIA_TYPES } from './format';
 import type { createIntake } from './intake';
+import type { PresentRequester } from './present-requester';
 
 export interface BulkRoutesDependencies {
   readonly intake: ReturnType<typeof createIntake>;
   readonly exported: ReturnType<typeof createExport>;
+  readonly presentRequester: PresentRequester;
   readonly uploadTimeoutMs: number;
   readonly maxBytes: number;
   readonly requesterOf: RequesterOf;
@@ -29,9 +32,9 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
   return [
     route(endpoints.import, async ({ query }, req) => {
       await assertRecentLogin(req);
-      const { userId, permissions, isService } = requesterOf(req);
+      const actor = orderedBy(requesterOf(req));
+      const { userId } = actor;
       const { conflict = 'skip', match = 'email', dry_run: dryRun = false } = query;
-      const actor = { userId, permissions: [...permissions], isService };
       const order = { format: formatOf(req), conflict, match, dryRun, actor };
       const { id, progress } = await intake(openUpload(req), order);
       emit('UsersImportRequested', { actor: userId, client: clientOf(req), jobId: id, dryRun });
@@ -41,17 +44,30 @@ export function createBulkRoutes(deps: BulkRoutesDependencies): Route[] {
     }),
     route(endpoints.export, async ({ query: { format = 'ndjson' } }, req) => {
       await assertRecentLogin(req);
+      const actor = orderedBy(requesterOf(req));
+      const assertAllowed = async () => {
+        const { permissions } = await deps.presentRequester(actor);
+        if (!permissions.has('users:export')) throw exportEnds();
+      };
       // Before the first byte: an export that is broken off was one, too.
-      emit('UsersExported', { actor: requesterOf(req).userId, client: clientOf(req), format });
+      emit('UsersExported', { actor: actor.userId, client: clientOf(req), format });
       const headers = {
         'Content-Type': MEDIA_TYPES[format],
         'Content-Disposition': `attachment; filename="users.${format}"`,
         'Cache-Control': 'no-store',
       };
-      return { status: 200, headers, stream: exported(format) };
+      return { status: 200, headers, stream: exported(format, assertAllowed) };
     }),
   ];
 }
+
+const orderedBy = ({ userId, permissions, isService }: Requester) => ({
+  userId,
+  permissions: [...permissions],
+  isService,
+});
+
+const exportEnds = () => problems.forbidden('Whoever asked for this export may no longer have it.');
 
 const formatOf = ({ headers }: Request): Format =>
   headers['content-type']?.toLowerCase().startsWith(MEDIA_TYPES.csv) === true ? 'csv' : 'ndjson';

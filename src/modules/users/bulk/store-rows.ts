@@ -11,6 +11,7 @@ import { roomForChange } from '../user-events';
 import { changeOf } from '../write-commands';
 import { type Decision, type Holders, rowId, SEEN_PROJECTION, type Seen } from './decide-row';
 import type { TakenRow } from './rows';
+import { endsSessions, securityChanges } from './security-changes';
 
 export type Operation = AnyBulkWriteOperation<UserDocument>;
 
@@ -86,20 +87,24 @@ function updateOf(
   { seen, changes }: { readonly seen: Seen; readonly changes: Changes },
   { job, now, until }: WriteContext,
 ): Operation {
-  const endsSessions = ['passwordHash', 'role', 'status'].some((member) => member in changes);
   // The end of an earlier ban, or the demand of another password, ends with what is replaced.
   const whole: Changes = {
     ...('status' in changes ? { bannedUntil: null, banReason: null } : {}),
     ...('passwordHash' in changes ? { mustChangePassword: null } : {}),
     ...changes,
   };
-  const change = changeOf(seen, whole, { now, endSessions: endsSessions ? {} : undefined });
+  const change = changeOf(seen, whole, {
+    now,
+    endSessions: endsSessions(changes) ? {} : undefined,
+  });
+  const did = securityChanges(seen, changes);
+  const mark = { ...markOf(job, row), ...(did.length > 0 && { did }) };
   const { _id, rev, role, status, passwordHash, sessionVersion } = seen;
   const same = { _id, rev, role, status, passwordHash, sessionVersion, ...roomForChange };
   return {
     updateOne: {
       filter: { ...same, $expr: isBefore(until) },
-      update: { ...change, $set: { ...change.$set, importedBy: markOf(job, row) } },
+      update: { ...change, $set: { ...change.$set, importedBy: mark } },
     },
   };
 }

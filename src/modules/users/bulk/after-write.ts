@@ -1,0 +1,55 @@
+import { NO_CLIENT } from '../../../platform/http/client-info';
+import type { EmitEvent } from '../../domain-events';
+import type { TokensEnded } from '../settled-ends';
+import type { Decision } from './decide-row';
+import type { TakenRow } from './rows';
+import {
+  type Changed,
+  type ChangedAccounts,
+  emitChanges,
+  securityChanges,
+  toCleanUp,
+} from './security-changes';
+
+export interface AfterWriteDependencies {
+  readonly tokensEnded: TokensEnded;
+  /** Removes what other modules keep about these accounts. Doing it again does no harm. */
+  readonly cleanUp: (accounts: ChangedAccounts) => Promise<void>;
+  readonly emit: EmitEvent;
+}
+
+/**
+ * What follows from the rows of a chunk that are written, before its checkpoint: a chunk that is
+ * done again does this again, also for rows that an earlier holder of the job has written.
+ */
+export function createAfterWrite({ tokensEnded, cleanUp, emit }: AfterWriteDependencies) {
+  return async (
+    settled: ReadonlyMap<TakenRow, Decision>,
+    { job, actor }: { readonly job: string; readonly actor: { readonly userId: string } },
+  ): Promise<void> => {
+    const updated = [...settled].flatMap(([row, one]) =>
+      one.kind === 'update' || one.kind === 'updated' ? [[row, one] as const] : [],
+    );
+    if (updated.length === 0) return;
+    const all = updated.flatMap(([row, decision]) => changedBy(row, decision) ?? []);
+    await Promise.all([
+      cleanUp(toCleanUp(all)),
+      tokensEnded(updated.map(([, { seen }]) => seen._id.toHexString())),
+    ]);
+    const by = { actor: actor.userId, client: NO_CLIENT, job };
+    for (const one of all) emitChanges(emit, one, by);
+  };
+}
+
+type Updated = Extract<Decision, { readonly kind: 'update' | 'updated' }>;
+
+/** undefined: nothing that concerns the security of an account that existed. */
+function changedBy(row: TakenRow, decision: Updated): Changed | undefined {
+  const { seen } = decision;
+  const isNew = decision.kind === 'update';
+  const did = isNew ? securityChanges(seen, decision.changes) : (seen.importedBy?.did ?? []);
+  if (did.length === 0) return undefined;
+  const sessionVersion = isNew ? seen.sessionVersion + 1 : seen.sessionVersion;
+  const { role = seen.role, status = seen.status } = row;
+  return { id: seen._id.toHexString(), sessionVersion, did, role, status };
+}

@@ -1,0 +1,69 @@
+import { foldEmail } from '../../../kernel/fold';
+import type { Cause, EmitEvent } from '../../domain-events';
+import type { Changes } from '../repository';
+import type { Seen } from './decide-row';
+
+/** What else is kept about accounts that were changed, to be removed. */
+export interface ChangedAccounts {
+  /** Links that were mailed to them end. */
+  readonly links: readonly string[];
+  /** Another one has set the password: known devices and records of ended sessions go too. */
+  readonly passwords: readonly { readonly id: string; readonly sessionVersion: number }[];
+}
+
+const ENDING_SESSIONS = ['passwordHash', 'role', 'status'] as const;
+const SECURITY_CHANGES = ['email', 'emailVerified', ...ENDING_SESSIONS] as const;
+export type SecurityChange = (typeof SECURITY_CHANGES)[number];
+
+/** Those of an update that concern who gets into the account, and what it may do. */
+export function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[] {
+  const { email } = changes;
+  const isMoved = email !== undefined && foldEmail(email) !== seen.emailKey;
+  return SECURITY_CHANGES.filter((member) => {
+    if (member === 'email') return isMoved;
+    // Another address is unverified, or verified by what says that it is the address.
+    if (member === 'emailVerified') return changes.emailVerified === true && !isMoved;
+    return changes[member] !== undefined;
+  });
+}
+
+export const endsSessions = (changes: object): boolean =>
+  ENDING_SESSIONS.some((member) => member in changes);
+
+/** An account as a row has left it. */
+export interface Changed {
+  readonly id: string;
+  readonly sessionVersion: number;
+  readonly did: readonly SecurityChange[];
+  readonly role: string;
+  readonly status: 'active' | 'banned';
+}
+
+/** What the doors to one user remove after the same changes: a change of the role, no link. */
+export function toCleanUp(all: readonly Changed[]): ChangedAccounts {
+  const hasLinksToEnd = ({ did, status }: Changed) =>
+    did.includes('email') ||
+    did.includes('passwordHash') ||
+    (did.includes('status') && status === 'banned');
+  return {
+    links: all.filter(hasLinksToEnd).map(({ id }) => id),
+    passwords: all.filter(({ did }) => did.includes('passwordHash')),
+  };
+}
+
+/** The events of the doors to one user. */
+export function emitChanges(
+  emit: EmitEvent,
+  { id: userId, did, role, status }: Changed,
+  by: Cause,
+) {
+  const event = { userId, ...by };
+  for (const change of did) {
+    if (change === 'email') emit('EmailChanged', { ...event, from: undefined });
+    else if (change === 'emailVerified') emit('EmailVerified', event);
+    else if (change === 'passwordHash')
+      emit('PasswordChanged', { ...event, how: 'administration' });
+    else if (change === 'role') emit('RoleChanged', { ...event, role });
+    else emit('StatusChanged', { ...event, status });
+  }
+}
