@@ -256,6 +256,7 @@ function createParts(deps: AuthDependencies) {
     ...account,
     ...{ tokens: mailTokens, delivery, counters, now },
     mailsNewDevices: config.mail.newDevice,
+    removeFactors: (userId, cause, before) => factors.factors.reset(userId, cause, before),
   });
   const openSignIn = createOpenSignIn({ ...account, mails });
   const passkeyParts = createPasskeyParts(deps);

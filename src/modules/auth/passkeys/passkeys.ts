@@ -140,8 +140,8 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     async finishRegistration(current, { role }, given, client) {
       await factors.assertMayChange(current, role);
       const registered = await registration.finish(current, given, client);
-      const { userId, sid: session } = current;
-      const change = { userId, session, actor: userId, client };
+      const { userId, sid: session, ver: version } = current;
+      const change = { userId, session, version, actor: userId, client };
       // The owner hears of it even where the session ends meanwhile.
       const recoveryCodes = await changes.added(PASSKEY_KIND, change);
       const tokens = await sessions.stepUp(current, methodsOf(registered));

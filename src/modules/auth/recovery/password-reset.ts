@@ -10,6 +10,7 @@ import type { Sessions } from '../sessions/sessions';
 import type { Credentials, UsersPort } from '../users-port';
 import type { MailDelivery } from './mail-delivery';
 import type { MailJobs } from './mail-jobs';
+import type { ResetByMailbox } from './mailbox-reset';
 import { type Grant, type OneTimeTokens, PURPOSES } from './one-time-tokens';
 
 export interface PasswordReset {
@@ -24,7 +25,7 @@ export interface PasswordReset {
    */
   sendReset(account: Credentials, cause: Cause): Promise<void>;
   /**
-   * Ends every session, confirms the address and lifts the lock of failed logins. Throws 400
+   * Ends every session, confirms the address and lifts the lock of failed logins. Where the address was unverified, second factors and passkeys are removed. Throws 400
    * `invalid_mail_token` and 422 `password_unchanged`.
    */
   resetPassword(token: string, password: string, client: ClientInfo): Promise<void>;
@@ -39,6 +40,7 @@ export interface PasswordResetDependencies {
   readonly delivery: MailDelivery;
   readonly jobs: MailJobs;
   readonly counters: Counters;
+  readonly resetByMailbox: ResetByMailbox;
   readonly emit: EmitEvent;
 }
 
@@ -111,15 +113,10 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
       const owner = await openReset(token);
       refuseIdentity(password, await users.identity(owner.id));
       await refuseSamePassword(token, password, owner);
-      const { id, email, emailVerified, passwordHash } = owner;
+      const { id, emailVerified } = owner;
       // The write checks again: the account may have another address or password by now.
-      if (
-        !(await users.resetPassword(id, await passwords.hashNew(password, '/new_password'), {
-          email,
-          passwordHash,
-        }))
-      )
-        throw invalidMailToken();
+      const hash = await passwords.hashNew(password, '/new_password');
+      if (!(await deps.resetByMailbox(owner, hash, client))) throw invalidMailToken();
       await Promise.all([
         sessions.forget(id),
         jobs.revokeLinks(id, PURPOSES),
