@@ -160,11 +160,9 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     async signIn(credential, client) {
       const used = await authentication.finishSignIn(credential, client);
       const { account } = used;
-      const [stored, knownUntil] = await Promise.all([
-        users.credentialsById(account.id),
-        devices.knownUntil(account.id, client),
-      ]);
+      const stored = await users.credentialsById(account.id);
       if (stored === null) throw invalidPasskey();
+      const knownUntil = await devices.knownUntil(stored, client);
       const { role, sessionVersion } = account;
       const found = { ...stored, role, sessionVersion };
       const step = { amr: methodsOf(used), client, knownUntil };
