@@ -3,6 +3,7 @@ import { foldEmail } from '../../../kernel/fold';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Cause, EmitEvent } from '../../domain-events';
+import { liftMailedCodeLocks } from '../login-guard';
 import type { Passwords } from '../passwords/passwords';
 import { invalidMailToken, refuseIdentity, samePassword } from '../problems';
 import type { KnownDevices } from '../sessions/known-devices';
@@ -25,7 +26,8 @@ export interface PasswordReset {
    */
   sendReset(account: Credentials, cause: Cause): Promise<void>;
   /**
-   * Ends every session, confirms the address and lifts the lock of failed logins. Where the address was unverified, second factors and passkeys are removed. Throws 400
+   * Ends every session, confirms the address and lifts the locks of wrong passwords and mailed
+   * codes. Where the address was unverified, second factors and passkeys are removed. Throws 400
    * `invalid_mail_token` and 422 `password_unchanged`.
    */
   resetPassword(token: string, password: string, client: ClientInfo): Promise<void>;
@@ -99,6 +101,12 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
     await delivery.sendToken(resetOf(found));
   }
 
+  /** All devices: an intruder who knew the old password may be one of them. */
+  async function forgetDevices(id: string): Promise<void> {
+    await liftMailedCodeLocks(counters, { id, devices: await devices.keysOf(id) });
+    await devices.forget(id);
+  }
+
   return {
     forgotPassword(email, client) {
       jobs.enqueue('reset-password', () => mailResetToken(email, client));
@@ -117,12 +125,7 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
       // The write checks again: the account may have another address or password by now.
       const hash = await passwords.hashNew(password, '/new_password');
       if (!(await deps.resetByMailbox(owner, hash, client))) throw invalidMailToken();
-      await Promise.all([
-        sessions.forget(id),
-        jobs.revokeLinks(id, PURPOSES),
-        // All devices: an intruder who knew the old password may be one of them.
-        devices.forget(id),
-      ]);
+      await Promise.all([sessions.forget(id), jobs.revokeLinks(id, PURPOSES), forgetDevices(id)]);
       emit('PasswordChanged', { userId: id, how: 'reset', client });
       if (!emailVerified) emit('EmailVerified', { userId: id, client });
     },
