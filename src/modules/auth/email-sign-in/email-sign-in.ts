@@ -27,7 +27,7 @@ export interface EmailSignIn {
 export interface EmailSignInDependencies {
   readonly users: UsersPort;
   readonly pending: MailedCodes;
-  readonly delivery: Pick<MailDelivery, 'sendCode'>;
+  readonly delivery: Pick<MailDelivery, 'sendCode' | 'noteRequest'>;
   readonly devices: Pick<KnownDevices, 'knownUntil'>;
   readonly loginGuard: LoginGuard;
   readonly backgroundQueue: BackgroundQueue;
@@ -87,6 +87,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       if (!deps.isEnabled) throw emailSignInDisabled();
       const token = randomToken(32);
       const job = () => mailCode(token, email, client);
+      delivery.noteRequest('sign-in-code');
       if (!deps.backgroundQueue.enqueue('sign-in-code', job)) throw mailQueueFull();
       return { token, expiresInSeconds: ttlSeconds };
     },
