@@ -237,12 +237,7 @@ function createParts(deps: AuthDependencies) {
   const delivery = openMailDelivery(deps, mailTokens);
   const backgroundQueue = openBackgroundQueue(deps);
   const clientDigest = createClientDigest(deps.secrets[0]);
-  const loginGuard = createLoginGuard({
-    counters,
-    settings: config.login,
-    now,
-    clientDigest,
-  });
+  const loginGuard = createLoginGuard({ counters, settings: config.login, now, clientDigest });
   const devices = createKnownDevices(connection, { timeoutMs, now });
   const store = createSessionStore(connection, { timeoutMs });
   const dpop = createDpop({
