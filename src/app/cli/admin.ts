@@ -18,8 +18,9 @@ const HELP = `Usage: npm run admin -- COMMAND [OPTIONS]        (in an image with
   promote       ACCOUNT                                       makes the account an administrator; ends its sessions
   demote        ACCOUNT                                       makes the account a user; not the last administrator
   set-role      ACCOUNT --role ROLE                           gives the account a role; ends its sessions
-  set-password  ACCOUNT [PASSWORD]                            sets it; ends every session, forgets known devices, unlocks
-  unlock        ACCOUNT                                       removes the lock after failed logins
+  set-password  ACCOUNT [PASSWORD]                            sets it; ends every session, forgets known devices; lifts the lock of
+                                                              wrong passwords (of codes: unlock)
+  unlock        ACCOUNT                                       removes the locks of passwords, mailed codes and second factors
   reset-factors ACCOUNT                                       removes the second factors of an owner who has lost them
   ban           ACCOUNT [--until TIME] [--reason TEXT]        ends every session and refuses logins, until TIME (RFC 3339)
   unban         ACCOUNT                                       removes the ban

@@ -19,8 +19,8 @@ interface AdministeredAccount {
 /** What operators do to the credentials of an account. */
 export interface AuthAdministration {
   /**
-   * Ends every session, forgets the known devices and revokes the mailed tokens. Failures of the
-   * old password no longer count. False, and nothing done: the account has another address now.
+   * Ends every session, forgets the known devices and revokes the mailed tokens. Wrong passwords so
+   * far no longer count; wrong codes do, until `unlock`. False, and nothing done: the account has another address now.
    */
   setPassword(account: AdministeredAccount, password: string, cause: Cause): Promise<boolean>;
   /** Failed logins no longer count, from wherever they came. */

@@ -244,12 +244,7 @@ function createParts(deps: AuthDependencies) {
   const delivery = openMailDelivery(deps, mailTokens);
   const backgroundQueue = openBackgroundQueue(deps);
   const clientDigest = createClientDigest(deps.secrets[0]);
-  const loginGuard = createLoginGuard({
-    counters,
-    settings: config.login,
-    now,
-    clientDigest,
-  });
+  const loginGuard = createLoginGuard({ counters, settings: config.login, now, clientDigest });
   const devices = createKnownDevices(connection, { timeoutMs, now });
   const store = createSessionStore(connection, { timeoutMs });
   const dpop = createDpop({
@@ -263,6 +258,7 @@ function createParts(deps: AuthDependencies) {
     ...account,
     ...{ tokens: mailTokens, delivery, counters, now },
     mailsNewDevices: config.mail.newDevice,
+    removeFactors: (userId, cause, before) => factors.factors.reset(userId, cause, before),
   });
   const openSignIn = createOpenSignIn({ ...account, mails });
   const passkeyParts = createPasskeyParts(deps);

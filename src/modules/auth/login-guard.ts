@@ -96,23 +96,36 @@ export interface LockedAccount {
   readonly factorKinds: readonly string[];
 }
 
+type CounterParts = Parameters<typeof keyOf>;
+
+async function reset(counters: Counters, all: readonly CounterParts[]): Promise<void> {
+  for (const [by, account, tried] of all) {
+    const key = keyOf(by, account, tried);
+    await Promise.all([counters.reset(key, SHORT_MS[by]), counters.reset(key, DAY)]);
+  }
+}
+
+const ofDevices = (devices: readonly string[], tried: string) =>
+  devices.map((device): CounterParts => ['device', device, tried]);
+
+/** Resets the counts of wrong mailed codes. For whoever has proven to read the mailbox. */
+export const liftMailedCodeLocks = (
+  counters: Counters,
+  { id, devices }: Pick<LockedAccount, 'id' | 'devices'>,
+): Promise<void> =>
+  reset(counters, [['login', id, MAILED_CODE], ...ofDevices(devices, MAILED_CODE)]);
+
 /** Resets all failure counts of an account. For operators; a new password has counts of its own. */
 export async function liftLocks(
   counters: Counters,
   { id, email, passwordHash, devices, factorKinds }: LockedAccount,
 ): Promise<void> {
-  const keys = [
+  await reset(counters, [
     ['login', email, passwordHash],
     ['confirm', id, passwordHash],
-    ['login', id, MAILED_CODE],
-    ...devices.flatMap((device) =>
-      [passwordHash, MAILED_CODE].map((tried) => ['device', device, tried] as const),
-    ),
-  ] as const;
-  for (const [by, account, tried] of keys) {
-    const key = keyOf(by, account, tried);
-    await Promise.all([counters.reset(key, SHORT_MS[by]), counters.reset(key, DAY)]);
-  }
+    ...ofDevices(devices, passwordHash),
+  ]);
+  await liftMailedCodeLocks(counters, { id, devices });
   for (const kind of [undefined, ...factorKinds]) {
     const key = factorKey(id, kind);
     await Promise.all([counters.reset(key, SHORT_MS.confirm), counters.reset(key, DAY)]);

@@ -44,6 +44,8 @@ export interface Credentials {
   readonly emailVerified: boolean;
   /** The login asks for a new password. */
   readonly mustChangePassword: boolean;
+  /** The session version that the present password began with: 0 where it is the first. */
+  readonly passwordVersion: number;
 }
 
 interface Identity {

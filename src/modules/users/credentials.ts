@@ -13,6 +13,8 @@ export interface Credentials {
   readonly email: string;
   readonly emailVerified: boolean;
   readonly mustChangePassword: boolean;
+  /** The session version that the present password began with. */
+  readonly passwordVersion: number;
 }
 
 export const CREDENTIALS = {
@@ -25,12 +27,18 @@ export const CREDENTIALS = {
   verifiedEmailKey: 1,
   bannedUntil: 1,
   mustChangePassword: 1,
+  passwordVersion: 1,
   readAt: '$$NOW',
 } as const;
 
 export type FoundCredentials = Pick<
   UserDocument,
-  '_id' | 'verifiedEmailKey' | 'bannedUntil' | 'mustChangePassword' | keyof Omit<Credentials, 'id'>
+  | '_id'
+  | 'verifiedEmailKey'
+  | 'bannedUntil'
+  | 'mustChangePassword'
+  | 'passwordVersion'
+  | keyof Omit<Credentials, 'id'>
 > & { readonly readAt: Date };
 
 export function toCredentials(user: FoundCredentials | null): Credentials | null {
@@ -45,5 +53,6 @@ export function toCredentials(user: FoundCredentials | null): Credentials | null
     email,
     emailVerified: isEmailVerified(user),
     mustChangePassword: user.mustChangePassword === true,
+    passwordVersion: user.passwordVersion ?? 0,
   };
 }

@@ -67,6 +67,8 @@ export interface UserDocument {
   bannedUntil?: Date;
   banReason?: string;
   mustChangePassword?: boolean;
+  /** The session version that the present password began with. Absent: the first. */
+  passwordVersion?: number;
   pendingEnds?: PendingEndsMark;
   /** The job and the line of its file that wrote the user last: a line is not done twice. */
   importedBy?: {
@@ -132,6 +134,7 @@ const schema = new Schema<UserDocument>(
     bannedUntil: { type: Date },
     banReason: { type: String },
     mustChangePassword: { type: Boolean },
+    passwordVersion: { type: Number },
     pendingEnds: {
       type: {
         _id: false,

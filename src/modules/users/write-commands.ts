@@ -26,7 +26,7 @@ export const conditionsOf = (
 });
 
 export function changeOf(
-  seen: SeenMembers & Pick<Snapshot, 'name' | 'email'>,
+  seen: SeenMembers & Pick<Snapshot, 'name' | 'email' | 'sessionVersion'>,
   changes: Changes,
   { endSessions, now }: UpdateOptions,
 ) {
@@ -46,6 +46,10 @@ export function changeOf(
         ? {}
         : { searchKeys: searchKeysOf(name ?? seen.name, email ?? seen.email) }),
       ...(endSessions === undefined ? {} : ended(endSessions).$set),
+      // The filter names the session version.
+      ...(changes.passwordHash === undefined || endSessions === undefined
+        ? {}
+        : { passwordVersion: seen.sessionVersion + 1 }),
       updatedAt: now,
     },
     ...(Object.keys(unset).length === 0 ? {} : { $unset: unset }),

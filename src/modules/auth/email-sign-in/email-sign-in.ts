@@ -9,7 +9,7 @@ import type { MailDelivery } from '../recovery/mail-delivery';
 import { deviceKey, type KnownDevices } from '../sessions/known-devices';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
-import type { UsersPort } from '../users-port';
+import type { Credentials, UsersPort } from '../users-port';
 import type { MailedCodes, PendingSignIn, TakenTry } from './mailed-codes';
 
 export interface EmailSignIn {
@@ -27,7 +27,7 @@ export interface EmailSignIn {
 export interface EmailSignInDependencies {
   readonly users: UsersPort;
   readonly pending: MailedCodes;
-  readonly delivery: Pick<MailDelivery, 'sendCode'>;
+  readonly delivery: Pick<MailDelivery, 'sendCode' | 'noteRequest'>;
   readonly devices: Pick<KnownDevices, 'knownUntil'>;
   readonly loginGuard: LoginGuard;
   readonly backgroundQueue: BackgroundQueue;
@@ -68,8 +68,9 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
   }
 
   /** Counts a wrong code against the account, by the device's own count where it is known. */
-  async function check({ pending: { userId }, isRight }: TakenTry, client: ClientInfo) {
-    const knownUntil = await devices.knownUntil(userId, client);
+  async function check(account: Credentials, { isRight }: TakenTry, client: ClientInfo) {
+    const { id: userId } = account;
+    const knownUntil = await devices.knownUntil(account, client);
     const key =
       knownUntil === undefined
         ? ({ by: 'login', account: userId } as const)
@@ -86,6 +87,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       if (!deps.isEnabled) throw emailSignInDisabled();
       const token = randomToken(32);
       const job = () => mailCode(token, email, client);
+      delivery.noteRequest('sign-in-code');
       if (!deps.backgroundQueue.enqueue('sign-in-code', job)) throw mailQueueFull();
       return { token, expiresInSeconds: ttlSeconds };
     },
@@ -96,7 +98,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       const taken = await pending.take(token, code);
       const account = taken === undefined ? undefined : await accountOf(taken.pending);
       if (taken === undefined || account === undefined) throw invalidSignInCode();
-      const knownUntil = await check(taken, client);
+      const knownUntil = await check(account, taken, client);
       if (!(await pending.consume(token))) throw invalidSignInCode();
       return deps.provenSignIn(account, { amr: AMR, client, knownUntil }, invalidSignInCode);
     },

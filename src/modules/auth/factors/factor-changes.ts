@@ -18,10 +18,13 @@ interface FactorChange {
 /** What every change of factors brings with it, of whichever kind. */
 export interface FactorChanges {
   /**
-   * After a factor was enrolled. Ends the step-up of other sessions. Resolves with the recovery
-   * codes that an account gets with its first factor.
+   * After a factor was enrolled, by what has this session version. Ends the step-up of other
+   * sessions. Resolves with the recovery codes that an account gets with its first factor.
    */
-  added(kind: string, change: FactorChange): Promise<readonly string[] | undefined>;
+  added(
+    kind: string,
+    change: FactorChange & { readonly version: number },
+  ): Promise<readonly string[] | undefined>;
   /** After one was removed, or `all`. The last one takes the recovery codes with it. */
   removed(kind: string, change: FactorChange): Promise<void>;
   codesReplaced(change: FactorChange): Promise<void>;
@@ -39,7 +42,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
   return {
     // Told first: what comes after may fail, and the change is made already.
-    async added(kind, { userId, session, ...cause }) {
+    async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
       await Promise.all([
         sessions.endStepUps(userId, session),
@@ -47,7 +50,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
         mfaTokens.revoke(userId, 'enrolling'),
       ]);
       if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
-      return recoveryCodes.replace(userId);
+      return recoveryCodes.replace(userId, version);
     },
     async removed(kind, { userId, session, ...cause }) {
       emit('FactorRemoved', { userId, kind, session, ...cause });

@@ -26,14 +26,22 @@ export interface FactorKind {
   confirmEnrollment?(proof: FactorProof): Promise<VerifiedFactor>;
   /** False: the account has no such factor, or `until` has come (`signInWaysLock`). */
   remove(userId: string, id: string, until?: Date): Promise<boolean>;
-  /** Removes every factor of the kind. Resolves with their number. Idempotent. */
-  removeAll(userId: string): Promise<number>;
+  /**
+   * Removes every factor of the kind, and pending enrolments. Resolves with their number.
+   * Idempotent. `before`: from now on, what rests on a session version below it adds none, even a
+   * command that was sent earlier and arrives later.
+   */
+  removeAll(userId: string, before?: number): Promise<number>;
+  /** Removes all that is kept of a user who is removed. */
+  purge(userId: string): Promise<void>;
 }
 
 export interface FactorProof {
   readonly userId: string;
   /** Id of the session, or digest of the `mfa_token`: what a challenge was issued to. */
   readonly holder: string;
+  /** The session version on which the proof rests. */
+  readonly version: number;
   readonly client: ClientInfo;
   /** As `proof` has parsed it. */
   readonly input: Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ import type { Role } from '../../../kernel/permissions';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { Cause } from '../../domain-events';
-import { factorNotFound, factorRequired, mfaDisabled, noFactor } from '../problems';
+import { factorNotFound, factorRequired, invalidToken, mfaDisabled, noFactor } from '../problems';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
@@ -39,8 +39,11 @@ export interface OwnFactors {
   /** Throws 404 `factor_not_found`, 409 `factor_required` for the last one, and 503 `busy`. */
   remove(current: CurrentSession, role: Role, id: string, client: ClientInfo): Promise<void>;
   replaceCodes(current: CurrentSession, client: ClientInfo): Promise<readonly string[]>;
-  /** For an owner who has lost them. Resolves with their number, and is idempotent. */
-  reset(userId: string, cause: Cause): Promise<number>;
+  /**
+   * For an owner who has lost them, or never had them. Resolves with their number, and is
+   * idempotent. `before`: as of `FactorKind.removeAll`.
+   */
+  reset(userId: string, cause: Cause, before?: number): Promise<number>;
 }
 
 export interface OwnFactorsDependencies {
@@ -88,12 +91,12 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
     },
 
     async confirmTotp(current, code, client) {
-      const { userId, sid: session } = current;
+      const { userId, sid: session, ver: version } = current;
       const confirming = { ...totp, verify: totp.confirmEnrollment };
-      const proof = { userId, holder: session, client, input: { code } };
+      const proof = { userId, holder: session, version, client, input: { code } };
       const { amr } = await deps.verifier.check(confirming, proof);
       // The owner is told first: the account has the factor, whatever becomes of this session.
-      const change = { userId, session, actor: userId, client };
+      const change = { userId, session, version, actor: userId, client };
       const codes = await changes.added(totp.kind, change);
       return { tokens: await sessions.stepUp(current, amr), recoveryCodes: codes };
     },
@@ -110,15 +113,16 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       await changes.removed(kind.kind, { userId, session, actor: userId, client });
     },
 
-    async replaceCodes({ userId, sid: session }, client) {
+    async replaceCodes({ userId, sid: session, ver }, client) {
       if ((await enrolledKinds(kinds, userId)).length === 0) throw noFactor();
-      const codes = await recoveryCodes.replace(userId);
+      const codes = await recoveryCodes.replace(userId, ver);
+      if (codes === undefined) throw invalidToken();
       await changes.codesReplaced({ userId, session, actor: userId, client });
       return codes;
     },
 
-    async reset(userId, cause) {
-      const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId)));
+    async reset(userId, cause, before) {
+      const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId, before)));
       const count = counts.reduce((sum, one) => sum + one, 0);
       if (count > 0) await changes.removed('all', { userId, ...cause });
       return count;

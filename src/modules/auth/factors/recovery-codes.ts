@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import { sha256 } from '../../../kernel/crypto/digest';
+import { isDuplicateKey } from '../../../platform/mongo/errors';
 import type { EmitEvent } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
 import { wrongCode } from '../problems';
@@ -18,11 +19,19 @@ interface CodesRow {
   readonly codes: readonly string[];
   readonly createdAt: Date;
   readonly lastUsedAt?: Date;
+  /** Sessions of an older version get no codes (`FactorKind.removeAll`). */
+  readonly minVersion?: number;
 }
 
+/** What is left once the codes of a row with `minVersion` were removed. */
+type Found = Partial<CodesRow> | null;
+
 export interface RecoveryCodes extends FactorKind {
-  /** A new set, which replaces the earlier one. Shown once. */
-  replace(userId: string): Promise<readonly string[]>;
+  /**
+   * A new set, which replaces the earlier one. Shown once. undefined: what has this session
+   * version gets none any more.
+   */
+  replace(userId: string, version: number): Promise<readonly string[] | undefined>;
   remaining(userId: string): Promise<number>;
 }
 
@@ -60,8 +69,8 @@ export function createRecoveryCodes(deps: {
   const { connection, loginGuard, emit } = deps;
   const bounded = { maxTimeMS: deps.timeoutMs };
   const rows = () => connection.collection<CodesRow>(RECOVERY_CODES_COLLECTION);
-  const find = (userId: string) => rows().findOne({ _id: userId }, bounded);
-  const remaining = async (userId: string) => (await find(userId))?.codes.length ?? 0;
+  const find = (userId: string): Promise<Found> => rows().findOne({ _id: userId }, bounded);
+  const remaining = async (userId: string) => (await find(userId))?.codes?.length ?? 0;
 
   /** undefined: no such code is left. Of several concurrent uses of one, one succeeds. */
   async function use(userId: string, code: string): Promise<number | undefined> {
@@ -74,6 +83,25 @@ export function createRecoveryCodes(deps: {
     return after?.codes.length;
   }
 
+  /** False: there is a row, and it wants a later session version. */
+  async function store(userId: string, codes: string[], version: number): Promise<boolean> {
+    try {
+      await rows().updateOne(
+        { _id: userId, minVersion: { $not: { $gt: version } } },
+        {
+          $set: { codes: codes.map((code) => hashOf(userId, code)) },
+          $currentDate: { createdAt: true },
+          $unset: { lastUsedAt: true },
+        },
+        { ...bounded, upsert: true },
+      );
+      return true;
+    } catch (error) {
+      if (isDuplicateKey(error)) return false;
+      throw error;
+    }
+  }
+
   return {
     kind: RECOVERY_CODE_KIND,
     isPrimary: false,
@@ -83,7 +111,7 @@ export function createRecoveryCodes(deps: {
 
     async list(userId) {
       const found = await find(userId);
-      if (found === null) return [];
+      if (found?.codes === undefined || found.createdAt === undefined) return [];
       const { createdAt, lastUsedAt, codes } = found;
       const name = 'Recovery codes';
       const times = { createdAt, lastUsedAt, remaining: codes.length };
@@ -105,24 +133,33 @@ export function createRecoveryCodes(deps: {
       return { amr: ['rc'], id: RECOVERY_CODE_KIND };
     },
 
-    async replace(userId) {
+    async replace(userId, version) {
       const codes = Array.from({ length: CODES }, newCode);
-      await rows().updateOne(
-        { _id: userId },
-        {
-          $set: { codes: codes.map((code) => hashOf(userId, code)) },
-          $currentDate: { createdAt: true },
-          $unset: { lastUsedAt: true },
-        },
-        { ...bounded, upsert: true },
-      );
-      return codes;
+      const isStored = () => store(userId, codes, version);
+      // The first refusal may be of another insert in the same instant.
+      return (await isStored()) || (await isStored()) ? codes : undefined;
     },
 
     // They are replaced as a set, or removed with the last factor.
     remove: async () => false,
-    async removeAll(userId) {
-      return (await rows().deleteOne({ _id: userId }, bounded)).deletedCount;
+    async removeAll(userId, before) {
+      if (before === undefined) {
+        const unfenced = { _id: userId, minVersion: { $exists: false } };
+        const { deletedCount } = await rows().deleteOne(unfenced, bounded);
+        if (deletedCount === 1) return 1;
+      }
+      const had = await rows().findOneAndUpdate(
+        { _id: userId },
+        {
+          $unset: { codes: true, createdAt: true, lastUsedAt: true },
+          ...(before !== undefined && { $max: { minVersion: before } }),
+        },
+        { ...bounded, upsert: before !== undefined, returnDocument: 'before' },
+      );
+      return (had as Found)?.codes === undefined ? 0 : 1;
+    },
+    async purge(userId) {
+      await rows().deleteOne({ _id: userId }, bounded);
     },
   };
 }

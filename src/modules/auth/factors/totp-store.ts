@@ -22,6 +22,15 @@ export interface TotpRow {
   readonly until?: Date;
 }
 
+/** Written before the factors of a user are removed: what is older confirms no enrolment. */
+interface FenceRow {
+  /** `fence` and the id of the user. */
+  readonly _id: string;
+  readonly userId: string;
+  readonly kind: 'fence';
+  readonly minVersion: number;
+}
+
 export interface TotpStore {
   /** Replaces the pending enrolment of the user. */
   enrol(row: Pick<TotpRow, '_id' | 'userId' | 'name' | 'secret'>): Promise<void>;
@@ -38,7 +47,14 @@ export interface TotpStore {
   use(id: string, userId: string, step: number, secret?: Encrypted): Promise<boolean>;
   /** Removes nothing past `until`. */
   remove(userId: string, id: string, until?: Date): Promise<boolean>;
-  removeAll(userId: string): Promise<number>;
+  /** As of `FactorKind`. */
+  removeAll(userId: string, before?: number): Promise<number>;
+  purge(userId: string): Promise<void>;
+  /**
+   * Whether what has this session version enrols no factor any more. To be asked between the read
+   * of a pending enrolment and its confirmation: a later removal then takes that row away.
+   */
+  isFenced(userId: string, version: number): Promise<boolean>;
 }
 
 export const factorIndexes = {
@@ -55,6 +71,7 @@ export const newFactorId = (): string => randomBytes(12).toString('hex');
 const CONFIRMED = { confirmedAt: { $exists: true } } as const;
 const PENDING = { confirmedAt: { $exists: false }, ...unexpired } as const;
 const MAX_READ = 20;
+const fenceOf = (userId: string) => `fence ${userId}`;
 
 export function createTotpStore(
   connection: Connection,
@@ -63,7 +80,9 @@ export function createTotpStore(
   // Buffers, not the driver's Binary: they are decrypted.
   const bounded = { maxTimeMS: timeoutMs, promoteBuffers: true };
   const rows = () => connection.collection<TotpRow>(FACTORS_COLLECTION);
+  const fences = () => connection.collection<FenceRow>(FACTORS_COLLECTION);
   const kind = 'totp' as const;
+  const primary = { readPreference: 'primary' } as const;
   return {
     async enrol({ _id, ...row }) {
       await rows().deleteMany(
@@ -74,7 +93,7 @@ export function createTotpStore(
       const fields = { ...asLiterals({ ...row, kind, lastStep: 0 }), ...times };
       await rows().updateOne({ _id }, [{ $set: fields }], { maxTimeMS: timeoutMs, upsert: true });
     },
-    pendingOf: (userId) => rows().findOne({ userId, kind, ...PENDING }, bounded),
+    pendingOf: (userId) => rows().findOne({ userId, kind, ...PENDING }, { ...bounded, ...primary }),
     confirmedOf: (userId) =>
       rows()
         .find({ userId, kind, ...CONFIRMED }, bounded)
@@ -113,9 +132,22 @@ export function createTotpStore(
       );
       return deletedCount === 1;
     },
-    async removeAll(userId) {
+    async removeAll(userId, before) {
+      if (before !== undefined) {
+        const fence = { $set: { userId, kind: 'fence' as const }, $max: { minVersion: before } };
+        const options = { maxTimeMS: timeoutMs, upsert: true };
+        await fences().updateOne({ _id: fenceOf(userId) }, fence, options);
+      }
       const { deletedCount } = await rows().deleteMany({ userId, kind }, { maxTimeMS: timeoutMs });
       return deletedCount;
+    },
+    async purge(userId) {
+      await rows().deleteMany({ userId }, { maxTimeMS: timeoutMs });
+    },
+    async isFenced(userId, version) {
+      const fence = { _id: fenceOf(userId), minVersion: { $gt: version } };
+      const options = { maxTimeMS: timeoutMs, projection: { _id: 1 }, ...primary };
+      return (await fences().findOne(fence, options)) !== null;
     },
   };
 }

@@ -138,10 +138,13 @@ export function createTotp(deps: TotpDependencies): Totp {
         const secret = row === null ? undefined : secretOf(row);
         const step = row && secret && stepIn(row, secret, proof);
         if (row === null || step === undefined || step === null) return undefined;
+        // The session has ended meanwhile: the next request of the client is told so.
+        if (await store.isFenced(proof.userId, proof.version)) return undefined;
         return (await store.confirm(row._id, row.userId, step)) ? row._id : undefined;
       }),
 
     remove: store.remove,
     removeAll: store.removeAll,
+    purge: store.purge,
   };
 }

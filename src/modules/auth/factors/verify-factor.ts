@@ -125,7 +125,8 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     await assertMayEnrol(signIn);
     const kind = kindOf(name);
     if (kind.confirmEnrollment === undefined) throw invalidMfaToken();
-    const proof = { userId: account.id, holder: holderOf(token), client, input };
+    const version = signIn.sessionVersion;
+    const proof = { userId: account.id, holder: holderOf(token), version, client, input };
     const verified = await reporting(
       kind,
       proof,
@@ -136,7 +137,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       await kind.remove(account.id, verified.id);
       throw invalidMfaToken();
     }
-    const change = { userId: account.id, actor: account.id, client };
+    const change = { userId: account.id, version, actor: account.id, client };
     const shown = await changes.added(name, change);
     return { ...(await session(account, signIn, verified, client)), recoveryCodes: shown };
   }
@@ -172,7 +173,8 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       const { signIn, account } = opened;
       if (signIn.enrols) return enrolAndOpen(token, opened, offered, client);
       const { kind, input } = offered;
-      const proof = { userId: account.id, holder: holderOf(token), client, input };
+      const { sessionVersion: version } = signIn;
+      const proof = { userId: account.id, holder: holderOf(token), version, client, input };
       const verified = await check(kindOf(kind), proof);
       // Of several uses at once, one opens a session.
       if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
@@ -181,8 +183,8 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     },
 
     async stepUp(current, { kind, input }, client) {
-      const { userId, sid } = current;
-      const verified = await check(kindOf(kind), { userId, holder: sid, client, input });
+      const { userId, sid, ver: version } = current;
+      const verified = await check(kindOf(kind), { userId, holder: sid, version, client, input });
       const tokens = await sessions.stepUp(current, verified.amr);
       emit('SteppedUp', { userId, kind, session: sid, client });
       return { tokens, codesLeft: await codesLeft(kind, userId) };

@@ -149,7 +149,7 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
         emit('LoginFailed', { userId: found.id, reason: 'no_usable_account', client });
         throw bannedAccount();
       }
-      const knownUntil = await devices.knownUntil(found.id, client);
+      const knownUntil = await devices.knownUntil(found, client);
       const proven = { amr: AMR, client, knownUntil, isNew };
       return deps.provenSignIn(found, proven, invalidSignInCode);
     },

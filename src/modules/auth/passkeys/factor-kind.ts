@@ -53,5 +53,6 @@ export function createPasskeyKind(deps: PasskeyKindDependencies): FactorKind {
       return removed !== 'not_found';
     },
     removeAll: store.removeAll,
+    purge: store.purge,
   };
 }

@@ -50,7 +50,7 @@ interface RemoveOptions {
   readonly keepsOne: boolean;
   readonly until?: Date | undefined;
 }
-type Added = Passkey | 'too_many' | 'exists';
+type Added = Passkey | 'too_many' | 'exists' | 'ended';
 type Removed = Passkey | 'not_found' | 'last';
 
 export interface PasskeyStore {
@@ -61,15 +61,21 @@ export interface PasskeyStore {
   hasAny(userId: string): Promise<boolean>;
   /** Whether the user has one that can sign in alone. */
   canSignIn(userId: string): Promise<boolean>;
-  add(userId: string, handle: string, passkey: NewPasskey, max: number): Promise<Added>;
+  /** `ended`: what has this session version adds none any more. */
+  add(
+    userId: string,
+    handle: string,
+    passkey: NewPasskey,
+    bounds: { readonly max: number; readonly version: number },
+  ): Promise<Added>;
   /** Stores the use. Resolves with the passkey as it was before; null: it was removed. */
   use(userId: string, credentialId: string, use: PasskeyUse): Promise<Passkey | null>;
   /** False: there is no such passkey. */
   rename(userId: string, id: string, name: string): Promise<Passkey | null>;
   /** `keepsOne`: only where another passkey remains that can sign in alone. Nothing past `until`. */
   remove(userId: string, id: string, options: RemoveOptions): Promise<Removed>;
-  /** Keeps the handle. Resolves with the number of removed passkeys. */
-  removeAll(userId: string): Promise<number>;
+  /** Keeps the handle. Resolves with the number of removed passkeys. As of `FactorKind`. */
+  removeAll(userId: string, before?: number): Promise<number>;
   /** Removes the handle too. */
   purge(userId: string): Promise<void>;
 }
@@ -79,6 +85,8 @@ interface HolderRow {
   readonly _id: string;
   readonly handle: string;
   readonly passkeys: Passkey[];
+  /** Sessions of an older version add no passkey (`FactorKind.removeAll`). */
+  readonly minVersion?: number;
 }
 
 const BY_CREDENTIAL = 'passkeys.credentialId';
@@ -153,13 +161,14 @@ export function createPasskeyStore(
       const filter = { _id: userId, passkeys: able };
       return (await rows().findOne(filter, { ...bounded, projection: { _id: 1 } })) !== null;
     },
-    async add(userId, handle, passkey, max) {
+    async add(userId, handle, passkey, { max, version }) {
       const made = stored(passkey, new Date(now()));
       try {
         const { matchedCount } = await rows().updateOne(
           {
             ...{ _id: userId, handle, [`passkeys.${max - 1}`]: { $exists: false } },
             [BY_CREDENTIAL]: { $ne: made.credentialId },
+            minVersion: { $not: { $gt: version } },
           },
           { $push: { passkeys: made } },
           bounded,
@@ -169,7 +178,8 @@ export function createPasskeyStore(
         if (isDuplicateKey(error)) return 'exists';
         throw error;
       }
-      const holder = await find(userId);
+      const holder = await rows().findOne({ _id: userId }, bounded);
+      if ((holder?.minVersion ?? version) > version) return 'ended';
       const isKnown = holder?.passkeys.some((one) => one.credentialId === made.credentialId);
       return isKnown === true ? 'exists' : 'too_many';
     },
@@ -207,10 +217,18 @@ export function createPasskeyStore(
       const isKnown = (await find(userId))?.passkeys.some((one) => one.id === id);
       return isKnown === true ? 'last' : 'not_found';
     },
-    async removeAll(userId) {
-      const options = { ...bounded, returnDocument: 'before' } as const;
-      const none = { $set: { passkeys: [] } };
-      return (await rows().findOneAndUpdate({ _id: userId }, none, options))?.passkeys.length ?? 0;
+    async removeAll(userId, before) {
+      const isFence = before !== undefined;
+      const change = {
+        $set: { passkeys: [] },
+        ...(isFence && {
+          $max: { minVersion: before },
+          $setOnInsert: { handle: randomToken(32) },
+        }),
+      };
+      const options = { ...bounded, upsert: isFence, returnDocument: 'before' } as const;
+      const had = await rows().findOneAndUpdate({ _id: userId }, change, options);
+      return had?.passkeys.length ?? 0;
     },
     async purge(userId) {
       await rows().deleteOne({ _id: userId }, bounded);

@@ -140,8 +140,8 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     async finishRegistration(current, { role }, given, client) {
       await factors.assertMayChange(current, role);
       const registered = await registration.finish(current, given, client);
-      const { userId, sid: session } = current;
-      const change = { userId, session, actor: userId, client };
+      const { userId, sid: session, ver: version } = current;
+      const change = { userId, session, version, actor: userId, client };
       // The owner hears of it even where the session ends meanwhile.
       const recoveryCodes = await changes.added(PASSKEY_KIND, change);
       const tokens = await sessions.stepUp(current, methodsOf(registered));
@@ -160,11 +160,9 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     async signIn(credential, client) {
       const used = await authentication.finishSignIn(credential, client);
       const { account } = used;
-      const [stored, knownUntil] = await Promise.all([
-        users.credentialsById(account.id),
-        devices.knownUntil(account.id, client),
-      ]);
+      const stored = await users.credentialsById(account.id);
       if (stored === null) throw invalidPasskey();
+      const knownUntil = await devices.knownUntil(stored, client);
       const { role, sessionVersion } = account;
       const found = { ...stored, role, sessionVersion };
       const step = { amr: methodsOf(used), client, knownUntil };

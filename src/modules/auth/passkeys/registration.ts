@@ -93,10 +93,11 @@ export function createPasskeyRegistration(
 
     async finish(current, { name, credential }, client) {
       const verified = await verify(current, credential);
-      const { userId } = current;
+      const { userId, ver } = current;
       const { handle } = await store.open(userId);
       const passkey = { ...verified.passkey, name: name ?? deviceName(client.userAgent) };
-      const added = await store.add(userId, handle, passkey, perUser);
+      const added = await store.add(userId, handle, passkey, { max: perUser, version: ver });
+      if (added === 'ended') throw invalidToken();
       if (added === 'exists') throw passkeyExists();
       if (added === 'too_many') throw tooManyPasskeys(perUser);
       return { passkey: added, isUserVerified: verified.isUserVerified };

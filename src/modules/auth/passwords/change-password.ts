@@ -102,6 +102,13 @@ export function createPasswordCommands(deps: PasswordCommandsDependencies): Pass
       throw wrongPassword();
   }
 
+  /** That of the session stays known, unless something has ended the session meanwhile. */
+  async function forgetOtherDevices({ userId, sid }: CurrentSession, client: ClientInfo) {
+    const account = await users.get(userId);
+    const stays = account?.kept?.sid === sid;
+    await devices.forget(userId, stays ? { client, version: account.sessionVersion } : undefined);
+  }
+
   return {
     confirmPassword(account, password, action, client) {
       const { userId, sid } = account;
@@ -119,7 +126,7 @@ export function createPasswordCommands(deps: PasswordCommandsDependencies): Pass
       );
       await Promise.all([
         sessions.forget(userId, session),
-        devices.forget(userId, client),
+        forgetOtherDevices(current, client),
         mails.revokeLinks(userId, ['reset-password', 'change-email']),
       ]);
       emit('PasswordChanged', { how: 'change', ...by });

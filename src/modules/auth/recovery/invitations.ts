@@ -7,6 +7,7 @@ import { invalidMailToken, passwordExists, refuseIdentity } from '../problems';
 import type { Credentials, UsersPort } from '../users-port';
 import type { MailDelivery } from './mail-delivery';
 import type { MailJobs } from './mail-jobs';
+import type { ResetByMailbox } from './mailbox-reset';
 import { type OneTimeTokens, PURPOSES } from './one-time-tokens';
 
 /** Accounts that were opened without a password: their owners set one by a mailed link. */
@@ -31,6 +32,7 @@ export interface InvitationsDependencies {
   readonly tokens: OneTimeTokens;
   readonly delivery: MailDelivery;
   readonly jobs: MailJobs;
+  readonly resetByMailbox: ResetByMailbox;
   readonly emit: EmitEvent;
 }
 
@@ -68,16 +70,11 @@ export function createInvitations(deps: InvitationsDependencies): Invitations {
 
     async acceptInvitation(token, password, client) {
       const owner = await openInvitation(token);
-      const { id, email, emailVerified, passwordHash } = owner;
+      const { id, emailVerified } = owner;
       refuseIdentity(password, await users.identity(id), '/password');
       // The write checks again: of two concurrent uses of a token, one sets the password.
-      if (
-        !(await users.resetPassword(id, await passwords.hashNew(password, '/password'), {
-          email,
-          passwordHash,
-        }))
-      )
-        throw invalidMailToken();
+      const hash = await passwords.hashNew(password, '/password');
+      if (!(await deps.resetByMailbox(owner, hash, client))) throw invalidMailToken();
       await jobs.revokeLinks(id, PURPOSES);
       emit('InvitationAccepted', { userId: id, client });
       if (!emailVerified) emit('EmailVerified', { userId: id, client });

@@ -36,6 +36,11 @@ export interface MailDelivery {
    * revoked. Resolves with the refusal where no mail was queued.
    */
   sendToken(grant: Grant, sender?: Requester): Promise<MailRefusal | undefined>;
+  /**
+   * Logs that there is no mail server, where there is none. For requests of users, before anything
+   * is looked up: then the log says it for an address without an account too.
+   */
+  noteRequest(kind: MailKind): void;
   /** Throws the problem of a refusal, for callers that may know of it: 409, 429 or 503. */
   assertSent(refusal: MailRefusal | undefined): void;
   /** Throws 409 `mail_not_configured`. */
@@ -85,6 +90,14 @@ const TTL_SECONDS: Readonly<Record<Exclude<Purpose, 'invitation'>, number>> = {
   'change-email': 86_400,
   'reset-password': 3600,
 };
+
+/** Mails that a request of a user asks for, by an address that need not have an account. */
+const ON_REQUEST: ReadonlySet<MailKind> = new Set([
+  'verify-email',
+  'change-email',
+  'reset-password',
+  'sign-in-code',
+]);
 
 const HOUR_MS = 3_600_000;
 /**
@@ -148,7 +161,9 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       return refusal;
     };
     if (sender === undefined) {
-      log.warn({ kind }, 'mail dropped, SMTP_URL is not set');
+      // Of a request it was said with the request: accounts that exist must not have lines of more.
+      if (by === 'administration' || !ON_REQUEST.has(kind))
+        log.warn({ kind }, 'mail dropped, SMTP_URL is not set');
       return refuse('no_server');
     }
     if (!(await isWithinBudget(envelope, by))) return refuse('budget');
@@ -180,6 +195,10 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
   }
 
   return {
+    noteRequest(kind) {
+      if (sender === undefined && ON_REQUEST.has(kind))
+        log.warn({ kind }, 'mail requested, SMTP_URL is not set');
+    },
     sendToken(grant, by = 'user') {
       const { purpose, userId: account, email: to } = grant;
       const ttlSeconds = purpose === 'invitation' ? invitationTtlSeconds : TTL_SECONDS[purpose];

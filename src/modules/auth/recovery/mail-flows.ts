@@ -5,6 +5,7 @@ import {
 } from './email-confirmation';
 import { createInvitations, type Invitations, type InvitationsDependencies } from './invitations';
 import { createMailJobs, type MailJobs, type MailJobsDependencies } from './mail-jobs';
+import { createMailboxReset, type MailboxResetDependencies } from './mailbox-reset';
 import {
   createPasswordReset,
   type PasswordReset,
@@ -31,16 +32,21 @@ export interface MailFlows
 }
 
 export type MailFlowsDependencies = MailJobsDependencies &
-  Omit<EmailConfirmationDependencies & PasswordResetDependencies & InvitationsDependencies, 'jobs'>;
+  MailboxResetDependencies &
+  Omit<
+    EmailConfirmationDependencies & PasswordResetDependencies & InvitationsDependencies,
+    'jobs' | 'resetByMailbox'
+  >;
 
 export function createMailFlows(deps: MailFlowsDependencies): MailFlows {
   const jobs = createMailJobs(deps);
+  const resetByMailbox = createMailboxReset(deps);
   const { passwordChanged, factorNotice, emailChanged, newDevice } = jobs;
   const { identityChanged, webhookDisabled, revokeLinks } = jobs;
   return {
     ...createEmailConfirmation({ ...deps, jobs }),
-    ...createPasswordReset({ ...deps, jobs }),
-    ...createInvitations({ ...deps, jobs }),
+    ...createPasswordReset({ ...deps, jobs, resetByMailbox }),
+    ...createInvitations({ ...deps, jobs, resetByMailbox }),
     assertMailConfigured: deps.delivery.assertConfigured,
     ...{ passwordChanged, factorNotice, emailChanged, newDevice },
     ...{ identityChanged, webhookDisabled, revokeLinks },

@@ -69,10 +69,12 @@ export function createMailJobs(deps: MailJobsDependencies): MailJobs {
 
   return {
     enqueue(kind, job) {
+      delivery.noteRequest(kind);
       if (backgroundQueue.enqueue(kind, job)) return;
       throw mailQueueFull();
     },
     tryEnqueue(kind, job) {
+      delivery.noteRequest(kind);
       backgroundQueue.enqueue(kind, job);
     },
     passwordChanged: (userId) => notice(userId, 'password-changed'),

@@ -3,6 +3,7 @@ import { foldEmail } from '../../../kernel/fold';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Cause, EmitEvent } from '../../domain-events';
+import { liftMailedCodeLocks } from '../login-guard';
 import type { Passwords } from '../passwords/passwords';
 import { invalidMailToken, refuseIdentity, samePassword } from '../problems';
 import type { KnownDevices } from '../sessions/known-devices';
@@ -10,6 +11,7 @@ import type { Sessions } from '../sessions/sessions';
 import type { Credentials, UsersPort } from '../users-port';
 import type { MailDelivery } from './mail-delivery';
 import type { MailJobs } from './mail-jobs';
+import type { ResetByMailbox } from './mailbox-reset';
 import { type Grant, type OneTimeTokens, PURPOSES } from './one-time-tokens';
 
 export interface PasswordReset {
@@ -24,7 +26,8 @@ export interface PasswordReset {
    */
   sendReset(account: Credentials, cause: Cause): Promise<void>;
   /**
-   * Ends every session, confirms the address and lifts the lock of failed logins. Throws 400
+   * Ends every session, confirms the address and lifts the locks of wrong passwords and mailed
+   * codes. Where the address was unverified, second factors and passkeys are removed. Throws 400
    * `invalid_mail_token` and 422 `password_unchanged`.
    */
   resetPassword(token: string, password: string, client: ClientInfo): Promise<void>;
@@ -39,6 +42,7 @@ export interface PasswordResetDependencies {
   readonly delivery: MailDelivery;
   readonly jobs: MailJobs;
   readonly counters: Counters;
+  readonly resetByMailbox: ResetByMailbox;
   readonly emit: EmitEvent;
 }
 
@@ -97,6 +101,12 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
     await delivery.sendToken(resetOf(found));
   }
 
+  /** All devices: an intruder who knew the old password may be one of them. */
+  async function forgetDevices(id: string): Promise<void> {
+    await liftMailedCodeLocks(counters, { id, devices: await devices.keysOf(id) });
+    await devices.forget(id);
+  }
+
   return {
     forgotPassword(email, client) {
       jobs.enqueue('reset-password', () => mailResetToken(email, client));
@@ -111,21 +121,11 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
       const owner = await openReset(token);
       refuseIdentity(password, await users.identity(owner.id));
       await refuseSamePassword(token, password, owner);
-      const { id, email, emailVerified, passwordHash } = owner;
+      const { id, emailVerified } = owner;
       // The write checks again: the account may have another address or password by now.
-      if (
-        !(await users.resetPassword(id, await passwords.hashNew(password, '/new_password'), {
-          email,
-          passwordHash,
-        }))
-      )
-        throw invalidMailToken();
-      await Promise.all([
-        sessions.forget(id),
-        jobs.revokeLinks(id, PURPOSES),
-        // All devices: an intruder who knew the old password may be one of them.
-        devices.forget(id),
-      ]);
+      const hash = await passwords.hashNew(password, '/new_password');
+      if (!(await deps.resetByMailbox(owner, hash, client))) throw invalidMailToken();
+      await Promise.all([sessions.forget(id), jobs.revokeLinks(id, PURPOSES), forgetDevices(id)]);
       emit('PasswordChanged', { userId: id, how: 'reset', client });
       if (!emailVerified) emit('EmailVerified', { userId: id, client });
     },

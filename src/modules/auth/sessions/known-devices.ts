@@ -2,6 +2,7 @@ import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
+import type { Account, Credentials } from '../users-port';
 
 export const DEVICES_COLLECTION = 'known_devices';
 
@@ -11,12 +12,19 @@ export const DEVICES_COLLECTION = 'known_devices';
  */
 export interface KnownDevices {
   /**
-   * Until when the device is known, or undefined. Sends the same query for an account that does not
-   * exist (`userId` undefined).
+   * Until when the device is known, or undefined: a login under an earlier password does not count.
+   * Sends the same query for an account that does not exist (undefined).
    */
-  knownUntil(userId: string | undefined, client: ClientInfo): Promise<Date | undefined>;
-  /** Writes at most once a day: nothing when the device is `known` for nearly as long already. */
-  remember(userId: string, client: ClientInfo, known?: Date): Promise<void>;
+  knownUntil(account: KnowingAccount | undefined, client: ClientInfo): Promise<Date | undefined>;
+  /**
+   * After a login, by the session version that it rests on. Writes at most once a day: nothing when
+   * the device is `known` for nearly as long already.
+   */
+  remember(
+    account: Pick<Account, 'id' | 'sessionVersion'>,
+    client: ClientInfo,
+    known?: Date,
+  ): Promise<void>;
   /** Whether the user has signed in from another device than this one. */
   hasOther(userId: string, client: ClientInfo): Promise<boolean>;
   /** The ids of all devices of a user (`deviceKey`). */
@@ -25,14 +33,27 @@ export interface KnownDevices {
   ofUser(userId: string): Promise<readonly Date[]>;
   /** Removes all devices of these users. */
   forgetOf(userIds: readonly string[]): Promise<void>;
-  /** Removes all devices of a user except one. */
-  forget(userId: string, except?: ClientInfo): Promise<void>;
+  /** Removes all devices of a user except one, which stays known under a new password. */
+  forget(userId: string, except?: KeptDevice): Promise<void>;
+}
+
+type KnowingAccount = Pick<Credentials, 'id' | 'passwordVersion'>;
+
+interface KeptDevice {
+  readonly client: ClientInfo;
+  /** The session version that the new password began with. */
+  readonly version: number;
 }
 
 interface DeviceRow {
   readonly _id: string;
   readonly userId: string;
   readonly until: Date;
+  /**
+   * The session version of the last login. The row of a login under an earlier password may come
+   * after that was replaced, and the removal with it. Absent: of an earlier release, 0.
+   */
+  readonly version?: number;
 }
 
 export const deviceIndexes = {
@@ -60,21 +81,22 @@ export function createKnownDevices(
   const bounded = { maxTimeMS: timeoutMs };
   const rows = () => connection.collection<DeviceRow>(DEVICES_COLLECTION);
   return {
-    async knownUntil(userId, client) {
+    async knownUntil(account, client) {
       const row = await rows().findOne(
-        { _id: deviceKey(userId ?? NOBODY, client), until: { $gt: new Date(now()) } },
+        { _id: deviceKey(account?.id ?? NOBODY, client), until: { $gt: new Date(now()) } },
         bounded,
       );
-      return row?.until;
+      if (row === null || account === undefined) return undefined;
+      return (row.version ?? 0) >= account.passwordVersion ? row.until : undefined;
     },
-    async remember(userId, client, known) {
+    async remember({ id: userId, sessionVersion: version }, client, known) {
       const until = new Date(now() + REMEMBERED_MS);
       if (known !== undefined && until.getTime() - known.getTime() < DAY_MS) return;
       // w:1: a lost write only means that the next login comes from an unknown device.
       await rows()
         .updateOne(
           { _id: deviceKey(userId, client) },
-          { $set: { userId, until } },
+          { $set: { userId, until }, $max: { version } },
           { ...bounded, upsert: true, writeConcern: { w: 1, journal: false } },
         )
         .catch((error: unknown) => {
@@ -102,8 +124,13 @@ export function createKnownDevices(
       await rows().deleteMany({ userId: { $in: [...userIds] } }, bounded);
     },
     async forget(userId, except) {
-      const others = except === undefined ? {} : { _id: { $ne: deviceKey(userId, except) } };
-      await rows().deleteMany({ userId, ...others }, bounded);
+      if (except === undefined) {
+        await rows().deleteMany({ userId }, bounded);
+        return;
+      }
+      const _id = deviceKey(userId, except.client);
+      await rows().deleteMany({ userId, _id: { $ne: _id } }, bounded);
+      await rows().updateOne({ _id }, { $max: { version: except.version } }, bounded);
     },
   };
 }

@@ -51,7 +51,7 @@ export function createOpenSignIn(deps: Omit<CompleteSignInDependencies, 'gate'>)
   const { sessions, devices, mails, emit } = deps;
   return async (user, { amr, firstAmr, client, knownUntil, isNew }) => {
     // A login must not fail because its device could not be remembered.
-    const remembering = devices.remember(user.id, client, knownUntil).catch(() => undefined);
+    const remembering = devices.remember(user, client, knownUntil).catch(() => undefined);
     const opening = sessions.open(user, client, { amr, firstAmr });
     const [tokens] = await Promise.all([opening, remembering]);
     if (isNew !== true) {

@@ -79,10 +79,13 @@ export function createRequiredPassword(deps: RequiredPasswordDependencies): Requ
 
   return {
     async replaceRequiredPassword(token, password, client) {
-      const { id, email, passwordHash, sessionVersion } = await ownerOf(token);
+      const owner = await ownerOf(token);
+      const { id, email, passwordHash, sessionVersion } = owner;
       refuseIdentity(password, await users.identity(id));
       if (await passwords.verify(password, passwordHash)) throw samePassword();
       const proof = { email, passwordHash, sessionVersion };
+      // Of the old password: the device from which it is replaced stays known.
+      const knownUntil = await devices.knownUntil(owner, client);
       // The write checks again: of several uses at once, one finds the old password.
       const user = await users.replacePassword(
         id,
@@ -90,10 +93,9 @@ export function createRequiredPassword(deps: RequiredPasswordDependencies): Requ
         proof,
       );
       if (user === null) throw invalidPasswordChangeToken();
-      const knownUntil = await devices.knownUntil(id, client);
       await Promise.all([
         sessions.forget(id),
-        devices.forget(id, client),
+        devices.forget(id, { client, version: user.sessionVersion }),
         mails.revokeLinks(id, ['reset-password', 'change-email']),
         tokens.revoke(id, [REQUIRED_PASSWORD]),
       ]);

@@ -68,7 +68,7 @@ export function createSignIn(deps: SignInDependencies): SignIn {
   ): Promise<Verified> {
     await loginGuard.enter(client);
     const found = await users.credentialsByEmail(email);
-    const knownUntil = await devices.knownUntil(found?.id, client);
+    const knownUntil = await devices.knownUntil(found ?? undefined, client);
     const passwordHash = found?.passwordHash;
     const usable = found !== null && found.status === 'active';
     const key =

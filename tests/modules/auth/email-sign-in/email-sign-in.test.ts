@@ -140,6 +140,44 @@ test('wrong codes lock mailed sign-ins of the account, and no password', async (
   expect((await verify(after.token, after.code)).status).toBe(200);
 });
 
+test('a reset by mail lifts the lock of mailed codes, for the account and its devices', async () => {
+  const limits = { LOGIN_ATTEMPTS_PER_ACCOUNT: '1', LOGIN_ATTEMPTS_PER_DEVICE: '1' };
+  const settings = { SMTP_URL: smtp.url, EMAIL_SIGN_IN: 'true', ...limits };
+  const strict = await startTestService(settings, mongo);
+  try {
+    const at = createClient(strict.baseUrl);
+    const { email } = await verified();
+    const from = (agent: string) => ({ headers: { 'user-agent': agent } });
+    const check = (token: string, code: string, agent: string) =>
+      at('POST', '/api/auth/email-sign-in/verify', {
+        body: { sign_in_token: token, code },
+        ...from(agent),
+      });
+    const body = { email, password: PASSWORD };
+    await at('POST', '/api/auth/login', { body, ...from('known/1') });
+    const wrong = await asked(email);
+    for (const agent of ['known/1', 'unknown/1']) {
+      await check(wrong.token, otherCode(wrong.code), agent);
+      expect((await check(wrong.token, wrong.code, agent)).status).toBe(429);
+    }
+    const mails = smtp.mails.length;
+    await at('POST', '/api/auth/password/forgot', { body: { email } });
+    const { text } = await smtp.waitFor(email, /Set a new password/, mails);
+    const mailed = /The token is: ([A-Za-z0-9_-]{43})\n/.exec(text)?.[1];
+    const next = { token: mailed, new_password: 'another long password' };
+    expect((await at('POST', '/api/auth/password/reset', { body: next })).status).toBe(204);
+    const unknown = await asked(email);
+    expect((await check(unknown.token, unknown.code, 'unknown/1')).status).toBe(200);
+    // A login makes the device known again, under the count that it had.
+    const renewed = { email, password: next.new_password };
+    await at('POST', '/api/auth/login', { body: renewed, ...from('known/1') });
+    const known = await asked(email);
+    expect((await check(known.token, known.code, 'known/1')).status).toBe(200);
+  } finally {
+    await strict.close();
+  }
+});
+
 test('unknown, unverified and banned addresses get the same answer and no mail', async () => {
   const unverified = uniqueEmail('unproven');
   await register(client, { email: unverified });

@@ -1,0 +1,59 @@
+import { problems } from '../../../kernel/errors';
+import { foldEmail } from '../../../kernel/fold';
+import type { ClientInfo } from '../../../platform/http/client-info';
+import type { Cause } from '../../domain-events';
+import type { Credentials, UsersPort } from '../users-port';
+
+/**
+ * Sets the password for whoever has proven to read the address, and nothing else: that verifies the
+ * address and ends every session. False: the account has another address or password than `owner`
+ * by now.
+ */
+export type ResetByMailbox = (
+  owner: Credentials,
+  passwordHash: string,
+  client: ClientInfo,
+) => Promise<boolean>;
+
+export interface MailboxResetDependencies {
+  readonly users: Pick<UsersPort, 'credentialsById' | 'resetPassword'>;
+  /** What rests on a session version below `before` adds none afterwards. */
+  readonly removeFactors: (userId: string, cause: Cause, before: number) => Promise<unknown>;
+}
+
+/** Each failure needs another end of all sessions in the same instant. */
+const TRIES = 10;
+
+export function createMailboxReset({
+  users,
+  removeFactors,
+}: MailboxResetDependencies): ResetByMailbox {
+  /**
+   * The first proof of the address: what the opener of the account has added to it goes. The
+   * removal comes first, so that no crash leaves a verified address with it, and outlasts the
+   * sessions of now. The write ends those, or finds that others have begun.
+   */
+  async function takeOver(
+    { id, email, passwordHash, sessionVersion }: Credentials,
+    hash: string,
+    client: ClientInfo,
+  ): Promise<boolean> {
+    await removeFactors(id, { client }, sessionVersion + 1);
+    return users.resetPassword(id, hash, { email, passwordHash, sessionVersion });
+  }
+
+  return async (owner, hash, client) => {
+    const { id, email, passwordHash } = owner;
+    // A stolen mailbox must not remove the factors of an owner who had verified the address.
+    if (owner.emailVerified) return users.resetPassword(id, hash, { email, passwordHash });
+    let present: Credentials | null = owner;
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const isSame =
+        present?.passwordHash === passwordHash && foldEmail(present.email) === foldEmail(email);
+      if (present === null || !isSame) return false;
+      if (await takeOver(present, hash, client)) return true;
+      present = await users.credentialsById(id);
+    }
+    throw problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
+  };
+}

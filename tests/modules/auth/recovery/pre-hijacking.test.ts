@@ -1,0 +1,177 @@
+import type { SoftPasskey } from '../../../../dev/passkeys/authenticator';
+import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
+import { startTestService, type TestService } from '../../../support/app';
+import { addTotp, appOf, firstStep, laterOn, signIn, withTotp } from '../../../support/factors';
+import {
+  type Client,
+  createClient,
+  eventually,
+  login,
+  PASSWORD,
+  register,
+} from '../../../support/http';
+import { startTestMongo, type TestMongo } from '../../../support/mongo';
+import { auditedOf, PASSKEY_SETTINGS, passkeyPage, withPasskey } from '../../../support/passkeys';
+import { startTestSmtp, type TestSmtp } from '../../../support/smtp';
+
+/** An account that a stranger has opened with the address of somebody else (ADR 12). */
+let smtp: TestSmtp;
+let mongo: TestMongo;
+let proxy: MongoProxy;
+/** The opener's requests go to `far`, whose commands can be held; the owner's to `near`. */
+let [far, near]: TestService[] = [];
+let [opener, owner]: Client[] = [];
+
+beforeAll(async () => {
+  smtp = await startTestSmtp();
+  mongo = await startTestMongo();
+  proxy = await startMongoProxy(mongo.uri);
+  const settings = { ...PASSKEY_SETTINGS, SMTP_URL: smtp.url };
+  far = await startTestService({ ...settings, DB_OPERATION_TIMEOUT_MS: '4000' }, proxy);
+  near = await startTestService(settings, mongo);
+  opener = createClient(far.baseUrl);
+  owner = createClient(near.baseUrl);
+});
+afterEach(() => proxy.pass());
+afterAll(async () => {
+  proxy?.pass();
+  await far?.close();
+  await near?.close();
+  await proxy?.close();
+  await mongo?.close();
+  await smtp?.close();
+});
+
+const NEW_PASSWORD = 'a brand new password';
+const rows = (name: string) =>
+  (near as TestService).database.connection.collection<{ _id: string }>(name);
+const by = (client: Client | undefined) => client as Client;
+const isVerified = async (id: string) =>
+  (await by(owner)('GET', '/api/users/me', { token: await login(by(owner), id, NEW_PASSWORD) }))
+    .json.email_verified;
+
+async function resetToken(email: string): Promise<string> {
+  const from = smtp.mails.length;
+  const { status } = await by(owner)('POST', '/api/auth/password/forgot', { body: { email } });
+  expect(status).toBe(202);
+  const { text } = await smtp.waitFor(email, /Set a new password/, from);
+  return /The token is: ([A-Za-z0-9_-]{43})\n/.exec(text)?.[1] as string;
+}
+const reset = (token: string, client = owner) =>
+  by(client)('POST', '/api/auth/password/reset', { body: { token, new_password: NEW_PASSWORD } });
+async function resetByMail(email: string) {
+  expect((await reset(await resetToken(email))).status).toBe(204);
+}
+const usePasskey = async (passkey: SoftPasskey) =>
+  (await passkeyPage(by(owner)).use(passkey)).status;
+async function factorsAfter(email: string) {
+  const token = await login(by(owner), email, NEW_PASSWORD);
+  const { json } = await by(owner)('GET', '/api/auth/factors', { token });
+  return { token, kinds: json.data.map(({ kind }: { kind: string }) => kind) };
+}
+
+test('the first reset removes the passkeys and factors of the opener, and the owner gets in', async () => {
+  const { id, email, passkey } = await withPasskey(by(opener));
+  const more = await withTotp(far as TestService, by(opener));
+  expect(more.recoveryCodes.length).toBe(10);
+  await resetByMail(email);
+  await resetByMail(more.email);
+  expect(await usePasskey(passkey)).toBe(401);
+  expect((await factorsAfter(email)).kinds).toEqual([]);
+  const { kinds, token } = await factorsAfter(more.email);
+  expect(kinds).toEqual([]);
+  // The codes of the opener must not be those of the owner's first factor either.
+  const added = await addTotp(by(owner), token);
+  expect(added.recoveryCodes.length).toBe(10);
+  for (const subject of [id, more.id])
+    await eventually('the removal in the audit log', async () => {
+      const found = await auditedOf(near as TestService, subject, 'factor_removed');
+      return found.length === 1 && found[0]?.['reason'] === 'all';
+    });
+});
+
+test('a reset of a verified address leaves them', async () => {
+  const { email, passkey } = await withPasskey(by(opener));
+  await rows('users').updateOne({ email } as object, { $set: { emailVerified: true } });
+  await resetByMail(email);
+  await firstStep(by(owner), email, NEW_PASSWORD);
+  expect(await usePasskey(passkey)).toBe(200);
+});
+
+describe('what the opener has in flight at the reset', () => {
+  test('adds no passkey', async () => {
+    const { user, access_token: token } = await register(by(opener));
+    const page = passkeyPage(by(opener));
+    const options = (await page.creation(token)).json.public_key;
+    const { passkey, credential } = page.authenticator.create(options);
+    proxy.holdFrom('$push');
+    const late = page.register(token, credential);
+    await eventually('the held command', () => proxy.isHolding());
+    await resetByMail(user.email);
+    proxy.pass();
+    expect((await late).status).toBe(401);
+    expect(await usePasskey(passkey)).toBe(401);
+    expect(await isVerified(user.email)).toBe(true);
+  });
+
+  test('confirms no authenticator app', async () => {
+    const { user, access_token: token } = await register(by(opener));
+    const enrolment = await by(opener)('POST', '/api/auth/factors/totp', { token, body: {} });
+    const code = appOf(enrolment.json.otpauth_uri)();
+    proxy.holdFrom('update\0\x08\0\0\0factors');
+    const path = '/api/auth/factors/totp/confirm';
+    const late = by(opener)('POST', path, { token, body: { code } });
+    await eventually('the held command', () => proxy.isHolding());
+    await resetByMail(user.email);
+    proxy.pass();
+    expect((await late).status).toBe(422);
+    expect((await factorsAfter(user.email)).kinds).toEqual([]);
+  });
+
+  test('gets no recovery codes', async () => {
+    const { id, email, token } = await withTotp(far as TestService, by(opener));
+    proxy.holdFrom('update\0\x0f\0\0\0recovery_codes');
+    const late = by(opener)('POST', '/api/auth/factors/recovery-codes', { token });
+    await eventually('the held command', () => proxy.isHolding());
+    await resetByMail(email);
+    proxy.pass();
+    expect((await late).status).toBe(401);
+    expect(await rows('recovery_codes').countDocuments({ _id: id, codes: { $ne: null } })).toBe(0);
+  });
+
+  test('a session that begins during the reset leaves nothing either', async () => {
+    const { email, token } = await withPasskey(by(opener));
+    const mailed = await resetToken(email);
+    // The write that verifies the address: the removal was before it.
+    proxy.holdFrom('findAndModify\0\x06\0\0\0users');
+    const resetting = reset(mailed, opener);
+    await eventually('the held command', () => proxy.isHolding());
+    const logout = '/api/auth/logout?scope=global';
+    expect((await by(owner)('POST', logout, { token })).status).toBe(204);
+    const again = await login(by(owner), email, PASSWORD);
+    const passkey = await passkeyPage(by(owner)).add(again);
+    proxy.pass();
+    expect((await resetting).status).toBe(204);
+    expect(await usePasskey(passkey)).toBe(401);
+    expect((await factorsAfter(email)).kinds).toEqual([]);
+  });
+});
+
+test('a reset that ends before its last write has removed them, and its link still works', async () => {
+  const { id, email, passkey } = await withPasskey(by(opener));
+  const mailed = await resetToken(email);
+  proxy.holdFrom('findAndModify\0\x06\0\0\0users');
+  const cut = reset(mailed, opener).catch(() => undefined);
+  await eventually('the held command', () => proxy.isHolding());
+  expect(await usePasskey(passkey)).toBe(401);
+  const row = await rows('users').findOne({ email } as object);
+  expect([String(row?._id), (row as unknown as { emailVerified: boolean }).emailVerified]).toEqual([
+    id,
+    false,
+  ]);
+  expect((await reset(mailed)).status).toBe(204);
+  proxy.pass();
+  expect((await cut)?.status).toBe(400);
+  await laterOn(near as TestService, id);
+  expect((await signIn(by(owner), email, NEW_PASSWORD)).status).toBe(200);
+});
