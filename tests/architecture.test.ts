@@ -69,6 +69,17 @@ test('the environment is read in one file, and only the entry ends the process',
   ).toEqual([]);
 });
 
+test('no signal that the garbage collector takes away (src/kernel/time-limit.ts)', () => {
+  const packages = join(ROOT, 'packages');
+  const sources = readdirSync(packages, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /^[^/]+\/src\/.*\.ts$/.test(file))
+    .map((file) => ({ file, text: readFileSync(join(packages, file), 'utf8') }));
+  expect(sources.length).toBeGreaterThan(10);
+  const all = [...sources, ...files.map((file) => ({ file, text: readCode(file) }))];
+  const combines = /(?<!`)AbortSignal\.any\(/;
+  expect(all.filter(({ text }) => combines.test(text)).map(({ file }) => file)).toEqual([]);
+});
+
 test('no type holes', () => {
   expect(
     files.filter(

@@ -26,14 +26,14 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Reads JSON, bounded in time and size. Redirects are errors: credentials go nowhere else. */
 export function createFetchJson(settings: Settings): FetchJson {
   const { fetch, allowHttp, requestTimeoutMs } = settings;
-  return async (url, { method = 'GET', headers = {}, body, signal, timeoutMs }) => {
+  async function read(url: string, { method = 'GET', headers = {}, body, signal }: Init) {
     assertSecure(new URL(url), allowHttp);
     const response = await fetch(url, {
       method,
       headers: { accept: 'application/json', ...headers },
       ...(body === undefined ? {} : { body }),
       redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs ?? requestTimeoutMs)]),
+      signal,
     });
     if (!response.ok) {
       await response.body?.cancel();
@@ -43,10 +43,59 @@ export function createFetchJson(settings: Settings): FetchJson {
       await response.body?.cancel();
       throw new Error(`${url} sent too much`);
     }
-    const value: unknown = await response.json();
+    const value: unknown = JSON.parse(await textOf(response, signal));
     if (typeof value !== 'object' || value === null) throw new Error(`${url} sent no JSON object`);
     return value as Record<string, unknown>;
-  };
+  }
+  return (url, init) =>
+    withTimeLimit(init.timeoutMs ?? requestTimeoutMs, init.signal, (signal) =>
+      read(url, { ...init, signal }),
+    );
+}
+
+/** The signal of a fetch may be collected with it once the head is there: it ends the body here. */
+async function textOf({ url, body }: Response, signal: AbortSignal): Promise<string> {
+  const reader = body?.getReader();
+  const cancel = () => void reader?.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener('abort', cancel, { once: true });
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let bytes = 0; ; ) {
+    signal.throwIfAborted();
+    const { value } = (await reader?.read()) ?? {};
+    signal.throwIfAborted();
+    if (value === undefined) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > MAX_BODY_BYTES) {
+      await reader?.cancel();
+      throw new Error(`${url} sent too much`);
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+/**
+ * Not `AbortSignal.any([outer, AbortSignal.timeout(ms)])`: in Node 20 the garbage collector takes
+ * that timer away before it ends (nodejs/node#57736), and `outer` remembers every such signal.
+ */
+async function withTimeLimit<T>(
+  timeoutMs: number,
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const control = new AbortController();
+  const abort = () => control.abort(outer.reason);
+  const late = new DOMException(`longer than ${timeoutMs} ms`, 'TimeoutError');
+  const timer = setTimeout(() => control.abort(late), timeoutMs);
+  timer.unref();
+  if (outer.aborted) abort();
+  else outer.addEventListener('abort', abort, { once: true });
+  try {
+    return await work(control.signal);
+  } finally {
+    clearTimeout(timer);
+    outer.removeEventListener('abort', abort);
+  }
 }
 
 /** Resolves after `ms`, or rejects when the verifier is closed. Keeps no process alive. */

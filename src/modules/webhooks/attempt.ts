@@ -2,6 +2,7 @@ import { type ClientRequest, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { type BlockList, isIP } from 'node:net';
 import { Webhook } from 'standardwebhooks';
+import { startTimeLimit } from '../../kernel/time-limit';
 import { guardedLookup, isAllowedTarget, RefusedTargetError } from './guarded-lookup';
 
 export interface Message {
@@ -51,17 +52,17 @@ function signedHeaders({ id, body }: Message, secrets: readonly string[], nowMs:
 /** Posts the message once. Never throws, and ends within `timeoutMs`. */
 export function attempt(message: Message, options: AttemptOptions): Promise<Attempt> {
   const { url, secrets, allowed, timeoutMs, signal, now } = options;
-  const ends = AbortSignal.timeout(timeoutMs);
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (isIP(literal) !== 0 && !isAllowedTarget(literal, allowed))
     return Promise.resolve({ result: 'failed', reason: 'refused_target' });
+  const limit = startTimeLimit(timeoutMs, signal);
   const send = url.protocol === 'https:' ? requestHttps : requestHttp;
   const request = send(url, {
     method: 'POST',
     // Its own connection: one that another endpoint opened was checked for another name.
     agent: false,
     lookup: guardedLookup(allowed),
-    signal: signal === undefined ? ends : AbortSignal.any([ends, signal]),
+    signal: limit.signal,
     headers: {
       ...signedHeaders(message, secrets, now()),
       'content-type': 'application/cloudevents+json',
@@ -69,6 +70,8 @@ export function attempt(message: Message, options: AttemptOptions): Promise<Atte
       'user-agent': 'clustered-auth-webhooks',
     },
   });
+  // Not with the status: the limit bounds the body too.
+  request.once('close', limit.end);
   const ended = answerOf(request, now);
   request.end(message.body);
   return ended;

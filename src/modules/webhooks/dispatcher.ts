@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Closable } from '../../kernel/lifecycle';
+import { withTimeLimit } from '../../kernel/time-limit';
 import type { EventLog } from '../../platform/event-log/event-log';
 import type { Locks } from '../../platform/mongo/locks';
 import { inTurns, type Turn } from '../../platform/mongo/turns';
@@ -46,11 +47,10 @@ export function startDispatcher(options: DispatcherOptions): Closable {
   async function serve(id: string): Promise<void> {
     const claimed = await store.claim(id, leaseMs);
     if (claimed === null) return;
-    const signal = AbortSignal.any([
-      stop.signal,
-      AbortSignal.timeout((LEASE_TIMEOUTS - 1) * timeoutMs),
-    ]);
-    const outcome = await deliverBatch(claimed, options, signal);
+    const batchMs = (LEASE_TIMEOUTS - 1) * timeoutMs;
+    const outcome = await withTimeLimit(batchMs, stop.signal, (signal) =>
+      deliverBatch(claimed, options, signal),
+    );
     const settled = await store.settle(claimed, outcome, disableAfterMs);
     if (claimed.failures > 0 && outcome.delivered > 0) await deliveries.makeDue(id, 'waiting');
     if (settled?.status !== 'disabled') return;

@@ -4,6 +4,7 @@ import { BlockList } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { attempt } from '../../../src/modules/webhooks/attempt';
 import { allowedNetworks, isAllowedTarget } from '../../../src/modules/webhooks/guarded-lookup';
+import { whileCollecting } from '../../support/collecting';
 import { eventually } from '../../support/http';
 
 /** A receiver in its own process; it prints the requests that arrived. */
@@ -23,6 +24,11 @@ const answers = {
     req.socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: x\\r\\n\\r\\n'),
   '/endless': (req, res) => { setInterval(() => res.write('x'.repeat(9000)), 1).unref(); },
   '/trickles': (req, res) => { res.writeHead(200); setInterval(() => res.write('x'), 50).unref(); },
+  '/closed': (req, res) => {
+    res.writeHead(200);
+    setInterval(() => res.write('x'), 50).unref();
+    res.on('close', () => console.log(JSON.stringify({ path: 'closed' })));
+  },
 };
 const server = createServer((req, res) => {
   let body = '';
@@ -76,12 +82,18 @@ beforeEach(() => {
 
 const post = (
   path: string,
-  { allowed = loopback, host = '127.0.0.1', timeoutMs = 5000, now = Date.now } = {},
+  {
+    allowed = loopback,
+    host = '127.0.0.1',
+    timeoutMs = 5000,
+    now = Date.now,
+    signal = new AbortController().signal,
+  } = {},
 ) =>
   attempt(message, {
     url: new URL(`http://${host}:${port}${path}`),
     secrets: [NEW, OLD],
-    ...{ allowed, timeoutMs, now },
+    ...{ allowed, timeoutMs, now, signal },
   });
 
 test("a receiver may say by a date when it wants the next attempt, and the host's clock may be wrong", async () => {
@@ -90,6 +102,7 @@ test("a receiver may say by a date when it wants the next attempt, and the host'
   const { retryAfterSeconds = 0 } = answer as { retryAfterSeconds?: number };
   expect(retryAfterSeconds).toBeGreaterThan(10);
   expect(retryAfterSeconds).toBeLessThanOrEqual(31);
+  await expectReceived(['/later']);
 });
 
 async function expectReceived(paths: readonly string[]): Promise<void> {
@@ -122,6 +135,18 @@ test.each([
   expect(await post(path, { timeoutMs: 1000 })).toEqual(expected);
   expect(performance.now() - startMs).toBeLessThan(4000);
   await expectReceived([path]);
+});
+
+test('an attempt ends in time, however often garbage is collected', async () => {
+  const ended = post('/hangs', { timeoutMs: 1000 });
+  expect(await whileCollecting(5000, ended)).toEqual({ result: 'failed', reason: 'timeout' });
+});
+
+test('an endless body is left after the timeout, however often garbage is collected', async () => {
+  expect(await post('/closed', { timeoutMs: 1000 })).toMatchObject({ result: 'delivered' });
+  const seen = eventually('the end', () => received.length === 2, 4000);
+  await whileCollecting(5000, seen);
+  await expectReceived(['/closed', 'closed']);
 });
 
 test.each(['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '2130706433', '0x7f.1'])(

@@ -2,6 +2,7 @@ import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
 import { problems } from '../../../kernel/errors';
 import { jittered } from '../../../kernel/lifecycle';
+import { withTimeLimit } from '../../../kernel/time-limit';
 import type { Logger } from '../../../platform/telemetry/logger';
 import { ALGORITHMS, assertFits, type KeyRing, type VerificationKey } from './keys';
 import { createPoller, freshMs, kidsDiffer } from './poller';
@@ -54,10 +55,13 @@ export async function connectRemoteKeyRing(options: RemoteKeyRingOptions): Promi
   let freshUntilMs = Number.NEGATIVE_INFINITY;
   let readAtMs = Number.NEGATIVE_INFINITY;
 
+  const readText = (stopped: AbortSignal) =>
+    withTimeLimit(FETCH_TIMEOUT_MS, stopped, (signal) => fetchText(url, signal));
+
   async function readNow(stopped: AbortSignal): Promise<boolean> {
     readAtMs = monotonic();
     try {
-      const next = parseKeys(await fetchText(url, stopped), keys);
+      const next = parseKeys(await readText(stopped), keys);
       const hasChanged = kidsDiffer(next, keys);
       keys = next;
       freshUntilMs = readAtMs + freshMs(pollMs);
@@ -94,21 +98,28 @@ export async function connectRemoteKeyRing(options: RemoteKeyRingOptions): Promi
   };
 }
 
-async function fetchText(url: string, stopped: AbortSignal): Promise<string> {
+async function fetchText(url: string, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, {
     redirect: 'error',
     headers: { Accept: 'application/json' },
-    signal: AbortSignal.any([stopped, AbortSignal.timeout(FETCH_TIMEOUT_MS)]),
+    signal,
   });
   if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`);
+  const reader = response.body.getReader();
+  // Once the head is there, fetch may lose its signal to the garbage collector.
+  signal.addEventListener('abort', () => void reader.cancel().catch(() => undefined));
   const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body) {
-    bytes += part.byteLength;
-    if (bytes > MAX_BYTES) throw new Error(`more than ${MAX_BYTES} bytes`);
-    parts.push(part);
+  for (let bytes = 0; ; ) {
+    signal.throwIfAborted();
+    const { value } = await reader.read();
+    signal.throwIfAborted();
+    if (value === undefined) return Buffer.concat(parts).toString('utf8');
+    bytes += value.byteLength;
+    parts.push(value);
+    if (bytes <= MAX_BYTES) continue;
+    await reader.cancel();
+    throw new Error(`more than ${MAX_BYTES} bytes`);
   }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Unchanged keys stay the same objects: verified tokens are cached with theirs. */

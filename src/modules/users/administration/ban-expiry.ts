@@ -60,15 +60,12 @@ export function createBanExpiry(options: BanExpiryOptions): BanExpiry {
 
   /** Until then, or until `look` or `close` is called. */
   const pause = (ms: number) =>
-    delay(Math.max(0, ms), undefined, {
-      signal: AbortSignal.any([stop.signal, wake.signal]),
-      ref: false,
-    }).catch(() => undefined);
+    delay(Math.max(0, ms), undefined, { signal: wake.signal, ref: false }).catch(() => undefined);
 
   async function sweep(): Promise<void> {
     for (const { id, endsAtMs } of await endingBefore(new Date(now() + periodMs))) {
       await pause(endsAtMs - now() + 1 + Math.random() * JITTER_MS);
-      if (stop.signal.aborted || wake.signal.aborted) return;
+      if (wake.signal.aborted) return;
       await lift(id);
     }
   }
@@ -89,6 +86,7 @@ export function createBanExpiry(options: BanExpiryOptions): BanExpiry {
     look: () => wake.abort(),
     async close() {
       stop.abort();
+      wake.abort();
       await running;
     },
   };

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createFetchJson } from '../../packages/verifier/src/http';
+import type { Settings } from '../../packages/verifier/src/options';
+import { startTimeLimit, withTimeLimit } from '../../src/kernel/time-limit';
+import { connectRemoteKeyRing } from '../../src/modules/auth/keys/remote-keyring';
+import { createLogger } from '../../src/platform/telemetry/logger';
+import { whileCollecting } from '../support/collecting';
+
+let server: Server;
+let url: string;
+
+/** Never answers, or never ends its answer. */
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    if (request.url === '/body') response.writeHead(200).write('{');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+describe('a request ends in time, however often garbage is collected', () => {
+  test.each(['/head', '/body'])('of the verifier: %s', async (path) => {
+    const settings = { fetch, allowHttp: true, requestTimeoutMs: 500 } as Settings;
+    const { signal } = new AbortController();
+    const read = createFetchJson(settings)(url + path, { signal }).catch(({ name }) => name);
+    expect(await whileCollecting(4000, read)).toBe('TimeoutError');
+  });
+
+  test.each(['/head', '/body'])(
+    'of a remote key set: %s',
+    async (path) => {
+      const log = createLogger({ level: 'silent' });
+      const ring = await whileCollecting(
+        9000,
+        connectRemoteKeyRing({ url: url + path, pollMs: 60_000, log }),
+      );
+      expect(ring).toBeDefined();
+      await ring?.close();
+    },
+    15_000,
+  );
+});
+
+test('a limit ends with the outer signal, before its begin too', async () => {
+  const outer = new AbortController();
+  const waiting = withTimeLimit(
+    60_000,
+    outer.signal,
+    (signal) => new Promise((resolve) => signal.addEventListener('abort', resolve)),
+  );
+  outer.abort();
+  await waiting;
+  expect(startTimeLimit(60_000, outer.signal).signal.aborted).toBe(true);
+});
+
+test('a limit that was ended never aborts', () => {
+  const outer = new AbortController();
+  const limit = startTimeLimit(60_000, outer.signal);
+  limit.end();
+  outer.abort();
+  expect(limit.signal.aborted).toBe(false);
+});
