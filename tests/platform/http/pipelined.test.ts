@@ -109,6 +109,7 @@ test('a stream that begins when the client has left knows it', async () => {
   const left: boolean[] = [];
   async function* seen(closed: AbortSignal): AsyncGenerator<string> {
     left.push(closed.aborted);
+    yield '';
   }
   const { server, url } = await streaming(seen, true);
   const { hostname, port } = new URL(url);
