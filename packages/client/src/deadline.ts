@@ -43,6 +43,8 @@ export function startDeadline(timeoutMs: number, outer?: AbortSignal): Deadline 
       }
     },
     async race(work) {
+      // The call may be over before anything waits for it.
+      work.catch(() => undefined);
       deadline.check();
       let stop = () => {};
       const ended = new Promise<undefined>((resolve) => {

@@ -37,7 +37,13 @@ export function ask(url: string, options: AskOptions = {}): Promise<Response> {
     });
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
     sent.on('error', reject);
+    // For Node an upgrade is no error, and no response. Of a response, the body may still come.
+    let isAnswered = false;
+    sent.on('close', () => {
+      if (!isAnswered) reject(new Error('no answer of HTTP before the connection ended'));
+    });
     sent.on('response', (response) => {
+      isAnswered = true;
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (part: string) => {

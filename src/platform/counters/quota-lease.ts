@@ -65,12 +65,15 @@ export function createQuotaLease({
   let buckets = new Map<string, Bucket>();
   let windowEndMs = 0;
 
+  function beginWindow(endMs: number): void {
+    buckets = new Map();
+    windowEndMs = endMs;
+  }
+
   function bucketOf(key: string): Bucket {
     const at = now();
-    if (at >= windowEndMs || buckets.size >= KEYS_MAX) {
-      buckets = new Map();
-      windowEndMs = (Math.floor(at / windowMs) + 1) * windowMs;
-    }
+    if (at >= windowEndMs || buckets.size >= KEYS_MAX)
+      beginWindow((Math.floor(at / windowMs) + 1) * windowMs);
     let bucket = buckets.get(key);
     if (bucket === undefined) {
       bucket = {
@@ -95,8 +98,13 @@ export function createQuotaLease({
     bucket.reserving = counters
       .add(`limit:${name}:${key}`, count, windowMs)
       .then(({ total, resetsAtMs }) => {
-        // The window ended meanwhile: the reservation belongs to the next one, and stays unused.
-        if (resetsAtMs !== endMs) return;
+        if (resetsAtMs < endMs && windowEndMs === endMs) {
+          // The clock was set back: no reservation would fit until it is in this window again.
+          beginWindow(resetsAtMs);
+          buckets.set(key, bucket);
+          bucket.tokens = 0;
+          // The window ended meanwhile: the reservation belongs to another one, and stays unused.
+        } else if (resetsAtMs !== endMs) return;
         bucket.reserved = total;
         bucket.isSpent = total >= limit;
         bucket.tokens += Math.max(0, count - Math.max(0, total - limit));

@@ -4,6 +4,7 @@ import { traceFieldsOf } from '../telemetry/active-span';
 import { type Logger, unredacted } from '../telemetry/logger';
 import type { Metrics } from '../telemetry/metrics';
 import type { RequestContext } from './context';
+import { closeWithConnection } from './pipelined';
 
 /**
  * Writes one log line and one observation per request, when its response has ended or its
@@ -66,8 +67,9 @@ export function accessRecorder(options: {
     record(this.req, this);
   }
 
-  return (_req, res, next) => {
+  return (req, res, next) => {
     res.on('close', onClose);
+    closeWithConnection(req, res);
     next();
   };
 }

@@ -125,6 +125,16 @@ export function createIdempotencyStore(
     });
   }
 
+  /**
+   * The answer to a claim may be lost when the claim is not: a repeat need not wait for its lease.
+   * It is not deleted: a request that had begun before gave it the id of what it creates.
+   */
+  function giveUp(id: string, holder: string): void {
+    collection()
+      .updateOne({ _id: id, holder }, [{ $set: { leaseUntil: '$$NOW' } }], bounded)
+      .catch(() => undefined);
+  }
+
   function resultOf(found: IdempotencyDocument, fingerprint: Buffer): Claim {
     if (!found.fingerprint.equals(fingerprint)) return { kind: 'other_request' };
     if (found.answer !== null) return { kind: 'answered', answer: found.answer };
@@ -136,11 +146,16 @@ export function createIdempotencyStore(
   return {
     async claim(id, fingerprint) {
       const holder = randomUUID();
-      const found = await upsertClaim(id, fingerprint, holder).catch((error: unknown) => {
-        // Another request inserted the document meanwhile.
-        if (isDuplicateKey(error)) return upsertClaim(id, fingerprint, holder);
-        throw error;
-      });
+      const found = await upsertClaim(id, fingerprint, holder)
+        .catch((error: unknown) => {
+          // Another request inserted the document meanwhile.
+          if (isDuplicateKey(error)) return upsertClaim(id, fingerprint, holder);
+          throw error;
+        })
+        .catch((error: unknown) => {
+          giveUp(id, holder);
+          throw error;
+        });
       if (found === null) throw new Error('the upsert returned no document');
       return found.holder === holder
         ? { kind: 'granted', id, holder, newId: found.newId }

@@ -74,6 +74,8 @@ async function sendStream(
 ): Promise<void> {
   const closed = new AbortController();
   res.once('close', () => closed.abort());
+  // The client left while the request waited for its turn.
+  if (res.destroyed) closed.abort();
   const texts = typeof stream === 'function' ? stream(closed.signal) : stream;
   const source = texts[Symbol.asyncIterator]();
   try {

@@ -4,10 +4,14 @@ import type { Request, RequestHandler } from 'express';
 import { Problem, problems } from '../../kernel/errors';
 import { assertDeclaredLength, mediaTypeFault } from './json-body';
 
-/** Connections whose request may take longer than REQUEST_TIMEOUT_MS. */
-const uploading = new WeakSet<object>();
+/**
+ * Uploads by connection: their requests may take longer than REQUEST_TIMEOUT_MS. Pipelined ones
+ * overlap.
+ */
+const uploads = new WeakMap<object, number>();
 
-export const isUploading = (socket: object): boolean => uploading.has(socket);
+const uploadsOf = (socket: object): number => uploads.get(socket) ?? 0;
+export const isUploading = (socket: object): boolean => uploadsOf(socket) > 0;
 
 const tooSlow = () =>
   new Problem(408, 'request_timeout', 'Request timeout', {
@@ -36,11 +40,13 @@ export function allowUpload(
     const fault = mediaTypeFault(req, mediaTypes) ?? encodingFault(req);
     if (fault !== undefined) throw fault;
     const { socket } = req;
-    uploading.add(socket);
+    // No event would free the timer: the client left before its turn.
+    if (req.destroyed || res.destroyed) throw broken(undefined);
+    uploads.set(socket, uploadsOf(socket) + 1);
     const timer = setTimeout(() => req.destroy(tooSlow()), timeoutMs);
     res.once('close', () => {
       clearTimeout(timer);
-      uploading.delete(socket);
+      uploads.set(socket, uploadsOf(socket) - 1);
     });
     next();
   };

@@ -143,14 +143,16 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
 
   async function loop(): Promise<void> {
     while (!stop.signal.aborted) {
+      // Before the look: what is queued during it may be too late for it.
+      const sleep = new AbortController();
+      sleeping = sleep;
       const found = await runNext().catch((error: unknown) => {
         // The database is out of reach. A lease that could not be given back runs out.
         log.warn({ err: error }, 'jobs not claimed');
         return false;
       });
       if (found || stop.signal.aborted) continue;
-      sleeping = new AbortController();
-      const pause = { signal: sleeping.signal, ref: false };
+      const pause = { signal: sleep.signal, ref: false };
       await delay(jittered(pollMs), undefined, pause).catch(() => undefined);
     }
   }

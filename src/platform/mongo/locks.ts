@@ -62,19 +62,34 @@ export function createLocks(
     }
   }
 
+  /** If this fails, the lock expires. */
+  const release = (name: string, holder: string) =>
+    collection()
+      .deleteOne({ _id: name, holder }, { maxTimeMS: timeoutMs })
+      .catch(() => undefined);
+
+  async function acquireInTime(name: string, holder: string, waitMs: number) {
+    const acquiring = acquire(name, holder);
+    try {
+      return await inTime(acquiring, Math.max(1, waitMs), `the lock ${name}`);
+    } catch (error) {
+      // The database may grant it later, or has granted it and the answer was lost.
+      const releaseNow = () => release(name, holder);
+      void acquiring.then(releaseNow, releaseNow);
+      throw error;
+    }
+  }
+
   return {
     async withLock(name, work, waitMs = timeoutMs) {
       const holder = randomUUID();
-      const until = await inTime(acquire(name, holder), Math.max(1, waitMs), `the lock ${name}`);
+      const until = await acquireInTime(name, holder, waitMs);
       if (until === undefined)
         throw problems.unavailable('busy', 'Another change of this kind is in progress.', 1);
       try {
         return await work(until);
       } finally {
-        // If this fails, the lock expires.
-        await collection()
-          .deleteOne({ _id: name, holder }, { maxTimeMS: timeoutMs })
-          .catch(() => undefined);
+        await release(name, holder);
       }
     },
   };

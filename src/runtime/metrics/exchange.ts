@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
   AggregatorRegistry,
@@ -84,7 +84,10 @@ export function liveWorkers(dir: string): string[] {
 export async function offerMetrics(dir: string, id: number, registry: Registry): Promise<Closable> {
   const name = `${id}-${process.pid}`;
   const path = join(dir, `${name}.sock`);
+  const open = new Set<Socket>();
   const server = createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
     socket.on('error', () => {});
     registry
       .getMetricsAsJSON()
@@ -102,7 +105,11 @@ export async function offerMetrics(dir: string, id: number, registry: Registry):
     async close() {
       const own = inSteps(countersOf(await registry.getMetricsAsJSON()));
       await leaveCounters(dir, name, own);
-      await new Promise((resolve) => server.close(resolve));
+      await new Promise((resolve) => {
+        server.close(resolve);
+        // A reader that is frozen would hold up the end of this process.
+        for (const socket of open) socket.destroy();
+      });
     },
   };
 }

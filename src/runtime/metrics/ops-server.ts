@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Closable } from '../../kernel/lifecycle';
+import { closeWithConnection } from '../../platform/http/pipelined';
 import { listening } from '../listening';
 import type { OpsSources } from '../ops/fleet-view';
 import { createOpsPage } from '../ops/ops-page';
@@ -32,6 +33,7 @@ export async function startOps({
   const server = createServer(
     { requestTimeout: 5000, headersTimeout: 5000 },
     (request, response) => {
+      closeWithConnection(request, response);
       const path = (request.url ?? '').split('?')[0];
       if (page.handle(path ?? '', request, response)) return;
       if (path !== '/metrics') return void response.writeHead(404).end();

@@ -33,8 +33,10 @@ const FILES: Readonly<Record<string, readonly [file: string, type: string]>> = {
 export function createOpsPage(sources: OpsSources, collect: () => Promise<Snapshot>): OpsPage {
   const feed = createFeed(sources, collect);
 
-  function events(response: ServerResponse): void {
+  function events(request: IncomingMessage, response: ServerResponse): void {
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream' });
+    // It is no viewer: nothing would follow, and nothing would end it.
+    if (request.method === 'HEAD') return void response.end();
     response.write('retry: 2000\n\n');
     if (!feed.join(response)) response.end('event: full\ndata: {}\n\n');
   }
@@ -69,7 +71,7 @@ export function createOpsPage(sources: OpsSources, collect: () => Promise<Snapsh
       if (file === undefined && path !== '/ops/events') return false;
       if (request.method !== 'GET' && request.method !== 'HEAD')
         response.writeHead(405, { Allow: 'GET, HEAD' }).end();
-      else if (file === undefined) events(response);
+      else if (file === undefined) events(request, response);
       else
         response
           .writeHead(200, { ...HEADERS, 'Content-Type': type })

@@ -148,10 +148,12 @@ export function askControl(
       text += part;
     });
     socket.once('error', reject);
-    socket.once('end', () =>
-      text === ''
-        ? reject(new Error('the primary ended before it answered'))
-        : resolve(JSON.parse(text) as ControlAnswer),
-    );
+    socket.once('end', () => {
+      try {
+        resolve(JSON.parse(text) as ControlAnswer);
+      } catch {
+        reject(new Error('the primary ended before it answered'));
+      }
+    });
   });
 }

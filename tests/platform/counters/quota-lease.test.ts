@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../../../src/platform/counters/counters';
 import { createQuotaLease, type QuotaLease } from '../../../src/platform/counters/quota-lease';
 
@@ -129,6 +130,18 @@ test('a block reserved in one window and answered in the next is not used there'
   counters.nowMs = NOW + 30_000;
   expect(await late).toMatchObject({ allowed: true });
   expect(await allowed([worker], 50, 5)).toBe(9);
+});
+
+test('a clock that is set back opens its window again, without a flood of round trips', async () => {
+  const counters = sharedCounters();
+  const [worker] = workersOn(counters, 1, 10) as [QuotaLease];
+  expect(await allowed([worker], 4, 1)).toBe(4);
+  counters.nowMs = NOW - WINDOW_MS;
+  const decision = await Promise.race([worker.take('another client'), delay(1000)]);
+  // Ends the loop where it never would.
+  counters.broken = true;
+  expect(decision).toEqual({ allowed: true, remaining: 9, resetsAtMs: NOW - 30_000 });
+  expect(counters.trips).toBeLessThan(10);
 });
 
 test('clients do not share', async () => {

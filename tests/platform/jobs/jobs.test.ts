@@ -45,9 +45,12 @@ async function queued(store = storeWith()): Promise<Job> {
   return job;
 }
 
-function run(work: Work, { leaseMs = LEASE_MS, store = storeWith({ leaseMs }) } = {}): JobRunner {
+function run(
+  work: Work,
+  { leaseMs = LEASE_MS, store = storeWith({ leaseMs }), pollMs = 20 } = {},
+): JobRunner {
   const runner = startJobRunner({
-    ...{ store, leaseMs, log, pollMs: 20, closeTimeoutMs: 5000, holder: 'this process' },
+    ...{ store, leaseMs, log, pollMs, closeTimeoutMs: 5000, holder: 'this process' },
     handlers: new Map([['test', { work }]]),
     files: { remove: async () => undefined },
   });
@@ -60,6 +63,27 @@ const inState = (id: string, state: Job['state']) =>
     const job = await storeWith().find(id);
     return job?.state === state ? job : undefined;
   });
+
+test('a job that is queued while the runner looks is found at once', async () => {
+  const store = storeWith();
+  let looks = 0;
+  let goOn = () => {};
+  const answered = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const claim: typeof store.claim = async (...args) => {
+    const found = await store.claim(...args);
+    looks += 1;
+    if (looks === 1) await answered;
+    return found;
+  };
+  const runner = run(async () => undefined, { store: { ...store, claim }, pollMs: 60_000 });
+  await eventually('the first look', () => looks === 1);
+  const { id } = await queued();
+  runner.nudge();
+  goOn();
+  await inState(id, 'done');
+});
 
 describe('a lease', () => {
   test('is held for its whole time before the first renewal', async () => {

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { createCollector } from '../../../src/runtime/metrics/collector';
 import { offerMetrics, readRetired, readTold } from '../../../src/runtime/metrics/exchange';
@@ -98,4 +101,14 @@ test('a claimed file counts until its merge is written, and never twice', async 
   expect(readdirSync(dir)).toHaveLength(2);
   expect(await scrape()).toMatchObject({ 'requests_total{code="200"}': 5 });
   expect(readTold(dir).size).toBe(0);
+});
+
+test('a worker ends though a reader of its metrics is frozen', async () => {
+  const offer = await offerMetrics(dir, 1, worker().registry);
+  const reader = connect(join(dir, `1-${process.pid}.sock`)).on('error', () => {});
+  await once(reader, 'connect');
+  await once(reader, 'readable');
+  const closed = await Promise.race([offer.close().then(() => 'closed'), delay(2000, 'waits')]);
+  reader.destroy();
+  expect(closed).toBe('closed');
 });
