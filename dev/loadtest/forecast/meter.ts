@@ -14,7 +14,7 @@ export interface Measured {
 }
 
 /** Closed loop: connections per worker. Open loop: requests a second. */
-export type Load = { readonly connections: number } | { readonly rate: number };
+type Load = { readonly connections: number } | { readonly rate: number };
 
 export interface Meter {
   readonly workers: number;

@@ -16,7 +16,7 @@ export interface Cost {
   readonly mongoCommands: Line;
 }
 
-export const at = ({ fixed, perRequest }: Line, rate: number): number => fixed + perRequest * rate;
+const at = ({ fixed, perRequest }: Line, rate: number): number => fixed + perRequest * rate;
 
 /** The costs that some rates of one mix had. */
 export const costOf = (measured: readonly Measured[]): Cost => ({
