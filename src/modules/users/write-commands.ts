@@ -129,15 +129,13 @@ export function revoked({ sids, until, keep, now }: Revocation) {
   const live = {
     $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', '$$NOW'] } },
   };
-  // Once for each: a session that is ended a hundred times is one.
+  // Once for each: a session that is ended a hundred times is one, and so is its event.
+  const isKnown = (sid: string) => ({ $in: [{ $literal: sid }, '$revokedSessions.sid'] });
   const added = sids.map((sid) => ({
-    $cond: [
-      { $in: [{ $literal: sid }, '$revokedSessions.sid'] },
-      [],
-      [{ sid: { $literal: sid }, until }],
-    ],
+    $cond: [isKnown(sid), [], [{ sid: { $literal: sid }, until }]],
   }));
   const all = { $concatArrays: ['$revokedSessions', ...added] };
+  const areKnown = { $and: sids.map(isKnown) };
   const tooMany = { $gt: [{ $size: '$revokedSessions' }, MAX_REVOKED] };
   const stillKept =
     keep === undefined
@@ -150,9 +148,11 @@ export function revoked({ sids, until, keep, now }: Revocation) {
   const event = revokedEvent(now, {
     $cond: [tooMany, allEnded, { ids: sids.map(($literal) => ({ $literal })) }],
   });
+  const events = { $ifNull: ['$outbox', []] };
   return [
     { $set: { revokedSessions: live } },
-    { $set: { revokedSessions: all } },
+    // Of one stage all expressions see the document before it.
+    { $set: { revokedSessions: all, wereRevoked: areKnown } },
     pendingSessions(sids, tooMany),
     {
       $set: {
@@ -164,10 +164,11 @@ export function revoked({ sids, until, keep, now }: Revocation) {
     },
     {
       $set: {
-        outbox: { $concatArrays: [{ $ifNull: ['$outbox', []] }, [event]] },
+        outbox: { $cond: ['$wereRevoked', events, { $concatArrays: [events, [event]] }] },
         revokedSessions: { $cond: [tooMany, [], '$revokedSessions'] },
       },
     },
+    { $unset: 'wereRevoked' },
   ];
 }
 
