@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 export interface TimeLimit {
   /** Aborted after the time, or with the outer signal. */
   readonly signal: AbortSignal;
@@ -12,6 +14,8 @@ export interface TimeLimit {
  */
 export function startTimeLimit(timeoutMs: number, outer?: AbortSignal): TimeLimit {
   const control = new AbortController();
+  // Many requests may share a limit, or limits an outer signal: that is no leak.
+  setMaxListeners(0, control.signal, ...(outer === undefined ? [] : [outer]));
   const abort = () => control.abort(outer?.reason);
   const timer = setTimeout(
     () => control.abort(new DOMException(`longer than ${timeoutMs} ms`, 'TimeoutError')),

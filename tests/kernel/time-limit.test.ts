@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { createFetchJson } from '../../packages/verifier/src/http';
 import type { Settings } from '../../packages/verifier/src/options';
 import { startTimeLimit, withTimeLimit } from '../../src/kernel/time-limit';
@@ -65,4 +67,14 @@ test('a limit that was ended never aborts', () => {
   limit.end();
   outer.abort();
   expect(limit.signal.aborted).toBe(false);
+});
+
+test('many limits on one signal, and many users of one limit, are no warning', () => {
+  const script = `
+    const { startTimeLimit } = require(${JSON.stringify(join(__dirname, '../../src/kernel/time-limit.js'))});
+    const outer = new AbortController();
+    const limits = Array.from({ length: 20 }, () => startTimeLimit(60_000, outer.signal));
+    for (let i = 0; i < 20; i += 1) limits[0].signal.addEventListener('abort', () => {});`;
+  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
