@@ -3,9 +3,13 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { startDeadline } from '../../packages/client/src/deadline';
+import { createRetryBudget } from '../../packages/client/src/retry';
+import { createSend } from '../../packages/client/src/transport';
 import { createFetchJson } from '../../packages/verifier/src/http';
 import type { Settings } from '../../packages/verifier/src/options';
 import { startTimeLimit, withTimeLimit } from '../../src/kernel/time-limit';
+import { createBoundedFetch } from '../../src/modules/auth/federation/bounded-fetch';
 import { connectRemoteKeyRing } from '../../src/modules/auth/keys/remote-keyring';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { whileCollecting } from '../support/collecting';
@@ -47,6 +51,25 @@ describe('a request ends in time, however often garbage is collected', () => {
     },
     15_000,
   );
+
+  test.each(['/head', '/body'])('of a provider: %s', async (path) => {
+    const options = { method: 'GET', headers: {}, body: null, redirect: 'manual' } as const;
+    const signal = AbortSignal.timeout(500);
+    const read = createBoundedFetch()(url + path, { ...options, signal }).catch(({ name }) => name);
+    expect(await whileCollecting(4000, read)).toBe('TimeoutError');
+  });
+
+  test.each(['/head', '/body'])('of the client: %s', async (path) => {
+    const send = createSend({
+      ...{ fetch, attemptTimeoutMs: 500, credentials: 'omit', seen: () => undefined },
+      budget: createRetryBudget(),
+    });
+    const request = { method: 'GET', url: url + path, headers: {}, isRepeatable: false };
+    const deadline = startDeadline(60_000);
+    const sent = send(request, deadline).catch(({ code }) => code);
+    expect(await whileCollecting(4000, sent)).toBe('network');
+    deadline.end();
+  });
 });
 
 test('a limit ends with the outer signal, before its begin too', async () => {
