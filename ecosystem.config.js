@@ -27,7 +27,7 @@ const words = process.argv.slice(2);
 const environment = words.flatMap((word, i) =>
   word === '--env' ? (words[i + 1] ?? []) : (/^--env=(.+)$/.exec(word)?.[1] ?? []),
 )[0];
-const isReload = words.some((word) => /^(graceful)?reload$/i.test(word));
+const isReload = words.some((word) => /^(startOr(Graceful)?|graceful)?reload$/i.test(word));
 
 const shell = environment === undefined ? process.env : { ...process.env, NODE_ENV: environment };
 const setting = (name, fallback) => shell[name] || file[name] || fallback;

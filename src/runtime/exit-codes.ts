@@ -49,7 +49,8 @@ export function exitCodeOf(error: unknown): number {
     if (name === 'ConfigError' || name === 'MongoParseError' || ACCESS_CODES.has(code))
       return exitCodes.config;
     if (DATA_CODES.has(code)) return exitCodes.data;
-    if (syscall === 'listen') return exitCodes.address;
+    // `bind`: of a worker whose port PM2 opens.
+    if (syscall === 'listen' || syscall === 'bind') return exitCodes.address;
     // Server names of mongodb+srv that do not resolve.
     if (UNAVAILABLE.test(name) || /^query/.test(String(syscall))) return exitCodes.unavailable;
   }

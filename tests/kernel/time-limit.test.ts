@@ -97,7 +97,11 @@ test('many limits on one signal, and many users of one limit, are no warning', (
     const { startTimeLimit } = require(${JSON.stringify(join(__dirname, '../../src/kernel/time-limit.js'))});
     const outer = new AbortController();
     const limits = Array.from({ length: 20 }, () => startTimeLimit(60_000, outer.signal));
-    for (let i = 0; i < 20; i += 1) limits[0].signal.addEventListener('abort', () => {});`;
+    for (let i = 0; i < 20; i += 1) limits[0].signal.addEventListener('abort', () => {});
+    const { createFetchJson } = require(${JSON.stringify(join(__dirname, '../../packages/verifier/src/http.js'))});
+    const fetch = () => new Promise(() => {});
+    const read = createFetchJson({ fetch, allowHttp: true, requestTimeoutMs: 60_000 });
+    for (let i = 0; i < 20; i += 1) read('http://127.0.0.1', { signal: outer.signal });`;
   const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });

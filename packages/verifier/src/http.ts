@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { assertSecure, type Settings } from './options.js';
 
 /** An answer that is no success. */
@@ -87,6 +88,8 @@ async function withTimeLimit<T>(
   const abort = () => control.abort(outer.reason);
   const late = new DOMException(`longer than ${timeoutMs} ms`, 'TimeoutError');
   const timer = setTimeout(() => control.abort(late), timeoutMs);
+  // Each request has a listener on the one signal of the verifier.
+  setMaxListeners(0, control.signal, outer);
   timer.unref();
   if (outer.aborted) abort();
   else outer.addEventListener('abort', abort, { once: true });

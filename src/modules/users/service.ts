@@ -240,8 +240,8 @@ export function createUserService(deps: UserServiceDependencies): UserService {
     confirmEmail: (id, email, proof) =>
       decided.write(id, undefined, (seen) => {
         // Other letter case is the same address, and to be stored as it was confirmed.
-        const changes =
-          seen.email === email ? { emailVerified: true } : { email, emailVerified: true };
+        const isPresent = seen.email === email || proof.email === email;
+        const changes = isPresent ? { emailVerified: true } : { email, emailVerified: true };
         return holds(proof, seen) ? updated(seen, changes, { sameSessions: true }) : NOTHING;
       }),
     endSessions: (id, { keep }) =>

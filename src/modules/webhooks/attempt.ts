@@ -51,18 +51,31 @@ function signedHeaders({ id, body }: Message, secrets: readonly string[], nowMs:
 
 /** Posts the message once. Never throws, and ends within `timeoutMs`. */
 export function attempt(message: Message, options: AttemptOptions): Promise<Attempt> {
-  const { url, secrets, allowed, timeoutMs, signal, now } = options;
+  const { url, allowed, timeoutMs, signal } = options;
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (isIP(literal) !== 0 && !isAllowedTarget(literal, allowed))
     return Promise.resolve({ result: 'failed', reason: 'refused_target' });
   const limit = startTimeLimit(timeoutMs, signal);
-  const send = url.protocol === 'https:' ? requestHttps : requestHttp;
-  const request = send(url, {
+  try {
+    return send(message, { ...options, signal: limit.signal }, limit.end);
+  } catch {
+    limit.end();
+    return Promise.resolve({ result: 'failed', reason: 'connection' });
+  }
+}
+
+function send(
+  message: Message,
+  { url, secrets, allowed, signal, now }: AttemptOptions,
+  closed: () => void,
+): Promise<Attempt> {
+  const open = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const request = open(url, {
     method: 'POST',
     // Its own connection: one that another endpoint opened was checked for another name.
     agent: false,
     lookup: guardedLookup(allowed),
-    signal: limit.signal,
+    ...(signal !== undefined && { signal }),
     headers: {
       ...signedHeaders(message, secrets, now()),
       'content-type': 'application/cloudevents+json',
@@ -71,7 +84,7 @@ export function attempt(message: Message, options: AttemptOptions): Promise<Atte
     },
   });
   // Not with the status: the limit bounds the body too.
-  request.once('close', limit.end);
+  request.once('close', closed);
   const ended = answerOf(request, now);
   request.end(message.body);
   return ended;

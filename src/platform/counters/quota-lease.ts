@@ -72,7 +72,9 @@ export function createQuotaLease({
 
   function bucketOf(key: string): Bucket {
     const at = now();
-    if (at >= windowEndMs || buckets.size >= KEYS_MAX)
+    // Earlier: the clock was set back.
+    const isOutside = at >= windowEndMs || at < windowEndMs - windowMs;
+    if (isOutside || buckets.size >= KEYS_MAX)
       beginWindow((Math.floor(at / windowMs) + 1) * windowMs);
     let bucket = buckets.get(key);
     if (bucket === undefined) {

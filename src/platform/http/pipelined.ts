@@ -16,16 +16,19 @@ export function closeWithConnection({ socket }: IncomingMessage, response: Serve
     responses = opened;
     waiting.set(socket, opened);
     socket.once('close', () => {
-      for (const one of opened) close(one);
+      for (const one of opened) close(one, opened);
     });
   }
   responses.add(response);
   response.once('close', () => responses.delete(response));
 }
 
-function close(response: ServerResponse): void {
+function close(response: ServerResponse, opened: ReadonlySet<ServerResponse>): void {
   // Node does it for the one that has the socket, and for one that is sent.
   if (response.socket !== null || response.writableFinished) return;
   response.destroy();
-  response.emit('close');
+  // Later versions of Node emit it by themselves, on the next tick.
+  setImmediate(() => {
+    if (opened.has(response)) response.emit('close');
+  });
 }

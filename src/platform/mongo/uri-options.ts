@@ -1,5 +1,9 @@
 import type { ConnectOptions } from 'mongoose';
 
+const waitOf = ({ writeConcern }: ConnectOptions) =>
+  typeof writeConcern === 'object' ? writeConcern.wtimeoutMS : undefined;
+const JOURNALED = 'the service, which acknowledges journaled writes';
+
 /**
  * URI options that the service sets itself, with the setting that determines each; in lower case
  * for the comparison.
@@ -16,16 +20,15 @@ const DECIDED: Readonly<
   connecttimeoutms: ['DB_SERVER_SELECTION_TIMEOUT_MS', ({ connectTimeoutMS }) => connectTimeoutMS],
   waitqueuetimeoutms: ['DB_OPERATION_TIMEOUT_MS', ({ waitQueueTimeoutMS }) => waitQueueTimeoutMS],
   sockettimeoutms: ['DB_OPERATION_TIMEOUT_MS', ({ socketTimeoutMS }) => socketTimeoutMS],
-  wtimeoutms: [
-    'DB_OPERATION_TIMEOUT_MS',
-    ({ writeConcern }) => (typeof writeConcern === 'object' ? writeConcern.wtimeoutMS : undefined),
-  ],
+  wtimeoutms: ['DB_OPERATION_TIMEOUT_MS', waitOf],
+  wtimeout: ['DB_OPERATION_TIMEOUT_MS', waitOf],
   readpreference: ['DB_READ_PREFERENCE', ({ readPreference }) => readPreference],
   w: [
     'the service, which acknowledges writes of a majority',
     ({ writeConcern }) => (typeof writeConcern === 'object' ? writeConcern.w : undefined),
   ],
-  journal: ['the service, which acknowledges journaled writes', () => true],
+  journal: [JOURNALED, () => true],
+  j: [JOURNALED, () => true],
 };
 
 const optionsOf = (uri: string) =>

@@ -70,8 +70,11 @@ describe('with processes killed every two seconds', () => {
   test.each(['mirror', 'pump-killed', 'webhook'])(
     'the check of %s fails with its planted fault',
     async (name) => {
-      const outcome = await scenario(name)?.run({ quick: true, planted: true });
-      expect(outcome?.met).toBe(false);
+      // A kill may come between two deliveries, where the planted fault does no harm.
+      const found: (boolean | undefined)[] = [];
+      while (found.length < 3 && !found.includes(false))
+        found.push((await scenario(name)?.run({ quick: true, planted: true }))?.met);
+      expect(found).toContain(false);
     },
     240_000,
   );

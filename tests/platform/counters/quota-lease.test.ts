@@ -144,6 +144,14 @@ test('a clock that is set back opens its window again, without a flood of round 
   expect(counters.trips).toBeLessThan(10);
 });
 
+test('a client at its limit has the limit of an earlier window, when the clock is set back', async () => {
+  const counters = sharedCounters();
+  const [worker] = workersOn(counters, 1, 10) as [QuotaLease];
+  expect(await allowed([worker], 20, 1)).toBe(10);
+  counters.nowMs = NOW - WINDOW_MS;
+  expect(await allowed([worker], 20, 1)).toBe(10);
+});
+
 test('clients do not share', async () => {
   const workers = workersOn(sharedCounters(), 2, 10);
   expect(await allowed(workers, 30, 3, 'one')).toBe(10);

@@ -23,8 +23,12 @@ interface CodesRow {
   readonly minVersion?: number;
 }
 
-/** What is left once the codes of a row with `minVersion` were removed. */
-type Found = Partial<CodesRow> | null;
+/**
+ * Of a row with `minVersion` whose codes were removed. It has all members, for hosts of the release
+ * before this one. A set that is used up has `lastUsedAt`.
+ */
+const isRemoved = ({ codes, lastUsedAt }: CodesRow): boolean =>
+  codes.length === 0 && lastUsedAt === undefined;
 
 export interface RecoveryCodes extends FactorKind {
   /**
@@ -69,8 +73,8 @@ export function createRecoveryCodes(deps: {
   const { connection, loginGuard, emit } = deps;
   const bounded = { maxTimeMS: deps.timeoutMs };
   const rows = () => connection.collection<CodesRow>(RECOVERY_CODES_COLLECTION);
-  const find = (userId: string): Promise<Found> => rows().findOne({ _id: userId }, bounded);
-  const remaining = async (userId: string) => (await find(userId))?.codes?.length ?? 0;
+  const find = (userId: string) => rows().findOne({ _id: userId }, bounded);
+  const remaining = async (userId: string) => (await find(userId))?.codes.length ?? 0;
 
   /** undefined: no such code is left. Of several concurrent uses of one, one succeeds. */
   async function use(userId: string, code: string): Promise<number | undefined> {
@@ -111,7 +115,7 @@ export function createRecoveryCodes(deps: {
 
     async list(userId) {
       const found = await find(userId);
-      if (found?.codes === undefined || found.createdAt === undefined) return [];
+      if (found === null || isRemoved(found)) return [];
       const { createdAt, lastUsedAt, codes } = found;
       const name = 'Recovery codes';
       const times = { createdAt, lastUsedAt, remaining: codes.length };
@@ -151,12 +155,14 @@ export function createRecoveryCodes(deps: {
       const had = await rows().findOneAndUpdate(
         { _id: userId },
         {
-          $unset: { codes: true, createdAt: true, lastUsedAt: true },
+          $set: { codes: [] },
+          $currentDate: { createdAt: true },
+          $unset: { lastUsedAt: true },
           ...(before !== undefined && { $max: { minVersion: before } }),
         },
         { ...bounded, upsert: before !== undefined, returnDocument: 'before' },
       );
-      return (had as Found)?.codes === undefined ? 0 : 1;
+      return had === null || isRemoved(had) ? 0 : 1;
     },
     async purge(userId) {
       await rows().deleteOne({ _id: userId }, bounded);

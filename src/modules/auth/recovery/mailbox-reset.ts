@@ -16,7 +16,7 @@ export type ResetByMailbox = (
 ) => Promise<boolean>;
 
 export interface MailboxResetDependencies {
-  readonly users: Pick<UsersPort, 'credentialsById' | 'resetPassword'>;
+  readonly users: Pick<UsersPort, 'credentialsById' | 'resetPassword' | 'endSessions'>;
   /** What rests on a session version below `before` adds none afterwards. */
   readonly removeFactors: (userId: string, cause: Cause, before: number) => Promise<unknown>;
 }
@@ -46,13 +46,21 @@ export function createMailboxReset({
     const { id, email, passwordHash } = owner;
     // A stolen mailbox must not remove the factors of an owner who had verified the address.
     if (owner.emailVerified) return users.resetPassword(id, hash, { email, passwordHash });
-    let present: Credentials | null = owner;
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const isSame =
-        present?.passwordHash === passwordHash && foldEmail(present.email) === foldEmail(email);
-      if (present === null || !isSame) return false;
-      if (await takeOver(present, hash, client)) return true;
-      present = await users.credentialsById(id);
+    let isHalfDone = false;
+    try {
+      for (let tries = 0; tries < TRIES; tries += 1) {
+        const present = await users.credentialsById(id);
+        const isSame =
+          present?.passwordHash === passwordHash && foldEmail(present.email) === foldEmail(email);
+        if (present === null || !isSame) return false;
+        isHalfDone = true;
+        isHalfDone = !(await takeOver(present, hash, client));
+        if (!isHalfDone) return true;
+      }
+    } finally {
+      // The removal outlasts the sessions of now. Without the write nothing else would end them, and
+      // nobody could add a factor.
+      if (isHalfDone) await users.endSessions(id, {}).catch(() => undefined);
     }
     throw problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
   };

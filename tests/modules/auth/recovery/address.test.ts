@@ -84,6 +84,15 @@ describe('the own address', () => {
     expect(await me(token)).toMatchObject({ email: next, email_verified: true });
   });
 
+  test('keeps the letter case that an administrator gave it, when an earlier link confirms it', async () => {
+    const { user, email, token } = await account('case');
+    const mailed = await welcomeToken(email);
+    const other = email.toUpperCase().replace(/@.*/, '@example.org');
+    expect((await patch(user.id, admin, { email: other })).status).toBe(200);
+    expect((await confirm(mailed)).status).toBe(204);
+    expect(await me(token)).toMatchObject({ email: other, email_verified: true });
+  });
+
   test('does not change by PATCH or PUT, with the same answer for a free and a taken address, and no mail', async () => {
     const [{ user, email, token }, other] = [await account(), await account()];
     // The mails of one queue may overtake each other: that of a later account says nothing.
