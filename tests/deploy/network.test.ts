@@ -58,8 +58,9 @@ for (const kind of KINDS) {
   );
 }
 
-(bestKind() === 'namespaces' ? test : test.skip)(
-  'namespaces go with the process that made them, even when it is killed',
+const hasNamespaces = bestKind() === 'namespaces';
+(hasNamespaces ? test : test.skip)(
+  `namespaces go with the process that made them, even when it is killed${hasNamespaces ? '' : ' [skipped: no right to make network namespaces]'}`,
   async () => {
     const support = join(__dirname, '..', 'support', 'network.js');
     const script = `const n = require(${JSON.stringify(support)}).openNetwork(['a'], 'namespaces'); console.log(n.node('a').prefix.at(-1)); setInterval(() => {}, 1000)`;

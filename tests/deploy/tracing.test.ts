@@ -61,10 +61,12 @@ describe.each([
   { tool: 'nginx', startEdge: startNginx },
   { tool: 'haproxy', startEdge: startHaproxy },
 ])('$tool', ({ tool, startEdge }) => {
-  const run = findTool(tool) === undefined ? test.skip : test;
+  const isMissing = findTool(tool) === undefined;
+  const run = isMissing ? test.skip : test;
+  const reason = isMissing ? ` [skipped: ${tool} is not installed; npm run provision]` : '';
 
   run(
-    'one trace from the client over the edge and both workers to MongoDB; a stop sends the last spans',
+    `one trace from the client over the edge and both workers to MongoDB; a stop sends the last spans${reason}`,
     async () => {
       const otlp = owned(await startOtlpReceiver());
       const service = await startCluster(otlp, { TRUST_PROXY: '1' });

@@ -237,7 +237,9 @@ test('the exit code depends on the error, also when it is a nested cause', () =>
   expect(exitCodeOf(error({ code: 18 }))).toBe(exitCodes.config);
   expect(exitCodeOf(error({}, error({ code: 11000 })))).toBe(exitCodes.data);
   expect(exitCodeOf(error({ code: 'ENOTFOUND', syscall: 'querySrv' }))).toBe(exitCodes.unavailable);
-  expect(exitCodeOf(error({ code: 'EADDRINUSE', syscall: 'listen' }))).toBe(exitCodes.address);
+  // Of a worker of PM2 it is `bind`.
+  for (const syscall of ['listen', 'bind'])
+    expect(exitCodeOf(error({ code: 'EADDRINUSE', syscall }))).toBe(exitCodes.address);
   expect(exitCodeOf(error({ name: 'MongoNetworkTimeoutError' }))).toBe(exitCodes.unavailable);
   expect(exitCodeOf('what')).toBe(exitCodes.software);
 });

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import type { z } from 'zod';
 import { checked } from './setting';
 import { isLoopback } from './urls';
@@ -16,7 +17,7 @@ function faultOfMongoUri(value: string): string | undefined {
     // not connect.
     const { mongo } = require('mongoose') as typeof import('mongoose');
     new mongo.MongoClient(value);
-    return undefined;
+    return faultOfOptions(value);
   } catch (error) {
     const reason = error instanceof Error ? error.message : '';
     const isAboutOptions =
@@ -24,6 +25,31 @@ function faultOfMongoUri(value: string): string | undefined {
         reason,
       );
     return isAboutOptions && !quotes(reason, value) ? `is not usable: ${reason}` : MONGO_FORM;
+  }
+}
+
+/** The driver opens these at each connection. */
+const FILES: ReadonlySet<string> = new Set(['tlscafile', 'tlscertificatekeyfile', 'tlscrlfile']);
+/** They do not go together with the read preference of the service. */
+const OF_SECONDARIES: ReadonlySet<string> = new Set(['maxstalenessseconds', 'readpreferencetags']);
+
+/** What the driver finds only when it connects, again and again. */
+function faultOfOptions(uri: string): string | undefined {
+  for (const [name, value] of new URLSearchParams(uri.split('?')[1] ?? '')) {
+    if (OF_SECONDARIES.has(name.toLowerCase()))
+      return `must not have ${name}: reads go to the primary (DB_READ_PREFERENCE)`;
+    if (FILES.has(name.toLowerCase()) && !isReadable(value))
+      return `names a file in ${name} that cannot be read: ${value}`;
+  }
+  return undefined;
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

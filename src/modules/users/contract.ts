@@ -47,7 +47,6 @@ export const WRITE_PROBLEMS = [
     'user_not_found',
     'last_admin',
     'precondition_failed',
-    'contended',
     'busy',
   ] as const),
 ] as const;

@@ -86,6 +86,8 @@ const ALWAYS: readonly ProblemCode[] = [
     'headers_too_large',
     'internal_error',
     'database_unavailable',
+    // A read too may have to write: it lifts a ban that is over.
+    'contended',
     'signing_keys_unavailable',
     'overloaded',
   ] as const),

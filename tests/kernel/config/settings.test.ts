@@ -253,11 +253,21 @@ test('a MongoDB URI that the driver rejects is a fault whose message does not qu
   ];
   for (const value of wrong) expect(refused({ MONGODB_URI: value })).not.toContain('canary');
   expect(refused({ MONGODB_URI: 'mongodb://h/x?retryWrite=true' })).toContain('retrywrite');
+  // The driver would find these at each connection only.
+  const late = [
+    ['readPreference=secondaryPreferred&maxStalenessSeconds=120', 'must not have maxStaleness'],
+    ['readpreference=secondary&readPreferenceTags=dc:ny', 'must not have readPreferenceTags'],
+    ['tls=true&tlsCAFile=/nowhere.pem', 'names a file in tlsCAFile that cannot be read'],
+    ['tls=true&tlsCertificateKeyFile=/nowhere.pem', 'in tlsCertificateKeyFile that cannot be read'],
+  ];
+  for (const [options, reason] of late)
+    expect(refused({ MONGODB_URI: `mongodb://u:canary@h/x?${options}` })).toContain(reason);
   for (const value of [
     'mongodb://h',
     'mongodb+srv://u:p%40@a.b.c/x',
     'mongodb://[::1]:27017/x',
     'mongodb://%2Ftmp%2Fm.sock/auth?directConnection=true&w=1',
+    `mongodb://h/x?tls=true&tlsCAFile=${encodeURIComponent(__filename)}`,
   ])
     expect([value, told({ MONGODB_URI: value })]).toEqual([value, '']);
 });

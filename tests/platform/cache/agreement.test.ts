@@ -8,9 +8,9 @@ import {
   memoryEpochStore,
   quiet,
 } from '../../support/cache-fixture';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const open: Cache[] = [];
 let epochStore: MemoryEpochStore;
 let truth = 0;
@@ -120,7 +120,7 @@ describe('local entries with two values of τ', () => {
   });
 });
 
-whenRedis('Redis entries that not every process shares', () => {
+describeWithRedis('Redis entries that not every process shares', () => {
   let redis: RealRedis;
   const near = { NEAR_CACHE_TTL_MS: '0' };
   const here = () => ({ ...near, REDIS_URL: redis.url });

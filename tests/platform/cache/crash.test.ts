@@ -1,12 +1,12 @@
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
 import type { Planted } from '../../support/cache-worker';
 import { startWorker, type TestWorker } from '../../support/cache-workers';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const WRITER_TTL_MS = 1000;
 
-whenRedis('crashes and floods on real workers', () => {
+describeWithRedis('crashes and floods on real workers', () => {
   let redis: RealRedis;
   let mongo: TestMongo;
   const started: TestWorker[] = [];

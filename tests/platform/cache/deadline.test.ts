@@ -9,9 +9,9 @@ import {
   memoryEpochStore,
   quiet,
 } from '../../support/cache-fixture';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const DEADLINE_MS = 400;
 /** Beyond the deadline: τ, the share of Redis, and what a busy machine takes. */
 const GRACE_MS = 400;
@@ -92,7 +92,7 @@ describe('the deadline of a write, while the database does not answer', () => {
   });
 });
 
-whenRedis('the deadline of a write, with Redis', () => {
+describeWithRedis('the deadline of a write, with Redis', () => {
   let redis: RealRedis;
   const startWithRedis = async (): Promise<Cache> => {
     const cache = await start({ REDIS_URL: redis.url });

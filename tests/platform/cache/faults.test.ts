@@ -2,11 +2,10 @@ import { type CacheSeams, connectCache } from '../../../src/platform/cache';
 import type { Cache } from '../../../src/platform/cache/port';
 import type { RedisConnection } from '../../../src/platform/redis/connection';
 import { cacheSettings, docCache, memoryEpochStore, quiet } from '../../support/cache-fixture';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
-
-whenRedis('a Redis that fails', () => {
+describeWithRedis('a Redis that fails', () => {
   let redis: RealRedis;
   let epochStore = memoryEpochStore();
   const open: Cache[] = [];

@@ -6,11 +6,11 @@ import {
   settingsWorlds,
   shifted,
 } from '../../support/cache-rolls';
+import { describeWithRedis } from '../../support/redis';
 
 // One of each kind; all of them, and for longer: npm run faults -- settings.
 const NEAR = ['tau-50-0-near'];
 const WITH_REDIS = ['tau-400-0-redis', 'database-number', 'redis-taken-away'];
-const whenRedis = redisAvailable() ? describe : describe.skip;
 
 let redis: RealRedis | undefined;
 beforeAll(async () => {
@@ -51,7 +51,7 @@ describe('a rolling change of τ without Redis', () => {
   );
 });
 
-whenRedis('a rolling change of τ or of the cache, with Redis', () => {
+describeWithRedis('a rolling change of τ or of the cache, with Redis', () => {
   it.each(WITH_REDIS)('%s: nothing stale', holds, 60_000);
   it(
     'is noticed when every process ignores the others',
@@ -60,7 +60,7 @@ whenRedis('a rolling change of τ or of the cache, with Redis', () => {
   );
 });
 
-whenRedis('Redis replies that are shifted by one, again and again', () => {
+describeWithRedis('Redis replies that are shifted by one, again and again', () => {
   it('show nothing stale, are counted, and fail nothing', async () => {
     const result = await shifted(redis?.port ?? 0);
     expect(result).toMatchObject({ stale: 0, failedReads: 0, failedWrites: 0 });

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Checked, check, type RecordedHistory } from '../../support/cache-history';
 import { startProxy } from '../../support/cache-proxy';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
 import type { Planted } from '../../support/cache-worker';
 import { startWorker, type TestWorker } from '../../support/cache-workers';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const KEYS = Array.from({ length: 30 }, (_, i) => `history-${i}`);
 const RUN_MS = 2000;
 
-whenRedis('histories of four workers with three clients each', () => {
+describeWithRedis('histories of four workers with three clients each', () => {
   let redis: RealRedis;
   let mongo: TestMongo;
   const started: TestWorker[] = [];

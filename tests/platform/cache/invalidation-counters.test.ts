@@ -6,9 +6,9 @@ import type { Cache } from '../../../src/platform/cache/port';
 import { INCREMENT_COUNTERS } from '../../../src/platform/cache/scripts';
 import type { RedisConnection } from '../../../src/platform/redis/connection';
 import { cacheSettings, docCache, memoryEpochStore, quiet } from '../../support/cache-fixture';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const TAU = 40;
 
 /** Writers that do not increment the counters. */
@@ -21,7 +21,7 @@ const withoutIncrements = (connection: RedisConnection): RedisConnection => ({
     script === INCREMENT_COUNTERS ? Promise.resolve(1) : connection.run(script, keys, args),
 });
 
-whenRedis('local entries renewed by invalidation counters, over a real Redis', () => {
+describeWithRedis('local entries renewed by invalidation counters, over a real Redis', () => {
   let redis: RealRedis;
   const open: Cache[] = [];
   const truth = new Map<string, number>();

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
 import type { Planted } from '../../support/cache-worker';
 import { startWorker, type TestWorker } from '../../support/cache-workers';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { describeWithRedis } from '../../support/redis';
 
 const REPEATS = 50;
 /** Long compared to a race of 50 keys, so that the events which τ must cover happen. */
 const LONG_TAU = { NEAR_CACHE_TTL_MS: '200' };
-const whenRedis = redisAvailable() ? describe : describe.skip;
 
 type Team = readonly [reader: TestWorker, writer: TestWorker, other: TestWorker];
 /**
@@ -16,7 +16,7 @@ type Team = readonly [reader: TestWorker, writer: TestWorker, other: TestWorker]
  */
 type Race = (key: string, team: Team) => Promise<boolean>;
 
-whenRedis('races forced on real workers, 50 keys each', () => {
+describeWithRedis('races forced on real workers, 50 keys each', () => {
   let redis: RealRedis;
   let mongo: TestMongo;
   const started: TestWorker[] = [];

@@ -2,11 +2,10 @@ import { Registry } from 'prom-client';
 import { connectCache } from '../../../src/platform/cache';
 import type { Cache } from '../../../src/platform/cache/port';
 import { cacheSettings, docCache, memoryEpochStore, quiet } from '../../support/cache-fixture';
-import { type RealRedis, redisAvailable, startRedis, until } from '../../support/cache-redis';
+import { type RealRedis, startRedis, until } from '../../support/cache-redis';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
-
-whenRedis('the cache over a real Redis', () => {
+describeWithRedis('the cache over a real Redis', () => {
   let redis: RealRedis;
   const open: Cache[] = [];
   const truth = new Map<string, number>();

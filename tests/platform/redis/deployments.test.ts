@@ -1,10 +1,10 @@
 import { type Servers, startCluster, startSentinels } from '../../support/cache-deployments';
 import { type Checked, check, type RecordedHistory } from '../../support/cache-history';
-import { redisAvailable, until } from '../../support/cache-redis';
+import { until } from '../../support/cache-redis';
 import { startWorker, type TestWorker } from '../../support/cache-workers';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { describeWithRedis } from '../../support/redis';
 
-const whenRedis = redisAvailable() ? describe : describe.skip;
 const KEYS = Array.from({ length: 30 }, (_, i) => `deployment-${i}`);
 
 interface Outcome {
@@ -15,7 +15,7 @@ interface Outcome {
   readonly sharedAfter: number;
 }
 
-whenRedis('Redis Cluster and Sentinel, real servers', () => {
+describeWithRedis('Redis Cluster and Sentinel, real servers', () => {
   /**
    * One database each: the workers on a database must share one Redis, or they keep each other from
    * using either.

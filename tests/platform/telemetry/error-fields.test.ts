@@ -78,13 +78,15 @@ test('overridden options of MONGODB_URI are reported; disabled options stay disa
     warningsFor('mongodb://h/auth?replicaSet=rs0&retryWrites=true&w=majority&maxPoolSize=20'),
   ).toBe('');
   const text = warningsFor(
-    'mongodb://h/auth?maxPoolSize=5&readPreference=secondary&w=1&SOCKETTIMEOUTMS=1',
+    'mongodb://h/auth?maxPoolSize=5&readPreference=secondary&w=1&SOCKETTIMEOUTMS=1&j=false&wtimeout=7',
   );
   for (const part of [
     'maxPoolSize=5 (DB_POOL_MAX decides)',
     'readPreference=secondary',
     'w=1',
     'SOCKETTIMEOUTMS=1',
+    'j=false',
+    'wtimeout=7',
   ])
     expect(text).toContain(part);
   expect(warningsFor('mongodb://h')).toContain('names no database');

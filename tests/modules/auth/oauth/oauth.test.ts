@@ -393,6 +393,7 @@ describe('the audit log', () => {
       subject: user.id,
       session: null,
       impersonated: null,
+      job: null,
       note: null,
       token_id: null,
       network: '127.0.0.1',
