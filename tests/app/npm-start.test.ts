@@ -1,4 +1,13 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Running, run } from '../support/processes';
@@ -84,41 +93,54 @@ test('Ctrl-C reaches npm and the service, and counts as one signal', async () =>
   expect(npm.output()).not.toMatch(/again, exiting at once/);
 });
 
-test('a production install contains everything that its scripts need', () => {
-  const { scripts, devDependencies } = JSON.parse(
-    readFileSync(path.join(root, 'package.json'), 'utf8'),
-  ) as {
-    scripts: Record<string, string>;
-    devDependencies: Record<string, string>;
+/** What `npm ci --omit=dev` would install, by the lock file. */
+function productionPackages(): string[] {
+  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; link?: boolean }>;
   };
-  // The compiler is an optional dependency: `npm ci --omit=dev` installs it, the image removes it.
-  const programs = Object.keys(devDependencies).map((name) => name.replace(/^@[^/]*\//, ''));
-  for (const name of [
-    'build',
-    'prestart',
-    'start',
-    'admin',
-    'keys',
-    'explain',
-    'cluster',
-    'settings',
-  ]) {
-    const words = (scripts[name] ?? '').split(/&&|\|\|/).map(
-      (command) =>
-        command
-          .trim()
-          .replace(/^exec /, '')
-          .split(' ')[0] ?? '',
-    );
-    expect(
-      words.filter((word) =>
-        word === 'tsc'
-          ? 'typescript' in devDependencies
-          : programs.includes(word) && word !== 'node',
-      ),
-    ).toEqual([]);
+  return Object.entries(packages).flatMap(([place, { dev = false, link = false }]) => {
+    const [, name] = /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(place) ?? [];
+    return name === undefined || dev || link ? [] : [name];
+  });
+}
+
+test('a production install builds the service, and starts what it has built', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'production-'));
+  try {
+    for (const name of ['src', 'scripts', 'packages', 'package.json', 'tsconfig.json'])
+      cpSync(path.join(root, name), path.join(folder, name), { recursive: true });
+    for (const name of productionPackages()) {
+      const from = path.join(root, 'node_modules', name);
+      // Of the optional ones, those of other platforms are not there.
+      if (!existsSync(from)) continue;
+      const to = path.join(folder, 'node_modules', name);
+      mkdirSync(path.dirname(to), { recursive: true });
+      symlinkSync(from, to);
+    }
+    const env = { PATH: process.env['PATH'], NODE_ENV: 'production' };
+    const runHere = (...args: string[]) => {
+      const options = { cwd: folder, env, encoding: 'utf8', timeout: 60_000 } as const;
+      const { status, stderr } = spawnSync(process.execPath, args, options);
+      return { status, stderr };
+    };
+    expect(runHere('scripts/bundle.mjs')).toEqual({ status: 0, stderr: '' });
+    // 78: it has read its settings, and says what is wrong with them.
+    for (const command of ['main', 'cli/admin list', 'cli/keys list', 'cli/migrate status']) {
+      const [program, ...words] = command.split(' ');
+      expect([command, runHere(`dist/${program}.js`, ...words)]).toMatchObject([
+        command,
+        { status: 78, stderr: expect.stringContaining('MONGODB_URI') },
+      ]);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  // A shell between npm and the service would not forward npm's signals.
+}, 180_000);
+
+test('no shell stands between npm and the service, which would not forward signals', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
   for (const name of ['start', 'admin', 'keys', 'explain', 'cluster', 'settings'])
     expect(scripts[name]).toMatch(/(^|&& )exec node \S+$/);
 });
