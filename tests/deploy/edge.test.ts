@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import path from 'node:path';
 import { type RequestRecord, runLoad, startLoad } from '../../faults/load';
 import { isGood, summarise } from '../../faults/summary';
 import { SECURITY_HEADERS } from '../../src/platform/http/security-headers';
@@ -10,6 +12,7 @@ import {
   startNginx,
 } from '../support/balancers';
 import { raw } from '../support/raw-http';
+import { root } from '../support/service';
 import { describeWith } from '../support/tools';
 import { until } from '../support/until';
 
@@ -461,4 +464,18 @@ describeWith(['nginx'], 'what the checks above can see', () => {
       await Promise.all(hosts.map((host) => host.down()));
     }
   });
+});
+
+test('both edges and the service send one policy of Strict-Transport-Security, with TLS only', () => {
+  const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
+  const [, service] = SECURITY_HEADERS.find(([name]) => name === 'Strict-Transport-Security') ?? [];
+  const [, nginx] = /map \$https \$edge_hsts \{[^}]*\bon\s+"([^"]+)";/.exec(
+    read('nginx/snippets/http.conf'),
+  ) ?? ['', ''];
+  const haproxy = [
+    ...read('haproxy/haproxy.cfg').matchAll(
+      /set-header Strict-Transport-Security "([^"]+)" if \{ var\(txn\.is_tls\) -m found \}/g,
+    ),
+  ].map(([, policy]) => policy);
+  expect([nginx, ...haproxy]).toEqual([service, service]);
 });

@@ -40,6 +40,7 @@ const OF_FAILURES: Readonly<Record<string, string>> = { result: 'error', status:
 
 let redis: TestRedis;
 let fleet: Fleet;
+let exposed: string;
 let samples: readonly Sample[];
 
 beforeAll(async () => {
@@ -61,7 +62,8 @@ beforeAll(async () => {
     headers: { authorization: `Bearer ${token}` },
   });
   expect(read.status).toBe(200);
-  samples = samplesOf(await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text());
+  exposed = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
+  samples = samplesOf(exposed);
 });
 
 afterAll(async () => {
@@ -158,4 +160,14 @@ test('every panel has a title and a query, and no two lie on each other', () => 
   );
   expect(new Set(cells).size).toBe(cells.length);
   expect(panels.filter(({ title }) => title === '')).toEqual([]);
+});
+
+test('totals are counters and nothing else is, so that rates of them survive a restart', () => {
+  const types = [...exposed.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({
+    name,
+    type,
+  }));
+  expect(types.length).toBeGreaterThan(50);
+  const isTotal = ({ name }: { name: string }) => name.endsWith('_total');
+  expect(types.filter((one) => isTotal(one) !== (one.type === 'counter'))).toEqual([]);
 });
