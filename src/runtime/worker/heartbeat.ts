@@ -3,7 +3,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { WorkerMessage } from '../messages';
 
 /** The histogram counts its own sampling interval as delay. */
-const LOOP_RESOLUTION_MS = 20;
+export const LOOP_RESOLUTION_MS = 20;
 const MEBIBYTE = 1024 * 1024;
 
 /** Sends a heartbeat to the primary every `everyMs`. */

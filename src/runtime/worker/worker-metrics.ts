@@ -1,4 +1,31 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Gauge, type Registry } from 'prom-client';
+import { LOOP_RESOLUTION_MS } from './heartbeat';
+
+/** What the primary knows from heartbeats. Since the last scrape. */
+function exposeLoad(registry: Registry): void {
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  const highest = { aggregator: 'max' as const, registers: [registry] };
+  new Gauge({
+    name: 'cluster_worker_loop_delay_p99_seconds_max',
+    help: 'Highest p99 of the event-loop delay over the workers.',
+    ...highest,
+    collect() {
+      const p99Ms = Number.isNaN(delay.mean) ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
+      this.set(Math.max(0, p99Ms / 1000));
+      delay.reset();
+    },
+  });
+  new Gauge({
+    name: 'cluster_worker_heap_bytes_max',
+    help: 'Largest used heap over the workers.',
+    ...highest,
+    collect() {
+      this.set(process.memoryUsage().heapUsed);
+    },
+  });
+}
 
 /**
  * The gauges of the primary (primary-metrics.ts) for workers without one: each worker counts itself
@@ -17,6 +44,7 @@ export function exposeWorkers(
       this.set(isReady() ? 1 : 0);
     },
   });
+  exposeLoad(registry);
   if (wanted === undefined) return;
   new Gauge({
     name: 'cluster_workers_wanted',
