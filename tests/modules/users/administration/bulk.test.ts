@@ -13,7 +13,12 @@ let token: string;
 let adminId: string;
 
 beforeAll(async () => {
-  service = await startTestService({ ROLES: 'moderator=users:ban+users:write' });
+  service = await startTestService({
+    ROLES: 'moderator=users:ban+users:write',
+    // A hundred in one request take long on a busy machine.
+    ...{ DB_OPERATION_TIMEOUT_MS: '10000', SOCKET_TIMEOUT_MS: '60000' },
+    CACHE_WRITER_TTL_MS: '25000',
+  });
   client = createClient(service.baseUrl);
   token = await login(client, service.admin.email, service.admin.password);
   adminId = (await client('GET', '/api/users/me', { token })).json.id;
