@@ -37,6 +37,7 @@ describe.each(stores)('limits counted in %s, over two worker processes', (_, wit
       AUTH_RATE_LIMIT_PER_CLIENT: String(LIMIT),
       // A busy machine must not turn answers into 503.
       DB_OPERATION_TIMEOUT_MS: '4500',
+      ...{ ACCEPT_WAIT_MS: '9000', ACCEPT_BUSY_WAIT_MS: '5000' },
       ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
     });
     client = createClient(fleet.url, { unchecked: true });
