@@ -1,9 +1,9 @@
 import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
-import { problems } from '../../../kernel/errors';
 import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
+import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 import type { ProviderClaims } from './provider';
 
 export const FEDERATION_STEPS_COLLECTION = 'federation_steps';
@@ -86,15 +86,11 @@ export interface StepsOptions {
 export function createSteps(connection: Connection, options: StepsOptions): Steps {
   const { timeoutMs, counters, attemptsMax, now } = options;
   const bounded = { maxTimeMS: timeoutMs };
-
-  /** Anyone can begin a sign-in: without a bound, strangers could fill the database. */
-  async function countAttempt(): Promise<void> {
-    const windowMs = STEP_SECONDS.attempt * 1000;
-    const { total, resetsAtMs } = await counters.add(ATTEMPTS_KEY, 1, windowMs);
-    if (total <= attemptsMax) return;
-    const seconds = Math.max(1, Math.ceil((resetsAtMs - now()) / 1000));
-    throw problems.unavailable('overloaded', 'Too many sign-ins have begun.', seconds);
-  }
+  const countAttempt = createBegunSignIns({
+    ...{ counters, now, key: ATTEMPTS_KEY, max: attemptsMax },
+    windowMs: STEP_SECONDS.attempt * 1000,
+    detail: 'Too many sign-ins have begun.',
+  });
 
   const rows = () => connection.collection<Row>(FEDERATION_STEPS_COLLECTION);
   return {

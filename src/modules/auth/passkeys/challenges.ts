@@ -1,9 +1,9 @@
 import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
-import { problems } from '../../../kernel/errors';
 import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, unexpired } from '../../../platform/mongo/expressions';
+import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 
 export const CHALLENGES_COLLECTION = 'passkey_challenges';
 
@@ -76,13 +76,10 @@ export function createChallenges(connection: Connection, options: ChallengesOpti
   const bounded = { maxTimeMS: timeoutMs };
   const rows = () => connection.collection<ChallengeRow>(CHALLENGES_COLLECTION);
 
-  /** Anyone can begin a sign-in: without a bound, strangers could fill the database. */
-  async function countSignIn(): Promise<void> {
-    const { total, resetsAtMs } = await counters.add(SIGN_IN_KEY, 1, ttlMs);
-    if (total <= signInMax) return;
-    const seconds = Math.max(1, Math.ceil((resetsAtMs - now()) / 1000));
-    throw problems.unavailable('overloaded', 'Too many sign-ins by passkey have begun.', seconds);
-  }
+  const countSignIn = createBegunSignIns({
+    ...{ counters, now, key: SIGN_IN_KEY, max: signInMax, windowMs: ttlMs },
+    detail: 'Too many sign-ins by passkey have begun.',
+  });
 
   async function dropOldest(binding: string): Promise<void> {
     const surplus = await rows()
