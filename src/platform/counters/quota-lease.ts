@@ -65,17 +65,14 @@ export function createQuotaLease({
   let buckets = new Map<string, Bucket>();
   let windowEndMs = 0;
 
-  function beginWindow(endMs: number): void {
-    buckets = new Map();
-    windowEndMs = endMs;
-  }
-
   function bucketOf(key: string): Bucket {
     const at = now();
     // Earlier: the clock was set back.
     const isOutside = at >= windowEndMs || at < windowEndMs - windowMs;
-    if (isOutside || buckets.size >= KEYS_MAX)
-      beginWindow((Math.floor(at / windowMs) + 1) * windowMs);
+    if (isOutside || buckets.size >= KEYS_MAX) {
+      buckets = new Map();
+      windowEndMs = (Math.floor(at / windowMs) + 1) * windowMs;
+    }
     let bucket = buckets.get(key);
     if (bucket === undefined) {
       bucket = {
@@ -100,13 +97,8 @@ export function createQuotaLease({
     bucket.reserving = counters
       .add(`limit:${name}:${key}`, count, windowMs)
       .then(({ total, resetsAtMs }) => {
-        if (resetsAtMs < endMs && windowEndMs === endMs) {
-          // The clock was set back: no reservation would fit until it is in this window again.
-          beginWindow(resetsAtMs);
-          buckets.set(key, bucket);
-          bucket.tokens = 0;
-          // The window ended meanwhile: the reservation belongs to another one, and stays unused.
-        } else if (resetsAtMs !== endMs) return;
+        // The window ended meanwhile: the reservation belongs to another one, and stays unused.
+        if (resetsAtMs !== endMs) return;
         bucket.reserved = total;
         bucket.isSpent = total >= limit;
         bucket.tokens += Math.max(0, count - Math.max(0, total - limit));
