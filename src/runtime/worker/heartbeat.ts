@@ -3,8 +3,22 @@ import { getHeapStatistics } from 'node:v8';
 import type { WorkerMessage } from '../messages';
 
 /** The histogram counts its own sampling interval as delay. */
-export const LOOP_RESOLUTION_MS = 20;
+const LOOP_RESOLUTION_MS = 20;
 const MEBIBYTE = 1024 * 1024;
+
+/** The delay of the event loop since it was last asked for. */
+export function measureLoopDelay(): { takeP99Ms(): number; close(): void } {
+  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  delay.enable();
+  return {
+    takeP99Ms() {
+      const p99Ms = Math.max(0, delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS);
+      delay.reset();
+      return p99Ms;
+    },
+    close: () => void delay.disable(),
+  };
+}
 
 /** Sends a heartbeat to the primary every `everyMs`. */
 export function startHeartbeat(
@@ -12,26 +26,24 @@ export function startHeartbeat(
   connections: () => number,
   send: (message: WorkerMessage) => void,
 ): { close(): void } {
-  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-  delay.enable();
+  const delay = measureLoopDelay();
   let before = performance.eventLoopUtilization();
   const timer = setInterval(() => {
     const after = performance.eventLoopUtilization();
     send({
       type: 'beat',
-      delayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS),
+      delayP99Ms: delay.takeP99Ms(),
       utilisation: performance.eventLoopUtilization(after, before).utilization,
       heapUsedMb: getHeapStatistics().used_heap_size / MEBIBYTE,
       rssMb: residentMb(),
       connections: connections(),
     });
-    delay.reset();
     before = after;
   }, everyMs);
   return {
     close() {
       clearInterval(timer);
-      delay.disable();
+      delay.close();
     },
   };
 }

@@ -1,20 +1,16 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Gauge, type Registry } from 'prom-client';
-import { LOOP_RESOLUTION_MS } from './heartbeat';
+import { measureLoopDelay } from './heartbeat';
 
 /** What the primary knows from heartbeats. Since the last scrape. */
 function exposeLoad(registry: Registry): void {
-  const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
-  delay.enable();
+  const delay = measureLoopDelay();
   const highest = { aggregator: 'max' as const, registers: [registry] };
   new Gauge({
     name: 'cluster_worker_loop_delay_p99_seconds_max',
     help: 'Highest p99 of the event-loop delay over the workers.',
     ...highest,
     collect() {
-      const p99Ms = Number.isNaN(delay.mean) ? 0 : delay.percentile(99) / 1e6 - LOOP_RESOLUTION_MS;
-      this.set(Math.max(0, p99Ms / 1000));
-      delay.reset();
+      this.set(delay.takeP99Ms() / 1000);
     },
   });
   new Gauge({
