@@ -81,4 +81,7 @@ export const problems = {
       cause,
       headers: { 'Retry-After': String(retryAfterSeconds) },
     }),
+  /** A write to a user gave up after others came between again and again. */
+  contended: () =>
+    problems.unavailable('contended', 'Too many writes to this user at the same time.', 1),
 } as const;

@@ -41,8 +41,6 @@ const emailTaken = () =>
 const externalIdTaken = () =>
   problems.conflict('external_id_taken', 'Another account has this external_id.');
 export const noSuchUser = () => problems.notFound('There is no such user.', 'user_not_found');
-const contended = () =>
-  problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
 const late = () =>
   problems.unavailable(
     'database_unavailable',
@@ -128,7 +126,7 @@ async function outcomeOf<R>(
   work: Promise<R | null>,
 ): Promise<{ readonly result: R | null; readonly refusal: Problem }> {
   try {
-    return { result: await work, refusal: contended() };
+    return { result: await work, refusal: problems.contended() };
   } catch (error) {
     if (isLockBusy(error)) return { result: null, refusal: error };
     throw error;

@@ -62,6 +62,6 @@ export function createMailboxReset({
       // nobody could add a factor.
       if (isHalfDone) await users.endSessions(id, {}).catch(() => undefined);
     }
-    throw problems.unavailable('contended', 'Too many writes to this user at the same time.', 1);
+    throw problems.contended();
   };
 }
