@@ -20,7 +20,8 @@ interface AdministeredAccount {
 export interface AuthAdministration {
   /**
    * Ends every session, forgets the known devices and revokes the mailed tokens. Wrong passwords so
-   * far no longer count; wrong codes do, until `unlock`. False, and nothing done: the account has another address now.
+   * far no longer count; wrong codes do, until `unlock`. False, and nothing done: the account has
+   * another address now.
    */
   setPassword(account: AdministeredAccount, password: string, cause: Cause): Promise<boolean>;
   /** Failed logins no longer count, from wherever they came. */
