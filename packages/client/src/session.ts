@@ -8,7 +8,7 @@ import type { TokenStorage } from './types.js';
 /** Of one refresh with its retries; calls that wait for it may end before. */
 const REFRESH_TIMEOUT_MS = 30_000;
 /** A refresh may be repeated for 10 s after it was done (REFRESH_GRACE_SECONDS). */
-const REFRESH_BACKOFF_MS = 500;
+const REFRESH_RETRY = { backoffMaxMs: 500, attemptTimeoutMs: 3000 };
 
 export interface SessionOptions {
   readonly url: string;
@@ -78,7 +78,7 @@ export function createSession(options: SessionOptions): Session {
       headers: { 'content-type': 'application/json', accept: 'application/json' },
     };
     try {
-      const answer = await send(request, deadline, { backoffMaxMs: REFRESH_BACKOFF_MS });
+      const answer = await send(request, deadline, REFRESH_RETRY);
       const { status, text, headers } = answer;
       const tokens = status === 200 ? readTokens(text) : undefined;
       if (tokens !== undefined) return tokens;

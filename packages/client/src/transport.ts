@@ -33,6 +33,8 @@ export interface TransportOptions {
 interface SendOptions {
   /** The longest pause without Retry-After; a refresh has to be repeated soon. */
   readonly backoffMaxMs?: number;
+  /** At most the client's own. */
+  readonly attemptTimeoutMs?: number;
   /** Made anew for each attempt: the token may have been refreshed meanwhile. */
   readonly authorize?: () => Promise<Record<string, string>>;
 }
@@ -69,18 +71,19 @@ function isTransient({ status, text }: Attempted, isRepeatable: boolean): boolea
 }
 
 export function createSend(options: TransportOptions): Send {
-  const { budget, attemptTimeoutMs, credentials, seen } = options;
+  const { budget, credentials, seen } = options;
 
   async function attempt(
     { method, url, body, headers: own }: Outgoing,
     deadline: Deadline,
     more: Readonly<Record<string, string>>,
+    timeoutMs: number,
   ) {
     const headers = { ...own, ...more };
     // One answer that never comes must not use up the time of the call.
     const control = new AbortController();
     const abort = () => control.abort();
-    const timer = setTimeout(abort, attemptTimeoutMs);
+    const timer = setTimeout(abort, timeoutMs);
     deadline.signal.addEventListener('abort', abort);
     try {
       deadline.check();
@@ -103,10 +106,11 @@ export function createSend(options: TransportOptions): Send {
     request: Outgoing,
     deadline: Deadline,
     more: Readonly<Record<string, string>>,
+    timeoutMs: number,
     pauseMs: (retryAfterSeconds?: number) => number,
   ): Promise<{ answer: Attempted } | { failure: Error; pauseMs: number; isDone: boolean }> {
     try {
-      const answer = await attempt(request, deadline, more);
+      const answer = await attempt(request, deadline, more, timeoutMs);
       if (!isTransient(answer, request.isRepeatable)) {
         if (isCut(answer)) throw new Error('the answer was cut off');
         return { answer };
@@ -123,12 +127,13 @@ export function createSend(options: TransportOptions): Send {
     }
   }
 
-  return async (request, deadline, { authorize, backoffMaxMs } = {}) => {
+  return async (request, deadline, { authorize, backoffMaxMs, attemptTimeoutMs } = {}) => {
+    const timeoutMs = Math.min(options.attemptTimeoutMs, attemptTimeoutMs ?? Infinity);
     let isRepeated = false;
     for (let count = 0; ; count += 1) {
       // Not a part of the attempt: a refresh has its own retries.
       const authorization = (await authorize?.()) ?? {};
-      const result = await tried(request, deadline, authorization, (retryAfterSeconds) =>
+      const result = await tried(request, deadline, authorization, timeoutMs, (retryAfterSeconds) =>
         backoffMs(count, retryAfterSeconds, backoffMaxMs),
       );
       if ('answer' in result) {

@@ -144,6 +144,24 @@ test('a refresh whose answers are lost is repeated, and the session stands', asy
   expect(cut()).toBeGreaterThan(0);
 });
 
+test('a refresh whose answer never comes is repeated within the grace window', async () => {
+  const storage = sharedStorage();
+  await client({ storage }).auth.register(newUser());
+  spoil(storage);
+  let swallowed = 0;
+  const swallowing: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    if (!String(input).endsWith('/refresh') || swallowed > 0) return answer;
+    swallowed += 1;
+    return new Promise((_resolve, reject) =>
+      init?.signal?.addEventListener('abort', () => reject(new Error('aborted'))),
+    );
+  };
+  const one = client({ storage, fetch: swallowing });
+  expect((await one.users.get('me')).name).toBe('Ada');
+  expect(one.of('POST /api/auth/refresh').map(({ status }) => status)).toEqual([0, 200]);
+});
+
 test('an ended session is forgotten once, and is told', async () => {
   const storage = sharedStorage();
   const users: (string | undefined)[] = [];
