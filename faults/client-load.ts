@@ -16,11 +16,8 @@ export interface Account {
 
 export type ClientOf = (baseUrl: string, storage: TokenStorage) => LoadClient;
 
-/** Longer than the lease of a POST whose worker was killed. */
-const TIMEOUT_MS = 90_000;
-
 export const packageClient: ClientOf = (baseUrl, storage) => {
-  const client: Client = createClient({ baseUrl, storage, timeoutMs: TIMEOUT_MS });
+  const client: Client = createClient({ baseUrl, storage });
   return {
     async register(account) {
       await client.auth.register(account);

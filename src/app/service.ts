@@ -39,6 +39,8 @@ export interface Service {
 const HEALTH_TIMEOUT_MS = 1000;
 /** Upper bound of a POST's waits for the hash queue, Redis and the cache epoch store. */
 const POST_WAITS_MS = 20_000;
+/** Shorter than a client waits by default, so that its repeat takes over from a worker that died. */
+const CLAIM_LEASE_MS = 10_000;
 
 /**
  * The composition root: connects the stores, the modules and the app. `lifecycle` closes them.
@@ -106,8 +108,8 @@ function idempotencyOf(
   const timeoutMs = config.database.operationTimeoutMs;
   const shortTtlSeconds = config.limits.windowMs / 1000;
   const store = createIdempotencyStore(database.connection, {
-    // The lease outlives the longest POST.
-    leaseMs: POST_WAITS_MS + config.cache.nearTtlMs + 5 * timeoutMs,
+    leaseMs: Math.max(CLAIM_LEASE_MS, 2 * timeoutMs),
+    longestMs: POST_WAITS_MS + config.cache.nearTtlMs + 5 * timeoutMs,
     abandonedSeconds: shortTtlSeconds,
     timeoutMs,
   });

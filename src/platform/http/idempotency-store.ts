@@ -14,6 +14,8 @@ export interface IdempotencyStore {
    * answered, answered with a response that is no longer stored, or a different request.
    */
   claim(id: string, fingerprint: Buffer): Promise<Claim>;
+  /** Does the work, and extends the lease meanwhile: a key is kept no longer than a worker lives. */
+  whileHeld<T>(claim: Granted, work: () => T | Promise<T>): Promise<T>;
   /** Stores the response for repeats. Does nothing when the lease was lost meanwhile. */
   finish(claim: Granted, answer: EncryptedAnswer, lifetimes: Lifetimes): Promise<void>;
   /** Deletes the claim: the next request with this key does the work again. */
@@ -64,8 +66,10 @@ interface IdempotencyDocument {
 }
 
 export interface IdempotencyStoreOptions {
-  /** Longer than any request takes. */
+  /** How long a key is kept after its worker has died. Longer than a command may be on its way. */
   readonly leaseMs: number;
+  /** How long a lease is extended. Longer than any request takes. */
+  readonly longestMs: number;
   /** How long the key of an unfinished request is refused to requests with other content. */
   readonly abandonedSeconds: number;
   readonly timeoutMs: number;
@@ -84,7 +88,7 @@ export function createIdempotencyStore(
   connection: Connection,
   options: IdempotencyStoreOptions,
 ): IdempotencyStore {
-  const { leaseMs, abandonedSeconds, timeoutMs } = options;
+  const { leaseMs, longestMs, abandonedSeconds, timeoutMs } = options;
   const bounded = { maxTimeMS: timeoutMs, promoteBuffers: true };
   const collection = () => connection.collection<IdempotencyDocument>(IDEMPOTENCY_COLLECTION);
 
@@ -111,7 +115,7 @@ export function createIdempotencyStore(
     };
     const times = {
       leaseUntil: afterNow(leaseMs),
-      until: afterNow(Math.max(leaseMs, abandonedSeconds * 1000)),
+      until: afterNow(Math.max(longestMs + leaseMs, abandonedSeconds * 1000)),
     };
     const kept = {
       $cond: [isOver('$answerUntil'), { $mergeObjects: ['$$ROOT', { answer: null }] }, '$$ROOT'],
@@ -132,6 +136,17 @@ export function createIdempotencyStore(
   function giveUp(id: string, holder: string): void {
     collection()
       .updateOne({ _id: id, holder }, [{ $set: { leaseUntil: '$$NOW' } }], bounded)
+      .catch(() => undefined);
+  }
+
+  function extend({ id, holder }: Granted): void {
+    collection()
+      .updateOne(
+        { _id: id, holder, leaseUntil: { $ne: null } },
+        [{ $set: { leaseUntil: afterNow(leaseMs) } }],
+        bounded,
+      )
+      // The next one follows before the lease ends.
       .catch(() => undefined);
   }
 
@@ -160,6 +175,18 @@ export function createIdempotencyStore(
       return found.holder === holder
         ? { kind: 'granted', id, holder, newId: found.newId }
         : resultOf(found, fingerprint);
+    },
+    async whileHeld(claim, work) {
+      const endMs = performance.now() + longestMs;
+      const timer = setInterval(() => {
+        if (performance.now() < endMs) extend(claim);
+      }, leaseMs / 4);
+      timer.unref();
+      try {
+        return await work();
+      } finally {
+        clearInterval(timer);
+      }
     },
     async finish({ id, holder }, answer, { answerSeconds, keySeconds }) {
       const times = {

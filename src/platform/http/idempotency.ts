@@ -140,7 +140,7 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
         );
       req.context.newId = claim.newId;
       try {
-        const reply = await work();
+        const reply = await store.whileHeld(claim, work);
         const response = storedResponseOf(reply);
         await saveResponse(claim, answerSecret, response, lifetimesOf(req, response));
         return reply;

@@ -12,6 +12,7 @@ import { startTestService, type TestService } from '../../support/app';
 import {
   type Client,
   createClient,
+  eventually,
   login,
   PASSWORD,
   register,
@@ -202,9 +203,10 @@ describe('the store and its leases', () => {
     data: Buffer.from('d'),
   };
   const life = { answerSeconds: 60, keySeconds: 60 };
-  const open = () =>
+  const open = (leaseMs = 1000) =>
     createIdempotencyStore(service.database.connection, {
-      leaseMs: 1000,
+      leaseMs,
+      longestMs: 10_000,
       abandonedSeconds: 60,
       timeoutMs: 2000,
     });
@@ -228,6 +230,24 @@ describe('the store and its leases', () => {
     expect((await one.claim(id, fingerprint)).kind).toBe('in_flight');
     await two.finish(second, answer, life);
     expect(await one.claim(id, fingerprint)).toEqual({ kind: 'answered', answer });
+  });
+
+  test('the lease is extended while the work goes on, and for no longer', async () => {
+    const [one, two, id] = [open(2000), open(2000), randomUUID()];
+    const claim = await one.claim(id, fingerprint);
+    if (claim.kind !== 'granted') throw new Error(claim.kind);
+    await one.whileHeld(claim, async () => {
+      const endMs = performance.now() + 5000;
+      while (performance.now() < endMs) {
+        expect((await two.claim(id, fingerprint)).kind).toBe('in_flight');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    });
+    // As for a worker that was killed: nobody finishes.
+    await eventually(
+      'the claim of another worker',
+      async () => (await two.claim(id, fingerprint)).kind === 'granted',
+    );
   });
 
   test('another request cannot take over an abandoned key before it expires', async () => {
@@ -421,6 +441,7 @@ describe('responses that are not stored', () => {
     createIdempotency({
       store: createIdempotencyStore(service.database.connection, {
         leaseMs: 30_000,
+        longestMs: 30_000,
         abandonedSeconds: 60,
         timeoutMs: 2000,
       }),

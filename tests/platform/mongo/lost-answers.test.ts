@@ -96,7 +96,7 @@ test('a lock that is granted by an answer that was lost is free soon', async () 
 });
 
 test('a claim of an Idempotency-Key whose answer was lost is taken over soon, with its id', async () => {
-  const options = { leaseMs: TTL_MS, abandonedSeconds: 60, timeoutMs: 5000 };
+  const options = { leaseMs: TTL_MS, longestMs: TTL_MS, abandonedSeconds: 60, timeoutMs: 5000 };
   const store = createIdempotencyStore(connection, options);
   await withoutAnswers(() => store.claim('key', FINGERPRINT));
   const claimed = await connection.collection('idempotency').findOne({});
