@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 
-/** Ends a response after `writeHead`, with this body. */
-export type End = (res: Response, body: Buffer | undefined) => void;
+/** Ends a response after `writeHead`, with this body: one character for each byte (Latin-1). */
+export type End = (res: Response, body: string | undefined) => void;
 
 /**
  * A bound, so that the first response of a turn with a thousand requests is not sent long after it
@@ -17,12 +17,12 @@ const BATCH_MAX = 64;
  * `headersSent` is true and `writableEnded` is false.
  */
 export function createEndBatch(): End {
-  let batch: { readonly res: Response; readonly body: Buffer | undefined }[] = [];
+  let batch: { readonly res: Response; readonly body: string | undefined }[] = [];
 
   function endAll(): void {
     const ending = batch;
     batch = [];
-    for (const { res, body } of ending) res.end(body);
+    for (const { res, body } of ending) res.end(body, 'latin1');
   }
 
   return (res, body) => {

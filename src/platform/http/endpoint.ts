@@ -122,6 +122,8 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   /** The prepared header list of a reply that is sent many times (`ready`). */
   readonly flat?: FlatHeaders;
+  /** The bytes of the body as Latin-1, of such a reply. */
+  readonly text?: string;
 }
 
 export type Handler<P, Q, B> = (

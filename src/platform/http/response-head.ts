@@ -40,12 +40,15 @@ export function installPendingHeaders(app: App): void {
   });
 }
 
-/** Sends a complete response; `end` decides when it is written. */
+/**
+ * Sends a complete response; `end` decides when it is written. The body is one character for each
+ * byte: Node sends such a text in one piece with the head, and a Buffer as a second piece.
+ */
 export function endWith(
   res: Response,
   status: number,
   headers: FlatHeaders,
-  body: Buffer | undefined,
+  body: string | undefined,
   end: End,
 ): void {
   if (res.headersSent || res.getHeaderNames().length > 0) {

@@ -21,14 +21,19 @@ export function createSender({ compress, compressFromBytes }: CompressOptions): 
     const { status, headers, bytes } = partsOf(reply);
     if (bytes !== undefined && bytes.length >= compressFromBytes)
       compress(req, res, () => sendLarge(req, res, status, headers, bytes));
-    else endWith(res, status, headers, bytes, endSoon);
+    else endWith(res, status, headers, reply.text ?? bytes?.toString('latin1'), endSoon);
     return undefined;
   };
 }
 
 /** Prepares a reply that is sent many times: its headers are validated and flattened once. */
 export function ready(reply: Reply): Reply {
-  return { ...reply, flat: partsOf(reply).headers };
+  const { headers, bytes } = partsOf(reply);
+  return {
+    ...reply,
+    flat: headers,
+    ...(bytes === undefined ? {} : { text: bytes.toString('latin1') }),
+  };
 }
 
 interface Parts {

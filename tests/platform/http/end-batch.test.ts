@@ -19,7 +19,7 @@ function createApp(events: string[]): Express {
     req.context = { pendingHeaders: [] as string[] } as RequestContext;
     events.push(`take ${req.url}`);
     res.on('finish', () => events.push(`end ${req.url}`));
-    endWith(res, 200, ['X-Path', req.url, 'Content-Length', '2'], Buffer.from('ok'), endSoon);
+    endWith(res, 200, ['X-Path', req.url, 'Content-Length', '2'], 'ok', endSoon);
     events.push(`sent ${res.headersSent}, ended ${res.writableEnded}`);
   });
   return app;

@@ -46,12 +46,12 @@ function createTestApp(): Express {
     });
   });
   app.get('/whole', (_req, res) => {
-    endWith(res, 200, TEXT, Buffer.from('ok'), endNow);
+    endWith(res, 200, TEXT, 'ok', endNow);
   });
   app.get('/whole-after-set', (_req, res) => {
     res.setHeader('X-Own', '1');
     res.append('RateLimit', '"credentials"; r=2');
-    endWith(res, 200, TEXT, Buffer.from('ok'), endNow);
+    endWith(res, 200, TEXT, 'ok', endNow);
   });
   app.get('/override', (_req, res) => res.set('X-Pending', 'mine').status(201).send('text'));
   app.get('/object', (_req, res) => res.writeHead(200, 'Fine', { 'Content-Length': 0 }).end());
