@@ -142,8 +142,9 @@ export async function runLoad(
 
   async function group(): Promise<void> {
     const storage = createStorage();
-    // Without faults, so that the planted run begins too.
-    await clientOf(directUrl, storage).register(newAccount());
+    // Past the proxy, so that the planted run begins too; its worker may be killed all the same.
+    const isRegistered = await counted(() => clientOf(directUrl, storage).register(newAccount()));
+    if (!isRegistered) return;
     const keys = Array.from({ length: LANES }, (_, n) => `lane${n}`);
     const values = await Promise.all(keys.map((key) => lane(storage, key)));
     const reader = clientOf(directUrl, storage);
