@@ -1,7 +1,9 @@
+import { RefusedError, refuseProduction } from '../../dev/staging';
 import { type MongoProxy, startMongoProxy } from '../mongo-proxy';
+import { refuseForeign } from './belongs';
 import { type ChaosOptions, ChaosUsageError, readOptions, USAGE } from './options';
 import { type ChaosScenario, SCENARIOS, type Stage } from './scenarios';
-import { RefusedError, readyWithin, refuseProduction } from './staging';
+import { readyWithin } from './staging';
 import { createMirrors, type Findings, removeMirrors, startTraffic } from './traffic';
 
 const OUT_OF_TIME = 3;
@@ -84,6 +86,7 @@ async function chaos(options: ChaosOptions, restoring: (() => Promise<void>)[]):
   if ((await readyWithin(target, STARTS_MS)) === undefined)
     throw new RefusedError(`${target} is not ready`);
   await refuseProduction(target);
+  await refuseForeign(options);
   const unknown = only.filter((name) => !SCENARIOS.some((one) => one.name === name));
   if (unknown.length > 0) throw new ChaosUsageError(`no scenario is named ${unknown.join(', ')}`);
   const mirrors = await createMirrors(target);

@@ -4,7 +4,8 @@ export const USAGE = `Usage: npm run chaos -- --target URL --i-own-this-staging 
                        [--proxy-mongodb URI --proxy-port PORT] [--only NAME,NAME] [--quick] [--rate N] [--max-seconds N]
 
 Disturbs a staging deployment of your own under a load of reads and writes, and checks that no acknowledged write is lost and
-no read is stale. It refuses a target whose NODE_ENV is production. It creates ten users, and removes them at its end.
+no read is stale. It refuses a target, a process or an ops port whose NODE_ENV is production, and those of another service
+than the target. It creates ten users, and removes them at its end.
 
 --i-own-this-staging  required: requests may fail for every client of the target while this runs.
 --ops, --ops-token    the ops port, e.g. http://127.0.0.1:9464, and what "npm run cluster -- token" prints: reload, drain.

@@ -1,7 +1,8 @@
 import type { MongoProxy } from '../mongo-proxy';
 import { pause } from '../process-kit';
 import type { ChaosOptions } from './options';
-import { act, readyWithin, readyWorkers, workerIds, workersOf } from './staging';
+import { workersOf } from './process';
+import { act, readyWithin, readyWorkers, workerIds } from './staging';
 
 export interface Stage {
   readonly options: ChaosOptions;

@@ -27,6 +27,8 @@ export interface ServiceOptions extends Pick<PlatformOptions, 'openDatabase' | '
   /** Shown by /health. */
   readonly databaseEngine: string;
   readonly worker: number;
+  /** Shown by /health: which primary has forked the worker. */
+  readonly instance?: string | undefined;
   readonly workers: () => number;
   readonly draining: () => boolean;
 }
@@ -96,6 +98,7 @@ const healthOf = (options: ServiceOptions, { database, cache, clockWatch }: Plat
   clock: clockWatch.state,
   workers: options.workers,
   worker: options.worker,
+  instance: options.instance,
   databaseEngine: options.databaseEngine,
   modules: options.config.server.modules,
 });

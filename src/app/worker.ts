@@ -55,6 +55,7 @@ export async function runWorker({
     databaseUri,
     databaseEngine: member.engine ?? 'mongodb',
     worker: member.id,
+    instance: member.instance,
     workers: member.workers,
     draining: () => leaving(),
   });

@@ -1,36 +1,18 @@
-import { spawn } from 'node:child_process';
 import { createServer, request as sendRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { startChaos, withStaging } from '../support/chaos';
 import { startTestMongo, type TestMongo } from '../support/mongo';
-import { freePort, root, type ServiceProcess, startService, until } from '../support/service';
+import { freePort, root, type ServiceProcess, until } from '../support/service';
 
 const entry = join(root, 'dist', 'main.js');
-const settings = { RATE_LIMIT: 'false', BCRYPT_COST: '4', NODE_ENV: 'test' };
-const SECRET = 'kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ';
 
 let mongo: TestMongo;
 beforeAll(async () => {
   mongo = await startTestMongo();
 }, 120_000);
 afterAll(() => mongo?.close());
-
-/** Runs the command, as `npm run chaos` does. */
-function startChaos(...args: string[]) {
-  const child = spawn(process.execPath, [join(root, 'dist/faults/chaos/main.js'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-    });
-  const ended = new Promise<{ code: number | null; text: string }>((resolve) => {
-    child.once('close', (code) => resolve({ code, text }));
-  });
-  return { ended, text: () => text };
-}
 
 const rowOf = (text: string, scenario: string): string =>
   text.split('\n').findLast((line) => line.startsWith(`${scenario} `)) ?? '';
@@ -58,22 +40,11 @@ test('it refuses without the flag, and a target that is production', async () =>
   }
 }, 120_000);
 
-async function withService(
-  env: Record<string, string>,
+const withService = (
+  env: Readonly<Record<string, string>>,
   use: (service: ServiceProcess) => Promise<void>,
-  program = entry,
-): Promise<void> {
-  const service = await startService({
-    entry: program,
-    env: { ...settings, JWT_SECRET: SECRET, MONGODB_URI: mongo.uri, ...env },
-    timeoutMs: 60_000,
-  });
-  try {
-    await use(service);
-  } finally {
-    await service.close();
-  }
-}
+  program?: string,
+) => withStaging({ MONGODB_URI: mongo.uri, ...env }, use, program);
 
 test('a real cluster keeps the promises while workers die and its database goes away', async () => {
   const [port, proxyPort] = [await freePort(), await freePort()];

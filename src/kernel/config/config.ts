@@ -185,6 +185,7 @@ export function childEnvironment(extra: Environment = {}): NodeJS.ProcessEnv {
 /** Variables, besides the settings, that the primary passes to its workers. */
 export const inheritedVariables = {
   workerId: 'CLUSTER_WORKER_ID',
+  instance: 'CLUSTER_INSTANCE',
   engine: 'CLUSTER_DATABASE_ENGINE',
   prepares: 'CLUSTER_PREPARES',
   wanted: 'CLUSTER_WORKERS_WANTED',
@@ -207,6 +208,8 @@ export interface ProcessRole {
   readonly role: 'primary' | 'worker' | 'pm2';
   /** The worker's number; PM2 counts instances from 0. */
   readonly workerId: number;
+  /** Name of the primary that forked this worker, new at each of its starts. */
+  readonly instance: string | undefined;
   /** The database engine that the primary started, if it did. */
   readonly engine: string | undefined;
   /**
@@ -225,6 +228,7 @@ export function processRole(isClusterWorker: boolean): ProcessRole {
   return {
     role,
     workerId: Number(own ?? process.env['NODE_APP_INSTANCE'] ?? 0),
+    instance: process.env[inheritedVariables.instance],
     engine: process.env[inheritedVariables.engine],
     prepares: role === 'pm2' || process.env[inheritedVariables.prepares] === '1',
     wanted: Number(process.env[inheritedVariables.wanted]) || undefined,

@@ -14,6 +14,8 @@ export interface HealthSources {
   /** The database engine: `mongodb`, or the name of the embedded one. */
   readonly databaseEngine: string;
   readonly worker: number;
+  /** Tells which primary has forked the worker; undefined: none has. */
+  readonly instance: string | undefined;
   /** Names of the modules that this process serves. */
   readonly modules: readonly string[];
 }
@@ -61,6 +63,7 @@ export function mountHealth(app: Express, sources: HealthSources): void {
         status,
         workers: sources.workers(),
         worker: sources.worker,
+        instance: sources.instance,
         modules: sources.modules,
         database: { status: database ? 'up' : 'down', engine: sources.databaseEngine },
         cache,

@@ -22,7 +22,10 @@ const row = (point: Point) =>
     return value === null ? null : Math.round(value * 100) / 100;
   });
 
-export function createFeed({ fleet, recent }: OpsSources, collect: () => Promise<Snapshot>): Feed {
+export function createFeed(
+  { environment, instance, fleet, recent }: OpsSources,
+  collect: () => Promise<Snapshot>,
+): Feed {
   const viewers = new Set<ServerResponse>();
   let timer: NodeJS.Timeout | undefined;
   let lastFleet = '';
@@ -78,6 +81,7 @@ export function createFeed({ fleet, recent }: OpsSources, collect: () => Promise
         lines: recent.lines(),
         fleet: fleetState() ?? null,
         pid: process.pid,
+        ...{ environment, instance },
       });
       history.watch(true);
       if (fleet !== undefined) timer ??= setInterval(sendFleet, FLEET_EVERY_MS).unref();

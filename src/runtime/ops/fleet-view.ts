@@ -27,6 +27,10 @@ export interface OpsActions {
 }
 
 export interface OpsSources {
+  /** The name of the primary that /health shows as well; undefined under PM2. */
+  readonly instance?: string;
+  /** NODE_ENV. */
+  readonly environment: string;
   readonly fleet?: FleetView;
   readonly actions?: OpsActions;
   readonly recent: {

@@ -19,6 +19,8 @@ export interface Fleet {
 
 /** Values that the workers get by environment; complete before the first one is forked. */
 export interface Handed {
+  /** A random name of this primary. */
+  readonly instance: string;
   uri: string | undefined;
   engine: string | undefined;
   runtimeDir: string | undefined;
@@ -106,11 +108,12 @@ export function createFleet(
 
 function workerEnvironment(
   id: number,
-  { uri, engine, runtimeDir }: Handed,
+  { instance, uri, engine, runtimeDir }: Handed,
   prepares: boolean,
 ): NodeJS.ProcessEnv {
   return childEnvironment({
     [inheritedVariables.workerId]: String(id),
+    [inheritedVariables.instance]: instance,
     RUNTIME_DIR: runtimeDir,
     ...(prepares ? { [inheritedVariables.prepares]: '1' } : {}),
     ...(engine === undefined ? {} : { [inheritedVariables.engine]: engine, MONGODB_URI: uri }),

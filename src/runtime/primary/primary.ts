@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { type Config, ConfigError } from '../../kernel/config/config';
+import { randomToken } from '../../kernel/crypto/random';
 import { type Closable, createLifecycle, type Lifecycle } from '../../kernel/lifecycle';
 import type { Logger } from '../../platform/telemetry/logger';
 import type { RecentLines } from '../../platform/telemetry/recent-lines';
@@ -51,7 +52,10 @@ export async function runPrimary(options: PrimaryOptions): Promise<number> {
   const stop = createStop();
   const owned = createLifecycle({ deadlineMs: config.server.shutdownDeadlineMs, log });
   if (options.tracing !== undefined) owned.own('tracing', options.tracing);
-  const handed: Handed = { uri: config.database.uri, engine: undefined, runtimeDir: undefined };
+  const handed: Handed = {
+    ...{ instance: randomToken(9), uri: config.database.uri },
+    ...{ engine: undefined, runtimeDir: undefined },
+  };
   const fleet = createFleet(config, log, handed, {
     workerEntry: options.workerEntry,
     onWarning: options.recent.add,
@@ -151,7 +155,10 @@ async function start(
     await startSideServices(
       options,
       fleet,
-      { runtimeDir, workersDir: handed.runtimeDir ?? runtimeDir },
+      {
+        ...{ runtimeDir, workersDir: handed.runtimeDir ?? runtimeDir },
+        instance: handed.instance,
+      },
       owned,
     );
   return undefined;
@@ -176,19 +183,21 @@ function openFolders(
   }
 }
 
-interface Folders {
+interface SideServices {
   readonly runtimeDir: string;
   readonly workersDir: string;
+  /** The name of this primary. */
+  readonly instance: string;
 }
 
 /** Metrics and control socket. The service runs without them: their failure is only logged. */
 async function startSideServices(
   { config, log, recent }: PrimaryOptions,
   fleet: Fleet,
-  { runtimeDir, workersDir }: Folders,
+  { runtimeDir, workersDir, instance }: SideServices,
   owned: Lifecycle,
 ): Promise<void> {
-  const { opsHost, opsPort } = config.server;
+  const { opsHost, opsPort, environment } = config.server;
   const token = createOpsToken();
   try {
     owned.own('control socket', await startControl(runtimeDir, fleet, token));
@@ -202,7 +211,10 @@ async function startSideServices(
       port: opsPort,
       runtimeDir: workersDir,
       own: createPrimaryMetrics(fleet),
-      page: { fleet: viewOf(fleet), actions: actionsOf(fleet, token), recent },
+      page: {
+        ...{ environment, instance, recent },
+        ...{ fleet: viewOf(fleet), actions: actionsOf(fleet, token) },
+      },
     });
     owned.own('ops port', ops);
   } catch (error) {

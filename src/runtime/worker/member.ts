@@ -23,6 +23,8 @@ import { exposeWorkers } from './worker-metrics';
 export interface Member {
   readonly id: number;
   readonly role: ProcessRole['role'];
+  /** A random name of the primary, which the ops port shows as well; undefined without one. */
+  readonly instance: string | undefined;
   /** The engine of the embedded database that the primary started; undefined without one. */
   readonly engine: string | undefined;
   /** Starts accepting connections: from the primary, or on a listener of its own. */
@@ -157,6 +159,7 @@ export function createMember({ config, role, log, recent }: MemberOptions): Memb
   const member: Member = {
     id: role.workerId,
     role: role.role,
+    instance: role.instance,
     engine: role.engine,
     async listen(given) {
       api = given;
@@ -184,7 +187,7 @@ export function createMember({ config, role, log, recent }: MemberOptions): Memb
           opened.push(
             await startOps({
               ...{ host: server.opsHost, port: server.opsPort, runtimeDir },
-              page: { recent },
+              page: { environment: server.environment, recent },
             }),
           );
       } catch (error) {

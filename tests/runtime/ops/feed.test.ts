@@ -14,7 +14,8 @@ let ops: Awaited<ReturnType<typeof startOps>>;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'ops-'));
   const recent = { lines: () => [], listen: () => () => {} };
-  ops = await startOps({ host: '127.0.0.1', port: 0, runtimeDir: dir, page: { recent } });
+  const page = { environment: 'test', recent };
+  ops = await startOps({ host: '127.0.0.1', port: 0, runtimeDir: dir, page });
 });
 afterEach(async () => {
   await ops.close();
