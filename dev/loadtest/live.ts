@@ -15,7 +15,7 @@ export function liveOn(output: NodeJS.WriteStream, seconds: number, now = perfor
   let shown = -1;
   return {
     show(timeline) {
-      const last = timeline.seconds().at(-1);
+      const last = timeline.recent(1).at(-1);
       if (last === undefined || last.second <= shown || (last.second + 1) % every !== 0) return;
       shown = last.second;
       const elapsed = Math.min(seconds, Math.round((now.call(performance) - beganMs) / 1000));

@@ -26,6 +26,8 @@ export interface Timeline {
   add(tick: Tick): void;
   /** Without the seconds that not every process has reported. */
   seconds(): readonly Second[];
+  /** The last `count` of them, at no more work than that. */
+  recent(count: number): readonly Second[];
   totals(): Totals;
   kinds(): Readonly<Partial<Record<KindName, Totals>>>;
 }
@@ -37,21 +39,40 @@ export const sum = (counts: Readonly<Record<string, number>>): number =>
 export const refusals = (statuses: Readonly<Record<string, number>>): number =>
   sum(Object.fromEntries(Object.entries(statuses).filter(([status]) => Number(status) >= 400)));
 
-export function createTimeline(processes: number): Timeline {
+/** `join`: makes a second of the ticks of its processes. */
+export function createTimeline(processes: number, join = joined): Timeline {
   const ticks = new Map<number, Tick[]>();
+  /** Each is made once: a tick that comes later makes it anew. */
+  const made = new Map<number, Second>();
+  let last = -1;
   const all = () => [...ticks.values()].flat();
-  const secondsOf = (some: ReadonlyMap<number, Tick[]>) =>
-    [...some.entries()].sort(([a], [b]) => a - b).map(([second, parts]) => joined(second, parts));
+
+  /** None where there was none, or it is not complete. */
+  function secondAt(second: number): readonly Second[] {
+    const parts = ticks.get(second);
+    if (parts === undefined || (parts.length < processes && second >= last - 2)) return [];
+    const found = made.get(second) ?? join(second, parts);
+    made.set(second, found);
+    return [found];
+  }
+
+  /** The last `count` that are complete. */
+  function recent(count: number): readonly Second[] {
+    const found: Second[] = [];
+    for (let second = last; second >= 0 && found.length < count; second -= 1)
+      found.push(...secondAt(second));
+    return found.reverse();
+  }
+
   return {
     add(tick) {
-      ticks.set(tick.second, [...(ticks.get(tick.second) ?? []), tick]);
+      const { second } = tick;
+      ticks.set(second, [...(ticks.get(second) ?? []), tick]);
+      made.delete(second);
+      last = Math.max(last, second);
     },
-    seconds() {
-      const last = Math.max(-1, ...ticks.keys());
-      const isComplete = ([second, parts]: readonly [number, Tick[]]) =>
-        parts.length === processes || second < last - 2;
-      return secondsOf(new Map([...ticks].filter(isComplete)));
-    },
+    seconds: () => recent(Number.POSITIVE_INFINITY),
+    recent,
     totals: () =>
       totalsOf(
         ticks.size,
@@ -71,7 +92,7 @@ export function createTimeline(processes: number): Timeline {
   };
 }
 
-function joined(second: number, ticks: readonly Tick[]): Second {
+export function joined(second: number, ticks: readonly Tick[]): Second {
   const { seconds: _, ...totals } = totalsOf(
     1,
     ticks.flatMap(({ kinds }) => Object.values(kinds)),
