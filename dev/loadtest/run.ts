@@ -3,6 +3,7 @@ import type { Deployment } from './deployment';
 import { type Limit, limitOf } from './limit';
 import { liveOn, ms } from './live';
 import { type Generator, type LoadPlan, startGenerator } from './load/generator';
+import { SILENT } from './load/recorder';
 import { watchMachine } from './machine';
 import { watchMetrics } from './metrics';
 import type { RunOptions } from './options';
@@ -43,7 +44,10 @@ export async function runLoad(
     const at = new Date();
     writeFileSync(options.report, reportHtml({ options, ...measured, limit, loop, at }));
     say(summary(timeline, limit, options.report));
-    return signal.aborted ? 130 : 0;
+    if (signal.aborted) return 130;
+    if (!measured.isSilent) return 0;
+    say(`${options.target} stopped answering.`);
+    return 1;
   } finally {
     await generator.close();
     await minted.remove();
@@ -62,22 +66,31 @@ async function measure(
   const stop = () => generator.stop();
   signal.addEventListener('abort', stop, { once: true });
   try {
+    let isSilent = false;
     const timeline = await generator.run(plan, (present) => {
       live.show(present);
-      if (isSilent(present)) stop();
+      if (isSilent || !hasFallenSilent(present, plan.seconds)) return;
+      isSilent = true;
+      generator.stop(SILENT);
     });
     const machineBusy = machine?.();
     await metrics.stop();
-    return { timeline, machineBusy, readings: metrics.readings };
+    // A short load ends before.
+    isSilent ||= timeline.totals().answers === 0;
+    return { timeline, isSilent, machineBusy, readings: metrics.readings };
   } finally {
     live.end();
     signal.removeEventListener('abort', stop);
   }
 }
 
-function isSilent(timeline: Timeline): boolean {
-  const last = timeline.seconds().slice(-SILENT_SECONDS);
-  return last.length === SILENT_SECONDS && last.every(({ answers }) => answers === 0);
+/** While requests are sent: after that, a single one without an answer is waited for. */
+function hasFallenSilent(timeline: Timeline, sendingSeconds: number): boolean {
+  const last = timeline.recent(SILENT_SECONDS);
+  return (
+    last.length === SILENT_SECONDS &&
+    last.every(({ answers, second }) => answers === 0 && second < sendingSeconds)
+  );
 }
 
 function opening(

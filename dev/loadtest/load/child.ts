@@ -1,6 +1,6 @@
 import { runClosed } from './closed';
 import { createOpenLoop } from './open';
-import { startRecorder, type Tick } from './recorder';
+import { SILENT, startRecorder, type Tick } from './recorder';
 import { createSource } from './source';
 
 /** The order for one load process. */
@@ -48,8 +48,8 @@ async function run({ url, file, stripe, seconds, timeoutSeconds, loop }: LoadOrd
 // Ctrl-C reaches every process of the terminal: the parent decides.
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit());
-process.on('message', (message: LoadOrder | 'stop') => {
-  if (message === 'stop') return running?.abort();
+process.on('message', (message: LoadOrder | 'stop' | typeof SILENT) => {
+  if (message === 'stop' || message === SILENT) return running?.abort(message);
   run(message).then(
     () => send({ done: true }),
     (error: unknown) => send({ error: error instanceof Error ? (error.stack ?? '') : '' }),

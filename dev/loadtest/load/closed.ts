@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import autocannon from 'autocannon';
-import type { Recorder } from './recorder';
+import { type Recorder, SILENT } from './recorder';
 import type { Outgoing, Source } from './source';
 
 export interface ClosedOptions {
@@ -21,17 +21,20 @@ type Client = EventEmitter & { getRequestBuffer: () => Buffer };
  */
 export async function runClosed(options: ClosedOptions): Promise<void> {
   const { url, connections, seconds, signal } = options;
+  const lost: ((reason: string) => void)[] = [];
   const instance = autocannon({
     ...{ url, connections, duration: seconds, timeout: options.timeoutSeconds },
-    setupClient: (client) => watch(client as unknown as Client, options),
+    setupClient: (client) => void lost.push(watch(client as unknown as Client, options)),
   });
   const stop = () => (instance as unknown as { stop(): void }).stop();
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
   await instance;
+  if (signal.reason === SILENT) for (const lose of lost) lose(SILENT);
 }
 
-function watch(client: Client, { next, recorder }: ClosedOptions): void {
+/** Returns what ends the request that a connection waits for, if it does. */
+function watch(client: Client, { next, recorder }: ClosedOptions): (reason: string) => void {
   let current: Outgoing | undefined;
   let sentMs = 0;
   let body = '';
@@ -61,4 +64,5 @@ function watch(client: Client, { next, recorder }: ClosedOptions): void {
     answered?.(status, body);
   });
   client.on('timeout', () => lose('timeout'));
+  return lose;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { KindTraffic } from '../scenarios';
 import { createTimeline, type Timeline } from '../timeline';
 import type { FromChild, LoadOrder } from './child';
+import type { SILENT } from './recorder';
 import { saveKinds } from './source';
 
 export interface LoadPlan {
@@ -23,8 +24,8 @@ export interface LoadPlan {
 export interface Generator {
   /** Resolves at the end of the load. `onTick` is called as the timeline grows. */
   run(plan: LoadPlan, onTick?: (timeline: Timeline) => void): Promise<Timeline>;
-  /** Ends the present load early. */
-  stop(): void;
+  /** Ends the present load early. `SILENT`: the requests without an answer have failed. */
+  stop(reason?: typeof SILENT): void;
   close(): Promise<void>;
 }
 
@@ -57,8 +58,8 @@ export async function startGenerator(processes: number): Promise<Generator> {
       await Promise.all(loads).finally(() => rmSync(file, { force: true }));
       return timeline;
     },
-    stop() {
-      for (const child of children) if (child.connected) child.send('stop');
+    stop(reason) {
+      for (const child of children) if (child.connected) child.send(reason ?? 'stop');
     },
     async close() {
       await Promise.all(children.map(endChild));

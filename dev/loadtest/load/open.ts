@@ -1,7 +1,7 @@
 import { seededRandom } from '../../../bench/stats';
 import { type Connection, dial } from './connection';
 import { createQueue } from './queue';
-import type { Recorder } from './recorder';
+import { type Recorder, SILENT } from './recorder';
 import type { Outgoing, Source } from './source';
 
 export interface OpenOptions {
@@ -108,7 +108,11 @@ export function createOpenLoop(options: OpenOptions): { run(): Promise<void>; ba
 
   function end(): void {
     for (const connection of [...idle, ...inFlight.keys()]) connection.close();
-    if (!signal.aborted) for (const one of inFlight.values()) fail(one, 'timeout');
+    // What Ctrl-C cuts off might have been answered.
+    if (signal.aborted && signal.reason !== SILENT) return;
+    const [sent, unsent] = signal.aborted ? [SILENT, SILENT] : ['timeout', 'not sent in time'];
+    for (const one of inFlight.values()) fail(one, sent);
+    for (let one = waiting.take(); one !== undefined; one = waiting.take()) fail(one, unsent);
   }
 
   async function run(): Promise<void> {

@@ -19,6 +19,9 @@ export interface Tick {
   readonly backlog: number;
 }
 
+/** Why a load ended, and why its requests failed: nothing has been answered for long. */
+export const SILENT = 'the target stopped answering';
+
 export interface Recorder {
   answered(kind: KindName, status: number, ms: number): void;
   failed(kind: KindName, reason: string): void;
