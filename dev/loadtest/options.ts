@@ -25,12 +25,15 @@ export const USAGE = `Usage: npm run loadtest -- --target URL [--scenario NAME |
 --processes    processes that send (half of this machine's processors, at most 4)
 --metrics      the target's /metrics on the ops port, for the limiting resource
 --report       an HTML file (loadtest-report.html)
---i-own-this-target  required for a target that is not on this machine
+--i-own-this-target    required for a target that is not on this machine
+--i-own-this-database  required to seed a database that is not on this machine
 
 Tokens are signed with the target's own key: run it with the target's settings (MONGODB_URI, JWT_SECRET or
-KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses NODE_ENV=production.
+KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses NODE_ENV=production, a target that
+says so, and a database that a service with NODE_ENV=production uses.
 
-Exit codes: 0 done; 1 failed; 2 invalid command; 78 invalid settings; 130 ended by Ctrl-C, the report is written.
+Exit codes: 0 done; 1 failed, or the target stopped answering; 2 invalid command; 69 production, refused; 78 invalid
+settings; 130 ended by Ctrl-C, the report is written.
 `;
 
 interface Common {
@@ -64,6 +67,8 @@ export interface SeedOptions {
   readonly command: 'seed';
   readonly users: number;
   readonly remove: boolean;
+  /** It was said of a database that is not on this machine. */
+  readonly isOwned: boolean;
 }
 
 export type Options = RunOptions | SeedOptions | ForecastOptions | { readonly command: 'help' };
@@ -83,6 +88,7 @@ const KNOWN = {
   remove: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
   'i-own-this-target': { type: 'boolean', default: false },
+  'i-own-this-database': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false, short: 'h' },
 } as const;
 
@@ -112,7 +118,7 @@ function parsed(argv: readonly string[]) {
 }
 
 function runOptions(values: Values): RunOptions {
-  forbid(values, ['cores-per-host', 'remove', 'check'], 'run');
+  forbid(values, ['cores-per-host', 'remove', 'check', 'i-own-this-database'], 'run');
   if (values.connections !== undefined && values.rate !== undefined)
     throw new InvalidCommand(
       'Give --connections (closed loop) or --rate (open loop), not both: an open loop opens as many connections as it needs.',
@@ -127,7 +133,8 @@ function runOptions(values: Values): RunOptions {
 }
 
 function forecastOptions(values: Values): ForecastOptions {
-  forbid(values, ['connections', 'duration-seconds', 'report', 'remove'], 'forecast');
+  const others = ['connections', 'duration-seconds', 'report', 'remove', 'i-own-this-database'];
+  forbid(values, others, 'forecast');
   const { metrics, ...options } = common(values);
   if (values.rate === undefined) throw new InvalidCommand('--rate is missing.');
   if (metrics === undefined)
@@ -143,11 +150,14 @@ function forecastOptions(values: Values): ForecastOptions {
 }
 
 function seedOptions(values: Values): SeedOptions {
-  const others = Object.keys(KNOWN).filter((name) => !['users', 'remove'].includes(name));
+  const own = ['users', 'remove', 'i-own-this-database'];
+  const others = Object.keys(KNOWN).filter((name) => !own.includes(name));
   forbid(values, others, 'seed');
   if (values.remove === (values.users !== undefined))
     throw new InvalidCommand('Give --users N or --remove.');
-  return { command: 'seed', remove: values.remove, users: whole(values, 'users', 0, USERS_MAX) };
+  const isOwned = values['i-own-this-database'];
+  const users = whole(values, 'users', 0, USERS_MAX);
+  return { command: 'seed', remove: values.remove, users, isOwned };
 }
 
 function common(values: Values): Common {

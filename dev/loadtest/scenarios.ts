@@ -1,5 +1,5 @@
 import type { RequestShape } from '../../bench/load/traffic';
-import { emailOf, PASSWORD } from './data/users';
+import { ADMIN, emailOf, PASSWORD } from './data/users';
 
 /** A seeded user with a session of its own. */
 export interface TestUser {
@@ -74,6 +74,12 @@ export function trafficOf(mix: Mix, users: readonly TestUser[]): readonly KindTr
   });
 }
 
+function withPassword(users: readonly TestUser[]): readonly TestUser[] {
+  const found = users.filter(({ n }) => n !== ADMIN);
+  if (found.length > 0) return found;
+  throw new Error('The only seeded user has no password: logins need two (seed, --users).');
+}
+
 function requestsOf(
   name: Exclude<KindName, 'refresh'>,
   users: readonly TestUser[],
@@ -108,7 +114,7 @@ function requestsOf(
         body: { name: `Load Test ${user.n}` },
       }));
     case 'login':
-      return users.map(({ n }) => ({
+      return withPassword(users).map(({ n }) => ({
         method: 'POST',
         path: '/api/auth/login',
         body: { email: emailOf(n), password: PASSWORD },

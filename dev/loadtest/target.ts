@@ -1,9 +1,10 @@
 import { isLoopback } from '../../src/kernel/config/urls';
+import { refuseProduction } from '../staging';
 import { type Minted, mintSessions } from './data/mint';
 import { seededCount } from './data/seed';
 import type { Deployment } from './deployment';
 
-/** Throws unless the target serves. */
+/** Throws unless the target serves, and is no production. */
 export async function assertReady(target: string): Promise<void> {
   const answer = await fetch(`${target}/readyz`, { signal: AbortSignal.timeout(5000) }).catch(
     (error: unknown) => {
@@ -13,6 +14,7 @@ export async function assertReady(target: string): Promise<void> {
   await answer.arrayBuffer();
   if (answer.status !== 200)
     throw new Error(`${target}/readyz answered ${answer.status}, not 200.`);
+  await refuseProduction(target);
 }
 
 const reasonOf = (error: unknown): string => {

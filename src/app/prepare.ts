@@ -5,6 +5,7 @@ import { openUserRepository, type UserRepository } from '../modules/users';
 import { connectDatabase, type Database, warnOfUri } from '../platform/mongo/connection';
 import { isDuplicateKey } from '../platform/mongo/errors';
 import { INDEX_BUILD_TIMEOUT_MS } from '../platform/mongo/indexes';
+import { markProduction } from '../platform/mongo/production-mark';
 import { traceCommands } from '../platform/mongo/trace-commands';
 import type { Logger } from '../platform/telemetry/logger';
 import { NO_TRACING, type Tracing, within } from '../platform/telemetry/tracing';
@@ -37,11 +38,22 @@ export async function prepareDatabase(
   try {
     await within(tracing, tracing.begin('prepare database', undefined), async () => {
       await migrateAtStart(database.connection, config, log);
+      if (config.server.environment === 'production') await mark(database, config, log);
       for (const storage of storages) await storage.check?.(config, database.connection, log);
       if (options.embedded) await seedAdmin(database, config, log);
     });
   } finally {
     await database.close();
+  }
+}
+
+/** Tools that write test data refuse a database with the mark. The service needs it for nothing. */
+async function mark({ connection, clock }: Database, config: Config, log: Logger): Promise<void> {
+  const timeoutMs = config.database.operationTimeoutMs;
+  try {
+    await markProduction(connection, new Date(clock.now()), timeoutMs);
+  } catch (error) {
+    log.warn({ err: error }, 'database not marked as that of production');
   }
 }
 

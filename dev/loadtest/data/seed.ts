@@ -1,4 +1,4 @@
-import { type Connection, type mongo, Types } from 'mongoose';
+import { type Collection, type Connection, type mongo, Types } from 'mongoose';
 import type { Config } from '../../../src/kernel/config/config';
 import { createHashAlgorithm, hashSettings } from '../../../src/modules/auth';
 import {
@@ -6,8 +6,8 @@ import {
   USERS_COLLECTION,
   type UserDocument,
 } from '../../../src/modules/users/model';
-import { fillPipeline, type Template, templatesOf } from './templates';
-import { ID_RANGE, idOf, numberOf, PASSWORD, roleOf } from './users';
+import { documentOf, fillPipeline, type Template, templatesOf } from './templates';
+import { ADMIN, ID_RANGE, numberOf, PASSWORD } from './users';
 
 /** So many different password hashes: a hash takes longer than a thousand users. */
 const HASHES = 8;
@@ -32,6 +32,12 @@ export async function seededCount(connection: Connection): Promise<number> {
   return found === undefined ? 0 : numberOf(found._id.toHexString()) + 1;
 }
 
+export interface Course {
+  readonly progress?: Progress;
+  /** Stops between two batches, with what is stored so far. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Fills the seeded users up to `count`. Documents are those of the users module. Resolves with the
  * number of new ones.
@@ -40,22 +46,23 @@ export async function seedUsers(
   connection: Connection,
   config: Config,
   count: number,
-  progress: Progress = () => {},
+  { progress = () => {}, signal }: Course = {},
 ): Promise<number> {
   const algorithm = createHashAlgorithm(hashSettings(config));
   const hashes = await Promise.all(Array.from({ length: HASHES }, () => algorithm.hash(PASSWORD)));
   const users = connection.collection<UserDocument>(USERS_COLLECTION);
   const present = await users.countDocuments({ _id: seededRange });
+  await storeAdmin(users);
   // An earlier run that was interrupted left gaps.
-  const hasGaps = present < (await seededCount(connection));
+  const hasGaps = Math.max(1, present) < (await seededCount(connection));
   const whenMatched = hasGaps ? 'keepExisting' : 'fail';
   const templates = connection.collection<Template>(TEMPLATES_COLLECTION);
   await templates.deleteMany({});
   await templates.insertMany(templatesOf(hashes));
-  let next = hasGaps ? 0 : present;
+  let next = hasGaps ? 0 : Math.max(1, present);
   let done = next;
   async function fillBatches(): Promise<void> {
-    while (next < count) {
+    while (next < count && signal?.aborted !== true) {
       const from = next;
       next = Math.min(count, from + BATCH);
       const to = next;
@@ -72,9 +79,18 @@ export async function seedUsers(
     await templates.drop();
   }
   // A journaled write after the others: they are durable with it.
-  const change = { $set: { role: roleOf(0), updatedAt: new Date() } };
-  await users.updateOne({ _id: new Types.ObjectId(idOf(0)) }, change);
-  return Math.max(0, count - present);
+  await storeAdmin(users);
+  return (await users.countDocuments({ _id: seededRange })) - present;
+}
+
+/**
+ * Without a password: that of the others is known to everybody. Also of an administrator that an
+ * earlier version has stored with it.
+ */
+async function storeAdmin(users: Collection<UserDocument>): Promise<void> {
+  const { _id, role, passwordHash, updatedAt: _, ...rest } = documentOf(ADMIN, []);
+  const $set = { role, passwordHash, updatedAt: new Date() };
+  await users.updateOne({ _id }, { $set, $setOnInsert: rest }, { upsert: true });
 }
 
 /** Below so many users the indexes are not worth it. */
@@ -101,7 +117,7 @@ export async function dropListIndexes(connection: Connection, count: number): Pr
  */
 export async function removeSeeded(
   connection: Connection,
-  progress: Progress = () => {},
+  { progress = () => {}, signal }: Course = {},
 ): Promise<number> {
   const { db } = connection;
   if (db === undefined) throw new Error('not connected');
@@ -109,20 +125,27 @@ export async function removeSeeded(
   for (const { name } of await db.listCollections({}, { nameOnly: true }).toArray()) {
     if (name === USERS_COLLECTION || name.startsWith('system.')) continue;
     for (const owner of ['userId', 'subject'])
-      await removeAll(db.collection(name), { [owner]: text });
+      await removeAll(db.collection(name), { [owner]: text }, { signal });
   }
   const count = await seededCount(connection);
   const users = db.collection(USERS_COLLECTION);
-  return removeAll(users, { _id: seededRange }, (done) => progress(done, count));
+  const course = { signal, progress: (done: number) => progress(done, count) };
+  return removeAll(users, { _id: seededRange }, course);
+}
+
+interface RemovalCourse {
+  readonly progress?: (done: number) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** In batches, each of which a database ends in time. */
 async function removeAll(
   collection: mongo.Collection,
   filter: mongo.Filter<mongo.BSON.Document>,
-  progress: (done: number) => void = () => {},
+  { progress = () => {}, signal }: RemovalCourse,
 ): Promise<number> {
   for (let done = 0; ; progress(done)) {
+    if (signal?.aborted === true) return done;
     const found = collection.find(filter, { projection: { _id: 1 } }).limit(REMOVAL_BATCH);
     const ids = (await found.toArray()).map(({ _id }) => _id);
     if (ids.length === 0) return done;

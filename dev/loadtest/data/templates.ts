@@ -1,8 +1,10 @@
 import type { mongo } from 'mongoose';
+import { NO_PASSWORD } from '../../../src/modules/auth';
 import type { UserDocument } from '../../../src/modules/users/model';
 import { newDocument } from '../../../src/modules/users/new-document';
 import { searchKeysOf } from '../../../src/modules/users/search/search-keys';
 import {
+  ADMIN,
   EMAIL_DOMAIN,
   EMAIL_PREFIX,
   emailOf,
@@ -23,7 +25,7 @@ export const USERS_MAX = HEX_BASE ** 2;
 
 /** The n-th seeded user, as the users module stores one. */
 export function documentOf(n: number, hashes: readonly string[]): UserDocument {
-  const passwordHash = hashes[n % hashes.length] as string;
+  const passwordHash = n === ADMIN ? NO_PASSWORD : (hashes[n % hashes.length] as string);
   const now = new Date(FIRST_MS + n * GAP_MS);
   const user = { id: idOf(n), name: nameOf(n), email: emailOf(n), passwordHash, role: roleOf(n) };
   const made = newDocument({ ...user, emailVerified: true }, now);
@@ -38,7 +40,7 @@ export interface Template extends Omit<UserDocument, '_id'> {
 /** One for each name. What depends on the number, the pipeline adds. */
 export const templatesOf = (hashes: readonly string[]): Template[] =>
   Array.from({ length: NAMES }, (_, t) => ({
-    // User 0 is an administrator.
+    // Not the administrator's.
     ...documentOf(t + NAMES, hashes),
     ...{ _id: t, searchKeys: searchKeysOf(nameOf(t), '') },
   }));

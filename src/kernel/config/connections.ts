@@ -73,6 +73,14 @@ export function describeMongoUri(uri: string): string {
   return `${decodeURIComponent(hosts)}/${database === '' ? 'test' : decodeURIComponent(database)}`;
 }
 
+/** Whether every host of a URI is this machine: a loopback address or a Unix socket. */
+export function isLocalMongo(uri: string): boolean {
+  const [, srv, hosts = ''] = /^mongodb(\+srv)?:\/\/(?:[^@/]*@)?([^/?]+)/.exec(uri) ?? [];
+  const isLocal = (host: string) =>
+    /^%2f/i.test(host) || isLoopback(host.replace(/(?<=[^:]|\]):\d+$/, ''));
+  return srv === undefined && hosts !== '' && hosts.split(',').every(isLocal);
+}
+
 export const namesDatabase = (uri: string): boolean => /^[^/]+\/\/[^/]+\/[^?]/.test(uri);
 
 const REDIS_FORM =

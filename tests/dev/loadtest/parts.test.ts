@@ -29,7 +29,10 @@ test('a command is read', () => {
     ...{ scenario: 'own mix', mix: { profile: 99.5, login: 0.5 } },
   });
   expect(parseOptions(['seed', '--users', '10'])).toEqual({
-    ...{ command: 'seed', users: 10, remove: false },
+    ...{ command: 'seed', users: 10, remove: false, isOwned: false },
+  });
+  expect(parseOptions(['seed', '--users', '1', '--i-own-this-database'])).toMatchObject({
+    isOwned: true,
   });
   expect(
     parseOptions(['--target', 'https://staging.example', '--i-own-this-target']),

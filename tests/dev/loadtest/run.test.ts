@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +11,9 @@ import {
   seriousFindings,
   sidewaysPixels,
 } from '../../support/chromium';
+import { startLoadtest } from '../../support/loadtest';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
 
-const MAIN = join(__dirname, '../../../dev/loadtest/main.js');
 const SETTINGS = {
   ...{ NODE_ENV: 'test', BCRYPT_COST: '4', PUBLIC_URL: 'http://localhost:3000' },
   JWT_SECRET: 'kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ',
@@ -36,26 +34,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly progress: string;
-}
-
-function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const { PATH, HOME } = process.env;
-  const given = { PATH, HOME, ...SETTINGS, MONGODB_URI: mongo.uri, ...env };
-  const child: ChildProcess = spawn(process.execPath, [MAIN, ...argv], { cwd: folder, env: given });
-  const text = { out: '', progress: '' };
-  child.stdout?.setEncoding('utf8').on('data', (more: string) => {
-    text.out += more;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (more: string) => {
-    text.progress += more;
-  });
-  const ended: Promise<Ended> = once(child, 'close').then(([code]) => ({ code, ...text }));
-  return { child, ended };
-}
+const start = (argv: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  startLoadtest(folder, argv, { ...SETTINGS, MONGODB_URI: mongo.uri, ...env });
 
 const run = (argv: readonly string[], env?: Readonly<Record<string, string>>) =>
   start(argv, env).ended;

@@ -2,9 +2,10 @@ import { type Connection, createConnection, Types } from 'mongoose';
 import { mintSessions } from '../../../dev/loadtest/data/mint';
 import { removeSeeded, seededCount, seededRange, seedUsers } from '../../../dev/loadtest/data/seed';
 import { documentOf } from '../../../dev/loadtest/data/templates';
-import { emailOf, idOf, PASSWORD } from '../../../dev/loadtest/data/users';
+import { ADMIN, emailOf, idOf, PASSWORD } from '../../../dev/loadtest/data/users';
 import type { TestUser } from '../../../dev/loadtest/scenarios';
 import { parseConfig } from '../../../src/kernel/config/config';
+import { NO_PASSWORD } from '../../../src/modules/auth';
 import { REVOCATIONS_COLLECTION } from '../../../src/modules/auth/revocations/log';
 import { USERS_COLLECTION, type UserDocument } from '../../../src/modules/users/model';
 import { createLogger } from '../../../src/platform/telemetry/logger';
@@ -69,13 +70,26 @@ test('a seeded user signs in, and the service reads it like any other', async ()
   expect(await own.json()).toMatchObject({ id: idOf(1321), email: emailOf(1321) });
 });
 
+test('the administrator has no password, nor one that an earlier version gave it', async () => {
+  const users = connection.collection<UserDocument>(USERS_COLLECTION);
+  const admin = { _id: new Types.ObjectId(idOf(ADMIN)) };
+  expect(await users.findOne(admin)).toMatchObject({ role: 'admin', passwordHash: NO_PASSWORD });
+  const attempt = () => post('/api/auth/login', { email: emailOf(ADMIN), password: PASSWORD });
+  expect((await attempt()).status).toBe(401);
+  const { passwordHash = '' } = (await users.findOne({ email: emailOf(1) })) ?? {};
+  await users.updateOne(admin, { $set: { passwordHash } });
+  await seedUsers(connection, config(), USERS);
+  expect((await attempt()).status).toBe(401);
+});
+
 test('the database makes the documents that the users module would store', async () => {
   const users = connection.collection<UserDocument>(USERS_COLLECTION);
   for (const n of [1, 9, 10, 71, 72, 100, 999, 1000, 1322, 1999]) {
     const stored = await users.findOne({ _id: new Types.ObjectId(idOf(n)) });
     expect(stored).toEqual(documentOf(n, [stored?.passwordHash ?? '']));
   }
-  expect(await users.distinct('passwordHash', { _id: seededRange })).toHaveLength(8);
+  const hashes = await users.distinct('passwordHash', { _id: seededRange, role: 'user' });
+  expect(hashes).toHaveLength(8);
 });
 
 test('a run that was interrupted is completed', async () => {
