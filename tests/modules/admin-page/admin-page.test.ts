@@ -5,6 +5,7 @@ import { launchChromium, seriousFindings, sidewaysPixels } from '../../support/c
 import { type Client, createClient, login, register } from '../../support/http';
 import { startTestSmtp, type TestSmtp } from '../../support/smtp';
 import { describeWith } from '../../support/tools';
+import { until } from '../../support/until';
 
 jest.setTimeout(120_000);
 
@@ -106,6 +107,33 @@ describeWith(['chromium'], 'the administration page in Chromium', () => {
     await page.getByText('You are signed out.').waitFor();
     expect(await sessionsOfAdmin()).toBe(before - 1);
     expect(tab.complaints).toEqual([]);
+  });
+
+  test('a page that is left alone signs out, and one that is in use keeps a good token', async () => {
+    const idle = await openAdminTab(browser, service);
+    const { page } = idle;
+    await page.clock.install();
+    // Everything that reads the time has to begin with that clock.
+    await page.reload();
+    const before = await sessionsOfAdmin();
+    await idle.signIn(service.admin.email, service.admin.password);
+    await idle.signedIn();
+    let renewals = 0;
+    page.on('response', (answer) => {
+      if (answer.url().endsWith('/api/auth/refresh') && answer.ok()) renewals += 1;
+    });
+    // For longer than a token is good, without a request of a view.
+    await page.clock.runFor('14:00');
+    await page.keyboard.press('Shift');
+    await page.clock.runFor('02:00');
+    await until('the token to be renewed', () => renewals > 0);
+    await idle.signedIn();
+    expect(await sessionsOfAdmin()).toBe(before + 1);
+    await page.clock.fastForward('15:00');
+    await page.getByText('You were signed out after 15 minutes without input.').waitFor();
+    await until('the session to end', async () => (await sessionsOfAdmin()) === before);
+    expect(await page.getByRole('button', { name: 'Sign out' }).count()).toBe(0);
+    await page.close();
   });
 
   test('someone else has changed the user: the form takes that over, and keeps the input', async () => {

@@ -2,6 +2,7 @@ import { showDialog } from './dialog.mjs';
 import { button, h } from './dom.mjs';
 import { textOf } from './fields.mjs';
 import { badge } from './format.mjs';
+import { watchIdle } from './idle.mjs';
 import { baseUrl, createAdminSession } from './session.mjs';
 import { createSignIn } from './sign-in.mjs';
 import { auditView } from './views/audit.mjs';
@@ -21,6 +22,7 @@ const top = document.getElementById('top');
 let session;
 /** What is shown: where the hash has the same path, it only gets new parameters. */
 let shown;
+let stopWatching = () => {};
 
 function readHash() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
@@ -84,6 +86,7 @@ function showNothing() {
 const heading = (text) => h('h1', { tabindex: '-1' }, text);
 
 function showSignIn(text) {
+  stopWatching();
   shown?.close?.();
   shown = undefined;
   for (const dialog of document.querySelectorAll('dialog')) dialog.remove();
@@ -92,6 +95,7 @@ function showSignIn(text) {
     ...{ session, title: 'Administration', text: text ?? 'Sign in to manage users.' },
     done(user) {
       session.opened(user);
+      stopWatching = watchIdle({ look: () => void session.renew(), left: signOutIdle });
       void show();
     },
   });
@@ -107,6 +111,12 @@ async function signOut() {
   } catch (error) {
     showSignIn(`This page has forgotten your session. ${textOf(error)}`);
   }
+}
+
+/** At once, whatever the service answers: nobody is here to see it. */
+function signOutIdle(minutes) {
+  session.signOut().catch(() => {});
+  showSignIn(`You were signed out after ${minutes} minutes without input.`);
 }
 
 /** Opens a new session in the place of the present one, which ends. */

@@ -77,6 +77,11 @@ export function createAdminSession(facts) {
       await client.auth.logout({ timeoutMs: 5000 });
     },
     end,
+    /** Keeps a token by which the session can end when the page goes away, which does not wait. */
+    async renew() {
+      const token = await client.auth.accessToken().catch(() => undefined);
+      if (token !== undefined && user !== undefined) lastAuthorization = `Bearer ${token}`;
+    },
     /** The page goes away, and its tokens with it: the session ends. */
     close() {
       if (user !== undefined && lastAuthorization !== undefined) void end(lastAuthorization);
