@@ -4,7 +4,8 @@ import { type Config, ConfigError, loadConfig, readConfigFile } from '../../kern
 import { createLogger } from '../../platform/telemetry/logger';
 import { withDatabase } from '../cli/database';
 import { UsageError } from '../cli/run';
-import { checkEdge, nginxKeepAliveSeconds } from './edge';
+import { checkEdge } from './edge';
+import { nginxKeepAliveSeconds } from './edge-nginx';
 import { type Report, record, skip } from './finding';
 import { checkHosts } from './hosts';
 import { checkHostsSettings, type NamedConfig } from './hosts-settings';

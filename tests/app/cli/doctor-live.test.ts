@@ -105,6 +105,39 @@ describeWith(['nginx', 'redis-server'], 'a running deployment', () => {
     expect((await diagnose('--target', open.url)).found).toEqual(['public-url', 'metrics-private']);
   });
 
+  test('an edge that closes connections loses the checks that need them, and no others', async () => {
+    const CLOSED = 'location ~ ^/metrics { return 444; }';
+    const closing = (more: string) =>
+      edgeTo(fleet.url, (text, file) =>
+        file === 'snippets/server.conf'
+          ? text.replace(/location [^{]*\^\/metrics[^}]*\}/, `${CLOSED}\n${more}`)
+          : text,
+      );
+    const refusing = await diagnose('--target', (await closing('')).url);
+    expect(refusing.report.passed).toContain('metrics-private');
+    expect(refusing.report.skipped.map(({ check }) => check)).not.toContain('metrics-private');
+    // As a firewall does that knows forged addresses.
+    const walled = await closing('if ($http_forwarded) { return 444; }');
+    const { report } = await diagnose('--target', walled.url);
+    expect(report.passed).toEqual(expect.arrayContaining(['target-ready', 'metrics-private']));
+    expect(report.skipped).toContainEqual({
+      check: 'trust-proxy',
+      reason: expect.stringContaining('no answer'),
+    });
+    // The second address of this machine does not work, as on macOS or where localhost is ::1.
+    const alone = await closing('if ($remote_addr = 127.0.0.2) { return 444; }');
+    expect((await diagnose('--target', alone.url)).report.skipped).toContainEqual({
+      check: 'trust-proxy',
+      reason: expect.stringContaining('no answer'),
+    });
+    const hidden = await closing('location /.well-known/ { return 444; }');
+    expect((await diagnose('--target', hidden.url)).report.skipped).toEqual(
+      ['settings', 'edge-repeats-writes', 'public-url', 'rate-limits', 'trust-proxy'].map(
+        (check) => ({ check, reason: expect.any(String) }),
+      ),
+    );
+  });
+
   test('TRUST_PROXY=1 without a proxy: forged addresses are believed', async () => {
     const { found } = await diagnose('--target', fleet.url);
     expect(found).toEqual(['public-url', 'trust-proxy']);

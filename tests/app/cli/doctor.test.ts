@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Report } from '../../../src/app/doctor/finding';
@@ -207,6 +209,63 @@ describeWith(['nginx', 'haproxy'], 'the edge', () => {
     expect(skipped).toEqual([
       { check: checked, reason: expect.stringContaining('/etc/nginx/sites/*.conf') },
     ]);
+  });
+
+  describe('no write of the doctor reaches the real service', () => {
+    let arrived: string[] = [];
+    const real = createServer((request, response) => {
+      arrived.push(`${request.method} ${request.url}`);
+      response.end('{}');
+    });
+    let address: string;
+    beforeAll(async () => {
+      await new Promise<void>((resolve) => real.listen(0, '127.0.0.1', resolve));
+      address = `127.0.0.1:${(real.address() as AddressInfo).port}`;
+    });
+    beforeEach(() => {
+      arrived = [];
+    });
+    afterAll(() => void real.close());
+
+    const UP = '{UP}';
+    test.each([
+      ['a variable that is set', '', `set $up ${UP}; proxy_pass http://$up;`],
+      [
+        'a map and a variable that is set',
+        'map $uri $up { default api; }',
+        `set $up ${UP};
+        proxy_pass http://$up;`,
+      ],
+      [
+        'a map of addresses',
+        `map $uri $up { "~^/a{1}" api; default ${UP}; }`,
+        `proxy_pass http://$up;`,
+      ],
+      ['split_clients', `split_clients $uri $up { * ${UP}; }`, 'proxy_pass http://$up;'],
+      ['a variable of the request', '', 'proxy_pass http://$http_x_doctor_up;'],
+      ['quotes', '', `proxy_pass "http://${UP}";`],
+      [
+        'an upstream whose servers are in a file',
+        `upstream more { include servers.conf; }`,
+        'proxy_pass http://more;',
+      ],
+      ['a file with another ending', '', 'include proxy.inc;'],
+    ])('%s', async (_name, http, location) => {
+      const target = mkdtempSync(path.join(folder, 'real-'));
+      const file = path.join(target, 'nginx.conf');
+      const text = `pid nginx.pid; error_log stderr; events {} http {
+        client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u;
+        scgi_temp_path s; access_log off; upstream api { server api1:3000; }
+        ${http}
+        server { listen 80; location / { proxy_set_header X-Request-Id $http_x_request_id;
+          ${location} } } }`;
+      const filled = (one: string) => one.replaceAll(UP, address);
+      writeFileSync(file, filled(text));
+      writeFileSync(path.join(target, 'servers.conf'), filled(`server ${UP} max_fails=0;`));
+      writeFileSync(path.join(target, 'proxy.inc'), filled(`proxy_pass http://${UP};`));
+      const report = await edge('nginx', file);
+      expect([report.skipped.map(({ check }) => check), arrived]).toEqual([[checked], []]);
+    });
   });
 });
 
