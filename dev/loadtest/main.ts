@@ -2,6 +2,7 @@ import { progressOn } from '../../src/app/cli/progress';
 import { indexesOf } from '../../src/app/migrate';
 import { ConfigError } from '../../src/kernel/config/config';
 import { ensureIndexes } from '../../src/platform/mongo/indexes';
+import { onInterrupt } from '../interrupt';
 import { RefusedError } from '../staging';
 import { dropListIndexes, removeSeeded, seededCount, seedUsers } from './data/seed';
 import { type Deployment, withDeployment } from './deployment';
@@ -18,12 +19,10 @@ async function main(options: Options): Promise<number> {
     return 0;
   }
   const ending = new AbortController();
-  const end = () => {
-    if (ending.signal.aborted) process.exit(EXIT.interrupted);
-    ending.abort();
-  };
-  process.on('SIGINT', end);
-  process.on('SIGTERM', end);
+  onInterrupt(
+    () => ending.abort(),
+    () => process.exit(EXIT.interrupted),
+  );
   const { signal } = ending;
   const work = withDeployment(options, (deployment) => {
     if (options.command === 'seed') return seed(options, deployment, signal);

@@ -1,12 +1,15 @@
+import { onInterrupt } from '../../dev/interrupt';
 import { RefusedError, refuseProduction } from '../../dev/staging';
 import { type MongoProxy, startMongoProxy } from '../mongo-proxy';
 import { refuseForeign } from './belongs';
+import { createMirrors, type Mirror, removeMirrors, renewMirrors } from './mirrors';
 import { type ChaosOptions, ChaosUsageError, readOptions, USAGE } from './options';
 import { type ChaosScenario, SCENARIOS, type Stage } from './scenarios';
 import { readyWithin } from './staging';
-import { createMirrors, type Findings, removeMirrors, startTraffic } from './traffic';
+import { type Findings, startTraffic } from './traffic';
 
 const OUT_OF_TIME = 3;
+const INTERRUPTED = { SIGINT: 130, SIGTERM: 143 } as const;
 const STARTS_MS = 90_000;
 
 interface Row {
@@ -22,6 +25,7 @@ interface Row {
   readonly held: 'yes' | 'NO' | 'not run';
 }
 
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function holds({ mayFail }: ChaosScenario, { reads, ...found }: Findings): boolean {
@@ -30,16 +34,17 @@ function holds({ mayFail }: ChaosScenario, { reads, ...found }: Findings): boole
   return reads.failed === 0 && (mayFail === 'writes' || found.writesFailed === 0);
 }
 
-async function run(scenario: ChaosScenario, stage: Stage, mirrors: Mirrors): Promise<Row> {
+async function run(
+  scenario: ChaosScenario,
+  stage: Stage,
+  mirrors: readonly Mirror[],
+): Promise<Row> {
   const { target, ratePerSecond } = stage.options;
   say(`${scenario.name}: ${scenario.does}`);
   const traffic = startTraffic(target, mirrors, ratePerSecond);
-  const error = await scenario.disturb(stage).then(
-    () => undefined,
-    (cause: unknown) => (cause instanceof Error ? cause.message : String(cause)),
-  );
+  const error = await scenario.disturb(stage).then(() => undefined, messageOf);
   stage.proxy?.pass();
-  const found = await traffic.stop();
+  const found = await traffic.stop(stage.signal);
   if (error !== undefined) say(`  ${error}`);
   const { reads, writes, writesFailed, slowestWriteMs, lost, stale } = found;
   if (reads.failed > 0)
@@ -55,8 +60,6 @@ async function run(scenario: ChaosScenario, stage: Stage, mirrors: Mirrors): Pro
     held: error === undefined && holds(scenario, found) ? 'yes' : 'NO',
   };
 }
-
-type Mirrors = Awaited<ReturnType<typeof createMirrors>>;
 
 function table(rows: readonly Row[]): string {
   const head = Object.keys(rows[0] ?? {});
@@ -74,8 +77,14 @@ function table(rows: readonly Row[]): string {
     .join('\n');
 }
 
-/** `restoring`: what is undone on every way out. */
-async function chaos(options: ChaosOptions, restoring: (() => Promise<void>)[]): Promise<boolean> {
+type Undo = () => Promise<void>;
+
+/** `restoring`: what is undone on every way out, the last first. */
+async function chaos(
+  options: ChaosOptions,
+  restoring: Undo[],
+  signal: AbortSignal,
+): Promise<boolean> {
   const { target, only } = options;
   let proxy: MongoProxy | undefined;
   if (options.proxy !== undefined) {
@@ -83,20 +92,24 @@ async function chaos(options: ChaosOptions, restoring: (() => Promise<void>)[]):
     restoring.push(proxy.close);
     say(`a proxy to the database listens on 127.0.0.1:${options.proxy.port} until the end`);
   }
-  if ((await readyWithin(target, STARTS_MS)) === undefined)
+  if ((await readyWithin(target, STARTS_MS, signal)) === undefined)
     throw new RefusedError(`${target} is not ready`);
   await refuseProduction(target);
-  await refuseForeign(options);
+  await refuseForeign(options, signal);
   const unknown = only.filter((name) => !SCENARIOS.some((one) => one.name === name));
   if (unknown.length > 0) throw new ChaosUsageError(`no scenario is named ${unknown.join(', ')}`);
-  const mirrors = await createMirrors(target);
+  const mirrors: Mirror[] = [];
   restoring.push(() => removeMirrors(target, mirrors));
+  // Before the removal, which needs the database.
+  restoring.push(async () => proxy?.pass());
+  await createMirrors(target, mirrors, signal);
   const rows: Row[] = [];
   for (const scenario of SCENARIOS.filter(({ name }) => only.length === 0 || only.includes(name))) {
-    const lacking = scenario.lacks({ options, proxy });
+    const lacking = scenario.lacks({ options, proxy, signal });
+    if (lacking === undefined) await renewMirrors(target, mirrors);
     rows.push(
       lacking === undefined
-        ? await run(scenario, { options, proxy }, mirrors)
+        ? await run(scenario, { options, proxy, signal }, mirrors)
         : notRun(scenario, lacking),
     );
   }
@@ -110,28 +123,61 @@ const notRun = ({ name }: ChaosScenario, lacking: string): Row => ({
   ...{ promise: `needs ${lacking}`, held: 'not run' },
 });
 
+/** Why the run ended early, and the exit code for it. */
+class Ended extends Error {
+  readonly code: number;
+
+  constructor(message: string, code: number) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Ends the run at a signal or when its time is over. At the next signal, nothing is restored. */
+function watchEnd(maxMs: number): { readonly signal: AbortSignal; close(): void } {
+  const ending = new AbortController();
+  const end = (message: string, code: number) => {
+    if (ending.signal.aborted) return;
+    say(`${message}: restoring the target`);
+    ending.abort(new Ended(message, code));
+  };
+  const timer = setTimeout(() => end('out of time', OUT_OF_TIME), maxMs);
+  onInterrupt(
+    (signal) => end(`ended by ${signal}`, INTERRUPTED[signal]),
+    () => process.exit(INTERRUPTED.SIGINT),
+  );
+  return { signal: ending.signal, close: () => clearTimeout(timer) };
+}
+
+/** Resolves with what could not be undone. */
+async function restore(restoring: readonly Undo[]): Promise<readonly string[]> {
+  const left: string[] = [];
+  for (const undo of restoring.toReversed())
+    await undo().catch((error: unknown) => left.push(messageOf(error)));
+  return left;
+}
+
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options === undefined) {
     say(USAGE);
     return 0;
   }
-  const restoring: (() => Promise<void>)[] = [];
-  const restore = async () => {
-    for (const undo of restoring.splice(0).reverse()) await undo().catch(() => undefined);
-  };
-  const end = (code: number) => void restore().finally(() => process.exit(code));
-  const timer = setTimeout(() => {
-    say('out of time: the target is restored');
-    end(OUT_OF_TIME);
-  }, options.maxMs);
-  process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
+  const restoring: Undo[] = [];
+  const { signal, close } = watchEnd(options.maxMs);
+  let code = 1;
+  let failure: unknown;
   try {
-    return (await chaos(options, restoring)) ? 0 : 1;
-  } finally {
-    clearTimeout(timer);
-    await restore();
+    code = (await chaos(options, restoring, signal)) ? 0 : 1;
+  } catch (error) {
+    failure = signal.aborted ? signal.reason : error;
   }
+  close();
+  const left = await restore(restoring);
+  for (const line of left) say(line);
+  if (failure instanceof Ended) return failure.code;
+  if (failure !== undefined) throw failure;
+  return left.length > 0 ? 1 : code;
 }
 
 main().then(
@@ -140,7 +186,7 @@ main().then(
     const isUsage =
       error instanceof ChaosUsageError ||
       (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${messageOf(error)}\n`);
     if (isUsage === true) process.stderr.write(USAGE);
     process.exit(isUsage === true ? 64 : error instanceof RefusedError ? 69 : 70);
   },

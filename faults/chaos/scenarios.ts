@@ -1,12 +1,13 @@
 import type { MongoProxy } from '../mongo-proxy';
-import { pause } from '../process-kit';
 import type { ChaosOptions } from './options';
 import { workersOf } from './process';
-import { act, readyWithin, readyWorkers, workerIds } from './staging';
+import { act, pause, readyWithin, readyWorkers, workerIds } from './staging';
 
 export interface Stage {
   readonly options: ChaosOptions;
   readonly proxy: MongoProxy | undefined;
+  /** Ends the run early. */
+  readonly signal: AbortSignal;
 }
 
 export interface ChaosScenario {
@@ -19,7 +20,10 @@ export interface ChaosScenario {
   readonly mayFail: 'nothing' | 'writes' | 'requests';
   /** What the operator must give for it; undefined: nothing is missing. */
   lacks(stage: Stage): string | undefined;
-  /** Disturbs, while the traffic runs, for about `scenarioMs`. Restores before it resolves. */
+  /**
+   * Disturbs, while the traffic runs, for about `scenarioMs`. Restores before it resolves, and
+   * rejects when the run ends before.
+   */
   disturb(stage: Stage): Promise<void>;
 }
 
@@ -27,8 +31,8 @@ const READY_MS = 60_000;
 const needsOps = ({ options }: Stage) => (options.ops === undefined ? '--ops' : undefined);
 const needsProxy = ({ proxy }: Stage) => (proxy === undefined ? '--proxy-mongodb' : undefined);
 
-async function untilReady({ options }: Stage): Promise<void> {
-  if ((await readyWithin(options.target, READY_MS)) === undefined)
+async function untilReady({ options, signal }: Stage): Promise<void> {
+  if ((await readyWithin(options.target, READY_MS, signal)) === undefined)
     throw new Error(`the target is not ready again after ${READY_MS} ms`);
 }
 
@@ -38,7 +42,7 @@ const quiet: ChaosScenario = {
   promise: 'no request fails',
   mayFail: 'nothing',
   lacks: () => undefined,
-  disturb: ({ options }) => pause(options.scenarioMs),
+  disturb: ({ options, signal }) => pause(options.scenarioMs, signal),
 };
 
 const reload: ChaosScenario = {
@@ -51,7 +55,7 @@ const reload: ChaosScenario = {
     const { ops, scenarioMs } = stage.options;
     if (ops === undefined) return;
     await act(ops, 'reload');
-    await pause(scenarioMs);
+    await pause(scenarioMs, stage.signal);
     await untilReady(stage);
   },
 };
@@ -67,7 +71,7 @@ const drain: ChaosScenario = {
     if (ops === undefined) return;
     const [first] = await workerIds(ops);
     if (first !== undefined) await act(ops, 'drain', String(first));
-    await pause(scenarioMs);
+    await pause(scenarioMs, stage.signal);
     await untilReady(stage);
   },
 };
@@ -88,14 +92,14 @@ const killWorker: ChaosScenario = {
     while (performance.now() < until) {
       // The last one that is ready serves.
       if ((await readyWorkers(stage.options.target)) < 2) {
-        await pause(100);
+        await pause(100, stage.signal);
         continue;
       }
       const [oldest] = workersOf(primaryPid).sort((a, b) => a - b);
       if (oldest === undefined) throw new Error(`process ${primaryPid} has no workers`);
       process.kill(oldest, 'SIGKILL');
       kills += 1;
-      await pause(KILL_EVERY_MS);
+      await pause(KILL_EVERY_MS, stage.signal);
     }
     if (kills === 0) throw new Error('the target never had two workers ready: none was killed');
     await untilReady(stage);
@@ -117,7 +121,7 @@ const databaseSlow: ChaosScenario = {
   async disturb(stage) {
     assertUsed(stage);
     stage.proxy?.delay(200);
-    await pause(stage.options.scenarioMs);
+    await pause(stage.options.scenarioMs, stage.signal);
     stage.proxy?.pass();
     await untilReady(stage);
   },
@@ -131,12 +135,12 @@ const databaseAway: ChaosScenario = {
   lacks: needsProxy,
   async disturb(stage) {
     assertUsed(stage);
-    await pause(stage.options.scenarioMs / 4);
+    await pause(stage.options.scenarioMs / 4, stage.signal);
     stage.proxy?.refuse();
-    await pause(stage.options.scenarioMs / 2);
+    await pause(stage.options.scenarioMs / 2, stage.signal);
     stage.proxy?.pass();
     await untilReady(stage);
-    await pause(stage.options.scenarioMs / 4);
+    await pause(stage.options.scenarioMs / 4, stage.signal);
   },
 };
 

@@ -1,8 +1,16 @@
-import { pause } from '../process-kit';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ChaosOptions } from './options';
 
+/** Rejects when the run ends before. */
+export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  delay(ms, undefined, { signal });
+
 /** Ms until the target is ready; undefined: not within `timeoutMs`. */
-export async function readyWithin(target: string, timeoutMs: number): Promise<number | undefined> {
+export async function readyWithin(
+  target: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<number | undefined> {
   const from = performance.now();
   while (performance.now() - from < timeoutMs) {
     const isReady = await fetch(`${target}/readyz`, { signal: AbortSignal.timeout(2000) }).then(
@@ -10,7 +18,7 @@ export async function readyWithin(target: string, timeoutMs: number): Promise<nu
       () => false,
     );
     if (isReady) return Math.round(performance.now() - from);
-    await pause(50);
+    await pause(50, signal);
   }
   return undefined;
 }

@@ -1,13 +1,7 @@
 import { type Load, startLoad } from '../load';
 import { pause } from '../process-kit';
 import { type Summary, summarise } from '../summary';
-import { type Registered, registerUser } from '../users';
-
-/** A user, and what is known of its name: `w1`, `w2`, … of which each write sets the next. */
-interface Mirror extends Registered {
-  acknowledged: number;
-  sent: number;
-}
+import { bearer, type Mirror } from './mirrors';
 
 export interface Findings {
   readonly reads: Summary;
@@ -21,31 +15,12 @@ export interface Findings {
 }
 
 export interface Traffic {
-  stop(): Promise<Findings>;
+  /** Rejects, without findings, when the run was ended. */
+  stop(signal: AbortSignal): Promise<Findings>;
 }
 
-const USERS = 10;
 const ANSWER_MS = 10_000;
 const numberIn = (name: unknown) => Number(/^w(\d+)$/.exec(String(name))?.[1] ?? Number.NaN);
-const bearer = ({ access_token }: Mirror) => ({ authorization: `Bearer ${access_token}` });
-
-export async function createMirrors(target: string): Promise<Mirror[]> {
-  const mirrors: Mirror[] = [];
-  for (let n = 0; n < USERS; n += 1) {
-    const email = `chaos-${process.hrtime.bigint()}@example.org`;
-    mirrors.push({ ...(await registerUser(target, 'w0', email)), acknowledged: 0, sent: 0 });
-  }
-  return mirrors;
-}
-
-export async function removeMirrors(target: string, mirrors: readonly Mirror[]): Promise<void> {
-  for (const mirror of mirrors)
-    await fetch(`${target}/api/users/me`, {
-      method: 'DELETE',
-      headers: bearer(mirror),
-      signal: AbortSignal.timeout(ANSWER_MS),
-    }).catch(() => undefined);
-}
 
 /** Reads at a fixed rate, and one writer per user. */
 export function startTraffic(
@@ -104,10 +79,11 @@ export function startTraffic(
   });
 
   return {
-    async stop() {
+    async stop(signal) {
       isOver = true;
       await Promise.all(writers);
       const records = await load.stop();
+      signal.throwIfAborted();
       const lost = await lostOf(target, mirrors);
       return { reads: summarise(records), ...tally, stale, lost };
     },

@@ -1,7 +1,8 @@
-import { createServer, request as sendRequest } from 'node:http';
+import { createServer, type IncomingMessage, request as sendRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { createConnection } from 'mongoose';
 import { startChaos, withStaging } from '../support/chaos';
 import { startTestMongo, type TestMongo } from '../support/mongo';
 import { freePort, root, type ServiceProcess, until } from '../support/service';
@@ -97,14 +98,82 @@ test('it finds a write that was acknowledged and lost', async () => {
   });
 }, 240_000);
 
+/** Users of the command that are in the database. */
+async function usersLeft(): Promise<number> {
+  const connection = await createConnection(mongo.uri).asPromise();
+  try {
+    return await connection.collection('users').countDocuments({ email: /^chaos-/ });
+  } finally {
+    await connection.close();
+  }
+}
+
+test('Ctrl-C while the database is away restores it, and then removes the users', async () => {
+  const [port, proxyPort] = [await freePort(), await freePort()];
+  const uri = mongo.uri.replace(/^mongodb:\/\/[^/?]+/, `mongodb://127.0.0.1:${proxyPort}`);
+  const target = `http://127.0.0.1:${port}`;
+  const chaos = startChaos(
+    ...['--target', target, '--i-own-this-staging', '--rate', '5', '--only', 'database-away'],
+    ...['--proxy-mongodb', mongo.uri, '--proxy-port', String(proxyPort)],
+  );
+  await until('the proxy', () => chaos.text().includes('a proxy to the database'), 30_000);
+  await withService({ PORT: String(port), MONGODB_URI: uri }, async () => {
+    await until('the scenario', () => chaos.text().includes('database-away:'), 90_000);
+    expect(await usersLeft()).toBe(10);
+    const isAway = async () => (await fetch(`${target}/readyz`)).status === 503;
+    await until('the database to be away', isAway, 30_000);
+    // As under npm, which forwards what the terminal has sent already.
+    for (let n = 0; n < 2; n += 1) chaos.signal('SIGINT');
+    const { code, text } = await chaos.ended;
+    expect([code, text]).toEqual([130, expect.stringContaining('restoring the target')]);
+    expect([await usersLeft(), text]).toEqual([0, expect.not.stringContaining('are left')]);
+  });
+}, 240_000);
+
+test('a user that cannot be removed with its first token is, and one that cannot is named', async () => {
+  await withService({}, async (service) => {
+    const refused = new Set<string>();
+    const isFirst = ({ method, headers: { authorization = '' } }: IncomingMessage) => {
+      const isRefused = method === 'DELETE' && refused.size < 10 && !refused.has(authorization);
+      if (isRefused) refused.add(authorization);
+      return isRefused ? 401 : undefined;
+    };
+    const isDelete = ({ method }: IncomingMessage) => (method === 'DELETE' ? 503 : undefined);
+    const args = ['--i-own-this-staging', '--quick', '--rate', '5', '--only', 'quiet'];
+    const tooOld = await startProxy(service.port, isFirst);
+    const never = await startProxy(service.port, isDelete);
+    try {
+      const { text } = await startChaos('--target', tooOld.url, ...args).ended;
+      expect([await usersLeft(), refused.size, text]).toEqual([0, 10, expect.anything()]);
+      expect(text).not.toContain('are left');
+      const failed = await startChaos('--target', never.url, ...args).ended;
+      expect(failed.code).toBe(1);
+      const named = failed.text.match(/chaos-\d+@example\.org/g);
+      expect([named?.length, await usersLeft()]).toEqual([10, 10]);
+    } finally {
+      tooOld.close();
+      never.close();
+    }
+  });
+}, 240_000);
+
 /** Forwards all requests but the later writes, which it acknowledges and drops. */
-async function startLosingProxy(port: number) {
+function startLosingProxy(port: number) {
   let writes = 0;
+  return startProxy(port, (request) => {
+    if (request.method !== 'PATCH') return undefined;
+    writes += 1;
+    return writes > 20 ? 200 : undefined;
+  });
+}
+
+/** Answers with the status that `own` says, and forwards the requests of which it says nothing. */
+async function startProxy(port: number, own: (request: IncomingMessage) => number | undefined) {
   const server = createServer((request, response) => {
-    if (request.method === 'PATCH') writes += 1;
-    if (request.method === 'PATCH' && writes > 20) {
+    const status = own(request);
+    if (status !== undefined) {
       request.resume();
-      response.setHeader('content-type', 'application/json');
+      response.writeHead(status, { 'content-type': 'application/json' });
       response.end('{}');
       return;
     }
