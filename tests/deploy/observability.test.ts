@@ -62,6 +62,7 @@ beforeAll(async () => {
     headers: { authorization: `Bearer ${token}` },
   });
   expect(read.status).toBe(200);
+  await (await fetch(`${fleet.url}/api/auth/revocations?wait=400`)).body?.cancel();
   exposed = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
   samples = samplesOf(exposed);
 });
@@ -125,6 +126,63 @@ test('every metric and label on the dashboard is one of the running service', ()
   expect(expressions.flatMap((one) => faultsOf(one).map((fault) => `${one}: ${fault}`))).toEqual(
     [],
   );
+});
+
+interface Operation {
+  readonly operationId: string;
+  readonly 'x-waits'?: true;
+  readonly parameters?: readonly { readonly name: string }[];
+  readonly requestBody?: {
+    readonly content: Readonly<Record<string, { readonly schema: object }>>;
+  };
+  readonly responses: Readonly<Record<string, { readonly content?: object }>>;
+}
+
+const STREAMED = /event-stream|ndjson|csv/;
+/** By what an operation shows of itself. */
+function isHeld({ parameters = [], requestBody, responses }: Operation): boolean {
+  const body = JSON.stringify(requestBody ?? {});
+  const types = [
+    ...Object.keys(requestBody?.content ?? {}),
+    ...Object.values(responses).flatMap(({ content }) => Object.keys(content ?? {})),
+  ];
+  return (
+    parameters.some(({ name }) => ['wait', 'for_seconds'].includes(name)) ||
+    body.includes('returnImmediately') ||
+    types.some((type) => STREAMED.test(type))
+  );
+}
+/** Sent as it is read, for one user. */
+const STREAMED_AS_JSON = 'exportPersonalData';
+
+test('requests that wait by design are in no objective and no percentile', async () => {
+  const { paths } = (await (await fetch(`${fleet.url}/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, Operation>>;
+  };
+  const operations = Object.values(paths).flatMap((methods) => Object.values(methods));
+  const idsOf = (some: readonly Operation[]) => some.map(({ operationId }) => operationId).sort();
+  const held = idsOf(operations.filter(isHeld));
+  expect(held.length).toBeGreaterThan(5);
+  expect(idsOf(operations.filter((one) => one['x-waits'] === true))).toEqual(
+    [...held, STREAMED_AS_JSON].sort(),
+  );
+  const marked = samples.filter(
+    ({ name, labels }) => name.startsWith('http_request_duration') && labels['waits'] === 'true',
+  );
+  expect([...new Set(marked.map(({ labels }) => labels['route']))]).toEqual([
+    '/api/auth/revocations',
+  ]);
+  const timed = [...ruleExpressions.map(({ expr }) => expr), ...dashboardExpressions()].filter(
+    (one) => one.includes('http_request_duration_seconds_bucket'),
+  );
+  expect(timed.length).toBeGreaterThan(10);
+  const without = timed
+    .flatMap(selectorsOf)
+    .filter(
+      ({ matchers }) =>
+        !matchers.some(({ label, op, value }) => `${label}${op}${value}` === 'waits!=true'),
+    );
+  expect(without).toEqual([]);
 });
 
 test('the routes that objectives leave out are routes of the service', async () => {

@@ -21,6 +21,7 @@ const REQUESTS = `http_request_duration_seconds_count|${READ}`;
 const FAILED =
   'http_request_duration_seconds_count|method="GET",route="/api/users/:id",status="500"';
 const FAST = `http_request_duration_seconds_bucket|${READ},le="0.25"`;
+const HELD = 'method="GET",route="/api/auth/revocations",status="200",waits="true"';
 const SHED = 'http_requests_shed_total|reason="loop"';
 const COMMANDS = 'mongodb_command_duration_seconds';
 const FIND = 'command="find",result="ok"';
@@ -106,6 +107,14 @@ export const alertScenarios: readonly AlertScenario[] = [
     fires: [...errorsBurn, 'AuthOverloaded'],
   },
   { name: 'a quarter of the reads is slow', series: { [FAST]: '0+4500x100' }, fires: latencyBurns },
+  {
+    name: 'held requests are no slow reads',
+    series: {
+      [`http_request_duration_seconds_count|${HELD}`]: '0+6000x100',
+      [`http_request_duration_seconds_bucket|${HELD},le="0.25"`]: '0x100',
+    },
+    fires: [],
+  },
   single('AuthHostDown', 'up', '0x100'),
   single('AuthWorkersMissing', 'cluster_workers_ready', '1x100'),
   single('AuthWorkersCrash', 'cluster_worker_deaths_total', '0+1x100'),

@@ -140,6 +140,7 @@ export function eventEndpoints(types: readonly string[]) {
           .optional()
           .meta({ description: 'The stream ends after this time; clients connect again.' }),
       }),
+      waits: true,
       produces: ['text/event-stream'],
       answers: {
         200: {

@@ -107,6 +107,7 @@ export const jobEndpoints = {
     path: '/api/jobs/:id/events',
     id: 'watchJob',
     summary: 'Follow a job by server-sent events, to its end',
+    waits: true,
     produces: ['text/event-stream'],
     answers: {
       200: {
@@ -123,6 +124,7 @@ export const jobEndpoints = {
     path: '/api/jobs/:id/report',
     id: 'readJobReport',
     summary: 'Read the records that were not taken, with the reasons',
+    waits: true,
     produces: ['application/x-ndjson'],
     answers: {
       200: {

@@ -13,6 +13,7 @@ export const exportEndpoint = (parts: readonly PersonalData[]) =>
     tag: 'users',
     access: 'user',
     impersonation: false,
+    waits: true,
     answers: {
       200: {
         description: 'One document, sent as it is read.',

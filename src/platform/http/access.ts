@@ -20,7 +20,8 @@ export function accessRecorder(options: {
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the start of a request to the end of its response.',
-    labelNames: ['method', 'route', 'status'],
+    // The last one only where it is true: see Endpoint.waits.
+    labelNames: ['method', 'route', 'status', 'waits'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [metrics],
   });
@@ -38,7 +39,7 @@ export function accessRecorder(options: {
     const waits = context.work?.finish();
     const isAborted = !res.writableFinished;
     if (isAborted) aborted.inc();
-    duration.observe({ method, route, status }, ms / 1000);
+    duration.observe(labelsOf(context, { method, route, status }), ms / 1000);
     if (!accessLog) return;
     const { id, correlationId, principal, clientAddress } = context;
     requestLog.info(
@@ -73,6 +74,9 @@ export function accessRecorder(options: {
     next();
   };
 }
+
+const labelsOf = <T extends object>({ waits }: RequestContext, labels: T) =>
+  waits === true ? { ...labels, waits: 'true' } : labels;
 
 const traceOf = ({ traceId, span }: RequestContext) =>
   span === undefined ? { trace_id: traceId } : traceFieldsOf(span);

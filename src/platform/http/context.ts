@@ -53,6 +53,8 @@ export interface RequestContext {
    * The pattern of the matched route, e.g. `/api/users/:id`. Low cardinality for logs and metrics.
    */
   routePattern: string | undefined;
+  /** Of the matched endpoint: its duration is not this service's. */
+  waits?: true;
   /** Made when the request needs more than the local cache (`forRequest`). */
   work: RequestWork | undefined;
   /** Headers to send with the head, names and values alternating; empty once they are sent. */

@@ -79,6 +79,11 @@ export interface Endpoint<
    * `timeoutMs` instead of REQUEST_TIMEOUT_MS. `documentedBody` describes it.
    */
   readonly upload?: UploadLimits;
+  /**
+   * How long an answer takes says nothing of this service: it is held until something happens, or
+   * lasts as long as the client sends or reads. Objectives of latency leave it out.
+   */
+  readonly waits?: true;
   /** Media types of the successful responses; default application/json. */
   readonly produces?: readonly string[];
   /** Examples of the bodies by media type, where one of the schema would not do for all. */

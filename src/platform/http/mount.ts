@@ -73,9 +73,10 @@ function chainOf(
 }
 
 const matched =
-  ({ path }: Endpoint): RequestHandler =>
+  ({ path, waits }: Endpoint): RequestHandler =>
   (req, _res, next) => {
     req.context.routePattern = path;
+    if (waits === true) req.context.waits = waits;
     next();
   };
 

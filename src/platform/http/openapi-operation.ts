@@ -68,6 +68,7 @@ export function operationOf(
     ...(endpoint.permission === undefined ? {} : { 'x-permission': endpoint.permission }),
     ...(endpoint.own === undefined ? {} : { 'x-own': endpoint.own }),
     ...(endpoint.impersonation === false ? { 'x-impersonation': false } : {}),
+    ...(endpoint.waits === undefined ? {} : { 'x-waits': endpoint.waits }),
     parameters: [
       ...parametersOf(components, endpoint.params, 'path'),
       ...parametersOf(components, endpoint.query, 'query'),

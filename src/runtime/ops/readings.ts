@@ -5,7 +5,7 @@ export interface Reading {
   readonly atMs: number;
   /** Finished requests by class of status: "2xx". */
   readonly byStatus: Readonly<Record<string, number>>;
-  /** Cumulative counts of the duration's buckets, by upper bound in seconds. */
+  /** Cumulative counts of the duration's buckets, by upper bound in seconds; without held ones. */
   readonly durations: ReadonlyMap<number, number>;
   readonly reads: Readonly<Record<'local' | 'redis' | 'mongodb', number>>;
   /** Refused requests by reason. */
@@ -42,7 +42,7 @@ export function read(metrics: Snapshot, atMs: number): Reading {
   const DURATION = 'http_request_duration_seconds';
   const durations = new Map<number, number>();
   for (const { metricName, labels, value } of values(DURATION)) {
-    if (metricName !== `${DURATION}_bucket`) continue;
+    if (metricName !== `${DURATION}_bucket` || labels['waits'] !== undefined) continue;
     const bound = Number(String(labels['le']).replace('+Inf', 'Infinity'));
     durations.set(bound, (durations.get(bound) ?? 0) + value);
   }

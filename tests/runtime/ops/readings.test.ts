@@ -2,6 +2,8 @@ import { Counter, Histogram, Registry } from 'prom-client';
 import { createRecentLines } from '../../../src/platform/telemetry/recent-lines';
 import { createHistory } from '../../../src/runtime/ops/history';
 import { pointOf, read } from '../../../src/runtime/ops/readings';
+import { startTestService } from '../../support/app';
+import { createClient, login } from '../../support/http';
 
 function service() {
   const registry = new Registry();
@@ -33,6 +35,24 @@ test('a point holds the rates and percentiles between two readings', async () =>
   expect(point.p99).toBeCloseTo(10 + 0.9 * 90, 5);
   expect(after.refused['overload: loop']).toBe(5);
   expect(pointOf(after, after).p50).toBeNull();
+});
+
+test('the percentiles leave out a request that is held by design', async () => {
+  const one = await startTestService();
+  const now = async (atMs: number) => read(await one.metrics.getMetricsAsJSON(), atMs);
+  try {
+    const client = createClient(one.baseUrl);
+    const token = await login(client, one.admin.email, one.admin.password);
+    const before = await now(1000);
+    const held = await client('GET', '/api/auth/revocations?wait=400', { token });
+    expect(held.status).toBe(200);
+    const point = pointOf(before, await now(2000));
+    expect(point).toMatchObject({ ok: 1, p50: null, p99: null });
+    await client('GET', '/api/auth/profile', { token });
+    expect(pointOf(before, await now(2000)).p99).toEqual(expect.any(Number));
+  } finally {
+    await one.close();
+  }
 });
 
 test('the history is bounded to one hour', async () => {

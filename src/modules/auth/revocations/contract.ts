@@ -49,6 +49,7 @@ export const revocationsEndpoint = endpoint({
   access: 'user',
   permission: 'revocations:read',
   impersonation: false,
+  waits: true,
   query: z.strictObject({
     after: position
       .optional()

@@ -23,6 +23,7 @@ const endpoints = {
     permission: 'revocations:read',
     impersonation: false,
     idempotencyKey: false,
+    waits: true,
     body: z.strictObject({
       maxEvents: z.int().min(0).max(1_000_000).optional(),
       returnImmediately: z.boolean().default(false),

@@ -53,6 +53,7 @@ export const bulkEndpoints = (options: BulkLimits) => ({
         .optional()
         .meta({ description: '`true`: check and report, and write nothing.' }),
     }),
+    waits: true,
     upload: { timeoutMs: options.uploadTimeoutMs, maxBytes: options.maxBytes },
     consumes: Object.values(MEDIA_TYPES),
     documentedBody: z.string().meta({
@@ -83,6 +84,7 @@ export const bulkEndpoints = (options: BulkLimits) => ({
     access: 'user',
     permission: 'users:export',
     query: z.strictObject({ format: choice(FORMATS, 'Form of the file; `ndjson` unless given.') }),
+    waits: true,
     produces: Object.values(MEDIA_TYPES),
     examples: EXAMPLES,
     answers: {
