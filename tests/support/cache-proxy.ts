@@ -17,8 +17,11 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-/** A TCP proxy to a local server that can delay, block, duplicate or reset traffic. */
-export async function startProxy(target: number): Promise<Proxy> {
+/**
+ * A TCP proxy to a local server (a port, or the path of a socket) that can delay, block, duplicate
+ * or reset traffic.
+ */
+export async function startProxy(target: number | string): Promise<Proxy> {
   let pick = (): number => 0;
   let dropping = false;
   const sockets = new Set<Socket>();
@@ -62,7 +65,7 @@ export async function startProxy(target: number): Promise<Proxy> {
 
   const upstreams = new Set<Socket>();
   const server = createServer((socket) => {
-    const upstream = connect(target, '127.0.0.1');
+    const upstream = typeof target === 'number' ? connect(target, '127.0.0.1') : connect(target);
     socket.setNoDelay(true);
     upstream.setNoDelay(true);
     for (const one of [socket, upstream]) {

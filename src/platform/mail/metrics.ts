@@ -35,7 +35,10 @@ export interface MailMetrics {
   dropped(kind: string, reason: DropReason, count?: number): void;
 }
 
+/** A query that takes longer is given up, and the next scrape asks again. */
 const BACKLOG_TIMEOUT_MS = 1000;
+/** A scrape waits no longer for it: its other metrics must not be late because MongoDB is away. */
+const SCRAPE_WAIT_MS = 100;
 
 /** `kinds`: every kind starts at 0, so that the first increase is visible. */
 export function createMailMetrics(
@@ -71,30 +74,30 @@ export function createMailMetrics(
 }
 
 function registerBacklogGauges(metrics: Metrics, queue: MailQueue): void {
+  type Backlog = Awaited<ReturnType<MailQueue['backlog']>>;
+  let last: Backlog | undefined;
   /** Both gauges share one query. While the database does not answer, they keep their values. */
-  const backlog = sharedAnswer(
-    () => withTimeout(queue.backlog(), BACKLOG_TIMEOUT_MS, 'counting mails').catch(() => undefined),
-    0,
+  const refresh = sharedAnswer(async () => {
+    const asked = withTimeout(queue.backlog(), BACKLOG_TIMEOUT_MS, 'counting mails');
+    last = await asked.catch(() => last);
+  }, 0);
+  const gauge = (name: string, help: string, read: (now: Backlog) => number) =>
+    new Gauge({
+      name,
+      help,
+      // Every worker reports the same queue: the maximum is taken, not the sum.
+      aggregator: 'max',
+      registers: [metrics],
+      async collect() {
+        await withTimeout(refresh(), SCRAPE_WAIT_MS, 'waiting for the count').catch(() => {});
+        if (last === undefined) this.remove();
+        else this.set(read(last));
+      },
+    });
+  gauge('auth_mails_waiting', 'Mails in the queue, over all hosts.', ({ waiting }) => waiting);
+  gauge(
+    'auth_mails_oldest_seconds',
+    'Age of the oldest mail in the queue, over all hosts.',
+    ({ oldestSeconds }) => oldestSeconds,
   );
-  // Every worker reports the same queue: the maximum is taken, not the sum.
-  const registers = [metrics];
-  const options = { registers, aggregator: 'max' } as const;
-  new Gauge({
-    ...options,
-    name: 'auth_mails_waiting',
-    help: 'Mails in the queue, over all hosts.',
-    async collect() {
-      const now = await backlog();
-      if (now !== undefined) this.set(now.waiting);
-    },
-  });
-  new Gauge({
-    ...options,
-    name: 'auth_mails_oldest_seconds',
-    help: 'Age of the oldest mail in the queue, over all hosts.',
-    async collect() {
-      const now = await backlog();
-      if (now !== undefined) this.set(now.oldestSeconds);
-    },
-  });
 }

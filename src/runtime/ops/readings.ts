@@ -10,17 +10,18 @@ export interface Reading {
   readonly reads: Readonly<Record<'local' | 'redis' | 'mongodb', number>>;
   /** Refused requests by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  readonly inFlight: number;
-  readonly hashQueue: number;
+  // Undefined: no worker told it, or no module of this service has it.
+  readonly inFlight: number | undefined;
+  readonly hashQueue: number | undefined;
   readonly hashes: number;
   /** Workers whose circuit breaker to Redis is open. */
-  readonly breakersOpen: number;
-  readonly redisEntriesInUse: number;
+  readonly breakersOpen: number | undefined;
+  readonly redisEntriesInUse: number | undefined;
   readonly redisErrors: number;
   /** Attempts at durable jobs, by kind and result. */
   readonly jobs: Readonly<Record<string, number>>;
-  readonly backgroundWaiting: number;
-  readonly mailsWaiting: number;
+  readonly backgroundWaiting: number | undefined;
+  readonly mailsWaiting: number | undefined;
   readonly signingKeyAgeSeconds: number | undefined;
   readonly signingKeyNextSeconds: number | undefined;
 }
@@ -31,6 +32,8 @@ export function read(metrics: Snapshot, atMs: number): Reading {
   const byName = new Map(metrics.map((metric) => [metric.name, metric.values as Value[]]));
   const values = (name: string) => byName.get(name) ?? [];
   const sum = (name: string) => values(name).reduce((total, { value }) => total + value, 0);
+  /** Counters outlive their worker, gauges do not: without one the value is unknown. */
+  const gauge = (name: string) => (values(name).length === 0 ? undefined : sum(name));
   const grouped = (name: string, key: (value: Value) => string | undefined) => {
     const groups: Record<string, number> = {};
     for (const one of values(name)) {
@@ -64,17 +67,17 @@ export function read(metrics: Snapshot, atMs: number): Reading {
       'hash queue full': sum('auth_hash_refused_total'),
       'no worker accepted': sum('cluster_connections_refused_total'),
     },
-    inFlight: sum('http_requests_in_flight'),
-    hashQueue: sum('auth_hash_queue_length'),
+    inFlight: gauge('http_requests_in_flight'),
+    hashQueue: gauge('auth_hash_queue_length'),
     hashes:
       values('auth_hash_seconds').find((v) => v.metricName === 'auth_hash_seconds_count')?.value ??
       0,
-    breakersOpen: sum('cache_breaker_open'),
-    redisEntriesInUse: sum('cache_shared_in_use'),
+    breakersOpen: gauge('cache_breaker_open'),
+    redisEntriesInUse: gauge('cache_shared_in_use'),
     redisErrors: sum('cache_redis_errors_total'),
     jobs: grouped('jobs_attempts_total', ({ labels }) => `${labels['kind']}: ${labels['result']}`),
-    backgroundWaiting: sum('auth_background_jobs_waiting'),
-    mailsWaiting: sum('auth_mails_waiting'),
+    backgroundWaiting: gauge('auth_background_jobs_waiting'),
+    mailsWaiting: gauge('auth_mails_waiting'),
     signingKeyAgeSeconds: highest('auth_signing_key_age_seconds'),
     signingKeyNextSeconds: highest('auth_signing_key_next_seconds'),
   };
@@ -105,7 +108,7 @@ export function pointOf(before: Reading, after: Reading): Point {
     ...{ p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99) },
     ...{ local: reads('local'), redis: reads('redis'), mongodb: reads('mongodb') },
     refused: rate(total(before.refused), total(after.refused)),
-    ...{ hashQueue: after.hashQueue, inFlight: after.inFlight },
+    ...{ hashQueue: after.hashQueue ?? null, inFlight: after.inFlight ?? null },
   };
 }
 

@@ -92,6 +92,17 @@ describeWith(['chromium'], 'the ops page in Chromium', () => {
     expect(await page.locator('#charts canvas').count()).toBe(4);
   });
 
+  test('what no worker tells is unknown', async () => {
+    // The workers of this fixture have no cache and no mails.
+    const told = async (name: string) =>
+      page.locator('#now div').filter({ hasText: name }).locator('dd').textContent();
+    await page.locator('#now dd').first().waitFor({ timeout: 40_000 });
+    expect(await told('Redis')).toBe('unknown');
+    expect(await told('Circuit breaker')).toBe('unknown');
+    expect(await told('Background queue')).toBe('unknown waiting, unknown mails');
+    expect(await told('Requests in flight')).toMatch(/^\d+$/);
+  });
+
   test('a worker is added by the keyboard, with the token, after a question', async () => {
     await page.getByRole('button', { name: 'One more' }).focus();
     await page.keyboard.press('Enter');

@@ -185,33 +185,30 @@ function showNow(now) {
       ? 'none'
       : shown.map(([name, count]) => `${name} ${count}`).join(', ');
   };
-  const seconds = (value) =>
-    value === undefined ? 'one shared secret, not rotated' : age(Math.round(value));
-  const next =
-    now.signingKeyNextSeconds === undefined
-      ? ''
-      : `, next in ${age(Math.round(now.signingKeyNextSeconds))}`;
+  const isTold = now.inFlight !== undefined;
+  const known = (value, text = String) => (value === undefined ? 'unknown' : text(value));
+  const signingKey = () => {
+    const { signingKeyAgeSeconds: old, signingKeyNextSeconds: next } = now;
+    if (old === undefined) return isTold ? 'one shared secret, not rotated' : 'unknown';
+    return `${age(Math.round(old))}${next === undefined ? '' : `, next in ${age(Math.round(next))}`}`;
+  };
+  const redis = (inUse) => {
+    if (inUse > 0) return `in use by ${inUse} workers`;
+    return now.breakersOpen > 0 ? 'unreachable: reads go to MongoDB' : 'not used';
+  };
+  const breaker = (open) => (open === 0 ? 'closed' : `open in ${open} workers`);
   const entries = [
-    [
-      'Redis',
-      now.redisEntriesInUse === 0
-        ? now.breakersOpen > 0
-          ? 'unreachable: reads go to MongoDB'
-          : 'not used'
-        : `in use by ${now.redisEntriesInUse} workers`,
-      now.breakersOpen > 0,
-    ],
-    [
-      'Circuit breaker',
-      now.breakersOpen === 0 ? 'closed' : `open in ${now.breakersOpen} workers`,
-      now.breakersOpen > 0,
-    ],
+    ['Redis', known(now.redisEntriesInUse, redis), now.breakersOpen > 0],
+    ['Circuit breaker', known(now.breakersOpen, breaker), now.breakersOpen > 0],
     ['Refused since the start, by reason', list(now.refused)],
-    ['Password hashes', `${now.hashQueue} waiting, ${now.hashes} done`],
-    ['Signing key', `${seconds(now.signingKeyAgeSeconds)}${next}`],
+    ['Password hashes', `${known(now.hashQueue)} waiting, ${now.hashes} done`],
+    ['Signing key', signingKey()],
     ['Jobs', list(now.jobs)],
-    ['Background queue', `${now.backgroundWaiting} waiting, ${now.mailsWaiting} mails`],
-    ['Requests in flight', String(now.inFlight)],
+    [
+      'Background queue',
+      `${known(now.backgroundWaiting)} waiting, ${known(now.mailsWaiting)} mails`,
+    ],
+    ['Requests in flight', known(now.inFlight)],
   ];
   const text = JSON.stringify(entries);
   if (text === before) return;
