@@ -199,6 +199,14 @@ test('the routes that objectives leave out are routes of the service', async () 
   ).toEqual([]);
 });
 
+test('the dashboard shows a refusal because of overload once', () => {
+  const refused = dashboardExpressions()
+    .flatMap(selectorsOf)
+    .filter(({ metric }) => metric === 'http_requests_refused_total');
+  expect(refused).toHaveLength(1);
+  expect(refused[0]?.matchers).toContainEqual({ label: 'code', op: '!=', value: 'overloaded' });
+});
+
 test('every alert has a severity and a section of the runbooks, and no section is left over', () => {
   const sections = [...read('docs/runbooks.md').matchAll(/^## (\S+)$/gm)].map(([, name]) => name);
   expect(alerts.length).toBeGreaterThan(25);

@@ -63,7 +63,10 @@ export function read(metrics: Snapshot, atMs: number): Reading {
     },
     refused: {
       ...grouped('http_requests_shed_total', ({ labels }) => `overload: ${labels['reason']}`),
-      ...grouped('http_requests_refused_total', ({ labels }) => String(labels['code'])),
+      // Those of overload are in both counters.
+      ...grouped('http_requests_refused_total', ({ labels: { code } }) =>
+        code === 'overloaded' ? undefined : String(code),
+      ),
       'hash queue full': sum('auth_hash_refused_total'),
       'no worker accepted': sum('cluster_connections_refused_total'),
     },

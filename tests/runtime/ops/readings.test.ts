@@ -1,9 +1,14 @@
-import { Counter, Histogram, Registry } from 'prom-client';
+import { createServer } from 'node:http';
+import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
+import { createAdmission } from '../../../src/platform/http/admission';
+import { createEarlyAnswers } from '../../../src/platform/http/early-answers';
+import { exposeProcess } from '../../../src/platform/telemetry/process-metrics';
 import { createRecentLines } from '../../../src/platform/telemetry/recent-lines';
 import { createHistory } from '../../../src/runtime/ops/history';
 import { pointOf, read } from '../../../src/runtime/ops/readings';
 import { startTestService } from '../../support/app';
 import { createClient, login } from '../../support/http';
+import { withServer } from '../../support/with-server';
 
 function service() {
   const registry = new Registry();
@@ -53,6 +58,23 @@ test('the percentiles leave out a request that is held by design', async () => {
   } finally {
     await one.close();
   }
+});
+
+test('a request that is refused because of overload counts once', async () => {
+  const metrics = new Registry();
+  const admission = createAdmission({
+    limits: { inFlightMax: 0, loopBudgetMs: 1000 },
+    exempt: new Set(),
+    early: createEarlyAnswers({ metrics }),
+    metrics,
+  });
+  await withServer(createServer(admission.wrap(() => {})), async (port) => {
+    expect((await fetch(`http://127.0.0.1:${port}`)).status).toBe(503);
+  });
+  const { refused } = read(await metrics.getMetricsAsJSON(), 0);
+  expect(Object.entries(refused).filter(([, count]) => count > 0)).toEqual([
+    ['overload: in_flight', 1],
+  ]);
 });
 
 test('the history is bounded to one hour', async () => {
