@@ -11,6 +11,9 @@ export function exposeProcess(metrics: Metrics, version: string): void {
   // numbers.
   for (const kind of ['handles', 'requests', 'resources'])
     metrics.removeSingleMetric(`nodejs_active_${kind}_total`);
+  // Each process has the limit for itself: in a sum, one that is near it would not be seen.
+  for (const name of ['process_open_fds', 'process_max_fds'])
+    Object.assign(metrics.getSingleMetric(name) ?? {}, { aggregator: 'max' });
   new Gauge({
     name: 'service_build_info',
     help: '1, with the versions of the service and of Node as labels.',

@@ -110,3 +110,17 @@ test('the last 200 warnings are kept, and the lines that supervision writes', ()
   expect(recent.lines()).toHaveLength(200);
   expect(recent.lines().at(-1)).toMatchObject({ level: 'warn', detail: 'attempt=299' });
 });
+
+test('open files and their limit are those of one process, not the sum of all', async () => {
+  const one = new Registry();
+  exposeProcess(one, '1.0.0');
+  const snapshot = await one.getMetricsAsJSON();
+  const valueIn = async (registry: Pick<Registry, 'getSingleMetric'>, name: string) =>
+    (await registry.getSingleMetric(name)?.get())?.values[0]?.value;
+  const both = AggregatorRegistry.aggregate([snapshot, snapshot]);
+  for (const name of ['process_open_fds', 'process_max_fds']) {
+    const own = snapshot.find((metric) => metric.name === name)?.values[0]?.value;
+    expect(own).toBeGreaterThan(2);
+    expect(await valueIn(both, name)).toBe(own);
+  }
+});
