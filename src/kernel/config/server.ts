@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { moduleList } from './modules';
 import { faultOfProxies } from './networks';
 import { flag, integer, oneOf, optional, setting } from './setting';
-import { listenHost, origins, webUrl } from './urls';
+import { hostNames, listenHost, origins, webUrl } from './urls';
 
 const workers = z
   .string()
@@ -61,6 +61,12 @@ export const server = {
     integer(0, 65535),
     '9464',
     'TCP port of /metrics, summed over all workers; 0 disables it.',
+  ),
+  opsNames: setting(
+    'OPS_NAMES',
+    hostNames(),
+    '',
+    'Names by which browsers may open the ops port, besides OPS_HOST, localhost and IP addresses; comma-separated.',
   ),
   workers: setting(
     'WORKERS',

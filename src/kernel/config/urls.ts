@@ -85,14 +85,25 @@ export const origins = (): z.ZodType<readonly string[]> =>
       : `must be a comma-separated list of origins: ${faults.join('; ')}`;
   }).transform(listed);
 
+const HOST_NAME =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$/i;
+const isHostName = (value: string): boolean => HOST_NAME.test(value) && !/^[\d.]+$/.test(value);
+
 /** An address or host name to listen on, without port and scheme. */
 export const listenHost = (): z.ZodType<string> =>
-  checked((value) => {
-    const name =
-      /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$/i;
-    if (isIP(value) !== 0 || (name.test(value) && !/^[\d.]+$/.test(value))) return undefined;
-    return 'must be an IP address or a host name, without port, scheme or brackets';
-  });
+  checked((value) =>
+    isIP(value) !== 0 || isHostName(value)
+      ? undefined
+      : 'must be an IP address or a host name, without port, scheme or brackets',
+  );
+
+/** A comma-separated list of host names; empty text is an empty list. */
+export const hostNames = (): z.ZodType<readonly string[]> =>
+  checked((value) =>
+    listed(value).every(isHostName)
+      ? undefined
+      : 'must be a comma-separated list of host names, without port and scheme',
+  ).transform(listed);
 
 /** A comma-separated list of web origins, each named: no *. */
 export const pageOrigins = (): z.ZodType<readonly string[]> =>

@@ -1,16 +1,22 @@
-import { createServer } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
+import { problems } from '../../kernel/errors';
 import type { Closable } from '../../kernel/lifecycle';
 import { closeWithConnection } from '../../platform/http/pipelined';
+import { PROBLEM_TYPE, problemBody } from '../../platform/http/problem';
 import { listening } from '../listening';
 import type { OpsSources } from '../ops/fleet-view';
 import { createOpsPage } from '../ops/ops-page';
+import { createRefusals } from '../ops/own-visitors';
 import { createCollector } from './collector';
 
 export interface OpsOptions {
   readonly host: string;
   readonly port: number;
+  /** Names in Host that browsers may use, besides `host`, localhost and addresses. */
+  readonly names: readonly string[];
   readonly runtimeDir: string;
   /** Metrics of this process that belong to no worker: restarts, ready workers, … */
   readonly own?: Registry;
@@ -24,18 +30,22 @@ const COLLECT_TIMEOUT_MS = 500;
 export async function startOps({
   host,
   port,
+  names,
   runtimeDir,
   own,
   page: sources,
 }: OpsOptions): Promise<Closable & { readonly address: AddressInfo }> {
   const collector = createCollector(runtimeDir, COLLECT_TIMEOUT_MS);
   const page = createOpsPage(sources, () => collector.values(own));
+  const refusalOf = createRefusals([host, ...names]);
   const server = createServer(
     { requestTimeout: 5000, headersTimeout: 5000 },
     (request, response) => {
       closeWithConnection(request, response);
-      const path = (request.url ?? '').split('?')[0];
-      if (page.handle(path ?? '', request, response)) return;
+      const [path = ''] = (request.url ?? '').split('?');
+      const refusal = refusalOf(request, path);
+      if (refusal !== undefined) return refuse(request, response, refusal);
+      if (page.handle(path, request, response)) return;
       if (path !== '/metrics') return void response.writeHead(404).end();
       if (request.method !== 'GET' && request.method !== 'HEAD')
         return void response.writeHead(405, { Allow: 'GET, HEAD' }).end();
@@ -64,4 +74,11 @@ export async function startOps({
         server.closeAllConnections();
       }),
   };
+}
+
+function refuse({ method }: IncomingMessage, response: ServerResponse, detail: string): void {
+  const body = problemBody(problems.forbidden(detail), randomUUID());
+  response
+    .writeHead(403, { 'Content-Type': PROBLEM_TYPE, 'Cache-Control': 'no-store' })
+    .end(method === 'HEAD' ? undefined : JSON.stringify(body));
 }

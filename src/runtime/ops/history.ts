@@ -4,7 +4,7 @@ import { type Point, pointOf, type Reading, read } from './readings';
 export interface History {
   points(): readonly Point[];
   latest(): Reading | undefined;
-  /** Samples more often while the page is open. */
+  /** Samples more often while the page is open; at once, where the last sample is old. */
   watch(isWatched: boolean): void;
   close(): void;
 }
@@ -21,12 +21,15 @@ export interface HistoryOptions {
 const WATCHED_EVERY_MS = 15_000;
 const UNWATCHED_EVERY_MS = 20_000;
 const HISTORY_MS = 3_600_000;
+/** However often pages are opened and closed, samples lie this far apart. */
+const FRESH_MS = 5000;
 
 /** The last hour, in memory: at most 240 points of 13 numbers. */
 export function createHistory(options: HistoryOptions): History {
   const { collect, onPoint, always, now = Date.now } = options;
   const points: Point[] = [];
   let latest: Reading | undefined;
+  let triedAtMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
   let isWatched = false;
   let isClosed = false;
@@ -48,14 +51,18 @@ export function createHistory(options: HistoryOptions): History {
       // The next sample tries again; the gap shows in the chart.
     } finally {
       isSampling = false;
+      triedAtMs = now();
       schedule();
     }
   }
 
+  /** From the last sample on, not from now: whoever opens and closes pages must not put it off. */
   function schedule(): void {
     clearTimeout(timer);
     if (isClosed || (!isWatched && !always)) return;
-    timer = setTimeout(sample, isWatched ? WATCHED_EVERY_MS : UNWATCHED_EVERY_MS).unref();
+    const everyMs = isWatched ? WATCHED_EVERY_MS : UNWATCHED_EVERY_MS;
+    const leftMs = triedAtMs + everyMs - now();
+    timer = setTimeout(sample, Math.min(everyMs, Math.max(0, leftMs))).unref();
   }
 
   if (always) void sample();
@@ -65,7 +72,7 @@ export function createHistory(options: HistoryOptions): History {
     watch(watched) {
       if (isWatched === watched) return;
       isWatched = watched;
-      if (watched) void sample();
+      if (watched && Math.abs(now() - triedAtMs) >= FRESH_MS) void sample();
       else schedule();
     },
     close() {

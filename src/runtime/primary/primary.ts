@@ -197,7 +197,7 @@ async function startSideServices(
   { runtimeDir, workersDir, instance }: SideServices,
   owned: Lifecycle,
 ): Promise<void> {
-  const { opsHost, opsPort, environment } = config.server;
+  const { opsHost, opsPort, opsNames, environment } = config.server;
   const token = createOpsToken();
   try {
     owned.own('control socket', await startControl(runtimeDir, fleet, token));
@@ -209,6 +209,7 @@ async function startSideServices(
     const ops = await startOps({
       host: opsHost,
       port: opsPort,
+      names: opsNames,
       runtimeDir: workersDir,
       own: createPrimaryMetrics(fleet),
       page: {

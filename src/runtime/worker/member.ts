@@ -186,7 +186,8 @@ export function createMember({ config, role, log, recent }: MemberOptions): Memb
         if (!managed && server.opsPort !== 0)
           opened.push(
             await startOps({
-              ...{ host: server.opsHost, port: server.opsPort, runtimeDir },
+              ...{ host: server.opsHost, port: server.opsPort, names: server.opsNames },
+              runtimeDir,
               page: { environment: server.environment, recent },
             }),
           );

@@ -1,10 +1,10 @@
-import { type Proxy, startProxy } from '../../support/cache-proxy';
+import { type Proxy as CutProxy, startProxy } from '../../support/cache-proxy';
 import { entry } from '../../support/fleet';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
 import { freePort, type ServiceProcess, startService } from '../../support/service';
 
 let mongo: TestMongo;
-let proxy: Proxy;
+let proxy: CutProxy;
 let service: ServiceProcess;
 let opsPort: number;
 

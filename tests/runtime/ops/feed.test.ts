@@ -15,7 +15,7 @@ beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'ops-'));
   const recent = { lines: () => [], listen: () => () => {} };
   const page = { environment: 'test', recent };
-  ops = await startOps({ host: '127.0.0.1', port: 0, runtimeDir: dir, page });
+  ops = await startOps({ host: '127.0.0.1', port: 0, names: [], runtimeDir: dir, page });
 });
 afterEach(async () => {
   await ops.close();
@@ -44,8 +44,8 @@ async function firstEvents(pages: number): Promise<(string | undefined)[]> {
 
 test('HEAD of the events is answered, and takes no place', async () => {
   const socket = connect(ops.address.port, '127.0.0.1');
-  socket.write('HEAD /ops/events HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(VIEWERS_MAX));
-  socket.write('GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  socket.write('HEAD /ops/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(VIEWERS_MAX));
+  socket.write('GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
   socket.setTimeout(3000, () => socket.destroy());
   const answer = (
     await socket
@@ -60,7 +60,7 @@ test('HEAD of the events is answered, and takes no place', async () => {
 
 test('pipelined pages make room when their client goes', async () => {
   const socket = connect(ops.address.port, '127.0.0.1').on('error', () => {});
-  socket.write('GET /ops/events HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(VIEWERS_MAX));
+  socket.write('GET /ops/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(VIEWERS_MAX));
   await once(socket, 'data');
   await eventually('all places are taken', async () => (await firstEvents(1))[0] === 'full');
   socket.resetAndDestroy();
