@@ -131,6 +131,29 @@ describe('one worker', () => {
     expect(JSON.stringify(spans)).not.toMatch(/nobody|token|abc/);
   });
 
+  test('what stands where an id belongs is recorded only if it is one', async () => {
+    const { access_token: token } = await register(client);
+    for (const [status, method, given] of [
+      [401, 'GET', undefined],
+      [400, 'DELETE', token],
+      [405, 'POST', token],
+    ] as const) {
+      const { traceId, headers } = newTrace();
+      const url = '/api/users/ada@example.org';
+      const answer = await client(method, url, { headers, ...(given && { token: given }) });
+      const name = `${method} /api/users/:id`;
+      const [span] = named(await receiver.traceWith(name, traceId), name);
+      expect([answer.status, span?.attributes['url.path']]).toEqual([status, '/api/users/:id']);
+      expect(JSON.stringify(receiver.spans.filter((one) => one.traceId === traceId))).not.toMatch(
+        /ada/,
+      );
+      expect(JSON.stringify(lines.filter((line) => line['trace_id'] === traceId))).not.toMatch(
+        /ada/,
+      );
+      expect(answer.text).not.toMatch(/ada/);
+    }
+  });
+
   test('a mail and its background job are in the trace of the request', async () => {
     const { traceId, headers } = newTrace();
     const email = uniqueEmail();

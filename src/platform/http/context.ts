@@ -38,6 +38,8 @@ export interface RequestContext {
   traceId: string | undefined;
   /** Set where tracing is on. */
   span?: Span;
+  /** Set where tracing is on: what stands in the path for its parameters is of their form. */
+  hasValidPath?: true;
   /**
    * The client's address: the peer's, or the one that trusted proxies report. One form per
    * address, never with a port.

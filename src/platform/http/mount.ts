@@ -1,4 +1,5 @@
 import type { Express, NextFunction, Request, RequestHandler, Response } from 'express';
+import type { z } from 'zod';
 import { type FieldError, Problem, problems } from '../../kernel/errors';
 import { forRequest } from '../telemetry/request-work';
 import { type Endpoint, type GuardsOf, type Input, isRepeatable, type Route } from './endpoint';
@@ -126,16 +127,19 @@ function inputOf(endpoint: Endpoint, req: Request): Input<unknown, unknown, unkn
     throw problems.malformed('invalid_query', 'A query parameter is not valid.', { errors });
   }
   return {
-    params:
-      endpoint.params === undefined
-        ? undefined
-        : parseParameters(endpoint.params, req.params, 'path'),
+    params: endpoint.params === undefined ? undefined : pathParametersOf(endpoint.params, req),
     query:
       endpoint.query === undefined
         ? NO_QUERY
         : parseParameters(endpoint.query, { ...query }, 'query'),
     body: endpoint.body === undefined ? undefined : parseBody(endpoint.body, req.body),
   };
+}
+
+function pathParametersOf(schema: z.ZodType, req: Request): unknown {
+  const params = parseParameters(schema, req.params, 'path');
+  if (req.context.span !== undefined) req.context.hasValidPath = true;
+  return params;
 }
 
 function otherMethods(path: string, allow: string): RequestHandler {

@@ -42,17 +42,20 @@ function recordAnswer(span: Span, req: Request, res: Response, route: string | u
   span.set({ 'http.response.status_code': status });
   if (route !== undefined) {
     span.rename(nameOf(METHODS.has(req.method) ? req.method : '_OTHER', route));
-    span.set({ 'http.route': route, 'url.path': pathOf(req.originalUrl, route) });
+    span.set({ 'http.route': route, 'url.path': pathOf(req, route) });
   }
   if (status >= 500) span.fail(String(status));
   else if (!res.writableFinished) span.set({ 'error.type': 'client_aborted' });
 }
 
-/** The id of a session is that of its tokens: the pattern stands for it. */
-function pathOf(target: string, route: string): string {
-  if (route.includes('/sessions/')) return route;
-  const query = target.indexOf('?');
-  return query === -1 ? target : target.slice(0, query);
+/**
+ * The pattern stands for a path that was not checked: anything may be where an id belongs, such as
+ * an address. It also stands for the id of a session, which is that of its tokens.
+ */
+function pathOf({ originalUrl, context }: Request, route: string): string {
+  if (context.hasValidPath !== true || route.includes('/sessions/')) return route;
+  const query = originalUrl.indexOf('?');
+  return query === -1 ? originalUrl : originalUrl.slice(0, query);
 }
 
 /** The Host header, which the client chose. */
