@@ -31,9 +31,19 @@ function complete(schema: Record<string, unknown>): void {
 export function createComponents(): Components {
   const schemas: Record<string, JsonSchema> = {};
 
+  /** Under way: an example of a schema that contains itself ends there. */
+  const open = new Set<string>();
+
+  function exampleNamed(reference: string): unknown {
+    if (open.has(reference)) return undefined;
+    open.add(reference);
+    const example = exampleOf(schemas[reference.split('/').at(-1) ?? ''] ?? {});
+    open.delete(reference);
+    return example;
+  }
+
   function exampleOf(schema: JsonSchema): unknown {
-    if (typeof schema['$ref'] === 'string')
-      return exampleOf(schemas[schema['$ref'].split('/').at(-1) ?? ''] ?? {});
+    if (typeof schema['$ref'] === 'string') return exampleNamed(schema['$ref']);
     const {
       examples,
       enum: values,
@@ -57,7 +67,7 @@ export function createComponents(): Components {
             .map(([name, one]) => [name, exampleOf(one)]),
         );
       case 'array':
-        return [exampleOf(items as JsonSchema)];
+        return [exampleOf(items as JsonSchema)].filter((one) => one !== undefined);
       case 'integer':
         return Math.max(1, Number(minimum ?? 1));
       case 'boolean':

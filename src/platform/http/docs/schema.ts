@@ -37,30 +37,41 @@ function membersOf(schema: Schema, prefix = ''): readonly Field[] {
       : [];
   const own = Object.entries(properties).flatMap(([name, one]) => [
     { name: `${prefix}${name}`, isRequired: required.includes(name), schema: one },
-    ...within(one, `${prefix}${name}`),
+    ...fieldsWithin(one, `${prefix}${name}`),
   ]);
   return [...own, ...others];
 }
 
-function within(schema: Schema, name: string): readonly Field[] {
+function fieldsWithin(schema: Schema, name: string): readonly Field[] {
   if (schema.properties !== undefined) return membersOf(schema, `${name}.`);
-  if (schema.items !== undefined) return within(schema.items, `${name}[]`);
-  return (schema.anyOf ?? schema.oneOf ?? schema.allOf ?? []).flatMap((one) => within(one, name));
+  if (schema.items !== undefined) return fieldsWithin(schema.items, `${name}[]`);
+  return (schema.anyOf ?? schema.oneOf ?? schema.allOf ?? []).flatMap((one) =>
+    fieldsWithin(one, name),
+  );
 }
 
 const CHOICES = { oneOf: 'One of:', anyOf: 'One of:', allOf: 'All of:' } as const;
 
-/** A schema with what it refers to. */
-export function schemaHtml(schema: Schema, resolve: Resolve): string {
-  if (schema.$ref !== undefined)
-    return `<p>${typeOf(schema)}</p>${schemaHtml(resolve<Schema>(schema), resolve)}`;
+/** A schema with what it refers to; `within` are the references that lead to it. */
+export function schemaHtml(
+  schema: Schema,
+  resolve: Resolve,
+  within: readonly string[] = [],
+): string {
+  const inner = (one: Schema) => schemaHtml(one, resolve, within);
+  if (schema.$ref !== undefined) {
+    const name = `<p>${typeOf(schema)}</p>`;
+    // A form that contains itself: its link says the rest.
+    if (within.includes(schema.$ref)) return name;
+    return name + schemaHtml(resolve<Schema>(schema), resolve, [...within, schema.$ref]);
+  }
   for (const [key, text] of Object.entries(CHOICES)) {
     const forms = schema[key as keyof typeof CHOICES];
     if (forms === undefined) continue;
-    const items = forms.map((one) => `<li>${schemaHtml(one, resolve)}</li>`);
+    const items = forms.map((one) => `<li>${inner(one)}</li>`);
     return `<p>${text}</p><ol class="forms">${items.join('')}</ol>`;
   }
-  if (schema.items !== undefined) return `<p>A list of:</p>${schemaHtml(schema.items, resolve)}`;
+  if (schema.items !== undefined) return `<p>A list of:</p>${inner(schema.items)}`;
   if (schema.properties === undefined && schema.type !== 'object')
     return `<p><small>${typeOf(schema)}</small> ${inline(schema.description ?? '')} ${exampleOf(schema)}</p>`;
   const fields = membersOf(schema);

@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser, Page } from 'playwright-core';
+import { z } from 'zod';
+import { readDocument } from '../../../../src/platform/http/docs/document';
+import { schemaHtml } from '../../../../src/platform/http/docs/schema';
+import { createComponents } from '../../../../src/platform/http/openapi-schemas';
 import { startTestService, type TestService } from '../../../support/app';
 import {
   complaintsOf,
@@ -228,3 +232,31 @@ async function token(): Promise<string> {
   });
   return ((await answer.json()) as { access_token: string }).access_token;
 }
+
+test('a schema that contains itself is shown once, and then named', () => {
+  const node = { $ref: '#/components/schemas/Node' };
+  const { resolve } = readDocument({
+    ...{ info: {}, tags: [], paths: {} },
+    components: {
+      schemas: {
+        Node: { anyOf: [{ type: 'string' }, { type: 'array', items: node }] },
+        Loop: { $ref: '#/components/schemas/Loop' },
+      },
+    },
+  });
+  const shown = schemaHtml({ anyOf: [node, node] }, resolve);
+  // Twice where it is used, and once within each of them.
+  expect(shown.match(/href="#schema-Node"/g)).toHaveLength(4);
+  expect(shown.match(/A list of:/g)).toHaveLength(2);
+  expect(schemaHtml({ $ref: '#/components/schemas/Loop' }, resolve)).toContain('#schema-Loop');
+});
+
+test('the example of a schema that contains itself ends', () => {
+  const components = createComponents();
+  const tree: z.ZodType = z
+    .object({ name: z.string(), children: z.array(z.lazy(() => tree)) })
+    .meta({ id: 'Tree' });
+  const schema = components.schemaOf(z.object({ root: tree }), 'output');
+  const example = { root: { name: 'text', children: [] } };
+  expect([components.exampleOf(schema), components.exampleOf(schema)]).toEqual([example, example]);
+});

@@ -35,6 +35,9 @@ describeWith(['chromium'], '/docs/try in Chromium', () => {
       .getByRole('status')
       .filter({ hasText: /^Logged in as Test Admin/ })
       .waitFor();
+    const fields = page.locator('#login :is(input, [type=submit])');
+    expect(await fields.count()).toBe(4);
+    expect(await fields.filter({ visible: true }).count()).toBe(0);
     await operation.getByRole('button', { name: 'Execute' }).click();
     const { authorization = '' } = await (await asked).allHeaders();
     expect(authorization).toMatch(/^Bearer ey/);
@@ -55,6 +58,26 @@ describeWith(['chromium'], '/docs/try in Chromium', () => {
     expect(await seriousFindings(page)).toEqual([]);
     expect(complaints).toEqual([]);
   }, 400_000);
+
+  test.each(['light', 'dark'] as const)(
+    '%s: accessible, and fits a phone',
+    async (colorScheme) => {
+      const page = await browser.newPage({ viewport: { width: 390, height: 844 }, colorScheme });
+      page.setDefaultTimeout(180_000);
+      const complaints = complaintsOf(page);
+      await page.goto(`${service.baseUrl}/docs/try#/auth/profile`);
+      await page.locator('#operations-auth-profile').waitFor();
+      expect(await sidewaysPixels(page)).toBe(0);
+      const background = await page.evaluate('getComputedStyle(document.body).backgroundColor');
+      expect(background).toBe(colorScheme === 'dark' ? 'rgb(18, 22, 28)' : 'rgb(255, 255, 255)');
+      // Of the part that is ours; Swagger UI's own findings are upstream's.
+      await page.evaluate('document.querySelector("#swagger").remove()');
+      expect(await seriousFindings(page)).toEqual([]);
+      expect(complaints).toEqual([]);
+      await page.close();
+    },
+    400_000,
+  );
 });
 
 test.each([
