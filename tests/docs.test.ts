@@ -148,3 +148,26 @@ test('the badges say what the files of the project say, and come from here', () 
   const images = namesIn(/!\[[^\]]*\]\(([^)]+)\)/g).filter(({ name }) => /^https?:/.test(name));
   expect(images.map(show)).toEqual([]);
 });
+
+test('the table of planted misconfigurations is that of the tests', () => {
+  const tests = sources.filter(({ name }) => /^tests\/app\/cli\/doctor(-live)?\.test/.test(name));
+  expect(tests).toHaveLength(2);
+  const text = tests.map((one) => one.text).join('\n');
+  const names = [
+    ...text.matchAll(/(?:\btest(?:\.skip\))?\(|\[)\s*'([^'%]+)',\s*(?:async|\{)/g),
+  ].map(([, name]) => name);
+  const NOT_PLANTED =
+    /^(as it should be|\.env\.example|the ecosystem file|hosts with the same|a change of|shipped NGINX|a configuration that|for people|an invalid command)/;
+  const operate = pages.find(({ name }) => name === 'docs/operate.md')?.text ?? '';
+  const table = /\| planted \| found \|\n.*\n((?:\|.*\n)+)/.exec(operate)?.[1] ?? '';
+  const rows = table.trim().split('\n');
+  const cells = rows.map((row) => row.split('|').map((cell) => cell.trim()));
+  expect(cells.map(([, planted]) => planted).sort()).toEqual(
+    names.filter((name) => !NOT_PLANTED.test(name ?? '')).sort(),
+  );
+  const checks = cells.flatMap(([, , found = '']) => [...found.matchAll(/`([a-z0-9-]+)`/g)]);
+  expect(checks.length).toBeGreaterThan(rows.length - 1);
+  expect(
+    checks.filter(([, check]) => !text.includes(`'${check}'`)).map(([, check]) => check),
+  ).toEqual([]);
+});
