@@ -10,7 +10,14 @@ const KEY_MAX_CHARS = 128;
 const MAX_FAULTS = 10;
 /** Of a pointer in a fault; longer ones are cut. */
 const MAX_POINTER_CHARS = 400;
-const REFUSED_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+/**
+ * The last two make an object something else to the driver (`_bsontype`) and to mongoose: a write
+ * fails, or stores another value.
+ */
+const REFUSED_KEYS = [
+  ...['__proto__', 'constructor', 'prototype'],
+  ...['_bsontype', 'isMongooseBuffer'],
+] as readonly string[];
 
 type Path = readonly string[];
 
@@ -31,7 +38,7 @@ function keyFault(key: string): string | undefined {
     return `must have 1 to ${KEY_MAX_CHARS} characters`;
   if (key.startsWith('$') || /[.\0]/.test(key))
     return 'must not begin with $, nor contain . or NUL';
-  if (REFUSED_KEYS.has(key)) return 'must not be __proto__, constructor or prototype';
+  if (REFUSED_KEYS.includes(key)) return `must not be any of ${REFUSED_KEYS.join(', ')}`;
   return isText(key) ? undefined : 'must be Unicode text';
 }
 

@@ -268,6 +268,11 @@ describe('hostile lines become lines of the report', () => {
     ['a member twice', () => '{"email":"a@b.cd","email":"x@y.zz"}', 'validation_failed'],
     ['unknown member', () => lines({ email: email(), is_admin: true }), 'validation_failed'],
     ['prototype', () => `{"email":"${email()}","__proto__":{"role":"admin"}}`, 'validation_failed'],
+    [
+      'a type of BSON',
+      () => lines({ email: email(), private_metadata: { a: [{ _bsontype: 'x' }] } }),
+      'validation_failed',
+    ],
     ['deep metadata', () => `{"email":"${email()}","app_metadata":${deep}}`, 'validation_failed'],
     ['much metadata', () => lines({ email: email(), user_metadata: big }), 'validation_failed'],
     ['no e-mail', () => lines({ name: 'Ada' }), 'validation_failed'],
