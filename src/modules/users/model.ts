@@ -22,6 +22,14 @@ export interface KeptSession {
   readonly ver: number;
 }
 
+/** The job and the line of its file that wrote the user: a line is not done twice. */
+export interface ImportMark {
+  readonly job: Types.ObjectId;
+  readonly line: number;
+  /** What the line changed of an account that existed: clean-up follows, also after a crash. */
+  readonly did?: readonly ('email' | 'emailVerified' | 'passwordHash' | 'role' | 'status')[];
+}
+
 /** What a client stores as JSON; validated before it is stored. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -70,13 +78,8 @@ export interface UserDocument {
   /** The session version that the present password began with. Absent: the first. */
   passwordVersion?: number;
   pendingEnds?: PendingEndsMark;
-  /** The job and the line of its file that wrote the user last: a line is not done twice. */
-  importedBy?: {
-    readonly job: Types.ObjectId;
-    readonly line: number;
-    /** What the line changed of an account that existed: clean-up follows, also after a crash. */
-    readonly did?: readonly ('email' | 'emailVerified' | 'passwordHash' | 'role' | 'status')[];
-  };
+  /** Of the import that wrote the user last, with those before it that had not ended then. */
+  importedBy?: ImportMark & { readonly before?: readonly ImportMark[] };
   /** Of writes, until they are in the event log. */
   outbox?: PendingEvent[];
   createdAt: Date;
@@ -94,6 +97,13 @@ export type UserModel = Model<UserDocument>;
 
 export const USERS_COLLECTION = 'users';
 export const EXTERNAL_ID_INDEX = 'external_id_unique';
+
+const importMark = {
+  _id: false,
+  job: { type: Schema.Types.ObjectId },
+  line: { type: Number },
+  did: { type: [String], default: undefined },
+} as const;
 
 const schema = new Schema<UserDocument>(
   {
@@ -144,12 +154,7 @@ const schema = new Schema<UserDocument>(
       },
     },
     importedBy: {
-      type: {
-        _id: false,
-        job: { type: Schema.Types.ObjectId },
-        line: { type: Number },
-        did: { type: [String], default: undefined },
-      },
+      type: { ...importMark, before: { type: [importMark], default: undefined } },
     },
     outbox: { type: [Schema.Types.Mixed], default: undefined },
     createdAt: { type: Date, required: true, immutable: true },

@@ -40,6 +40,8 @@ export interface JobStore {
   /** The attempt has failed: the next one begins after `delayMs`. */
   retryLater(lease: Lease, delayMs: number): Promise<void>;
   find(id: string): Promise<Job | null>;
+  /** Those of these jobs that have not ended. */
+  active(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** The latest jobs that an actor has asked for. */
   ofActor(actor: string): Promise<Job[]>;
   /** Puts another name in the place of a user that was removed. */
@@ -178,6 +180,11 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
     async find(id) {
       const found = await jobs().findOne({ _id: oid(id) }, bounded);
       return found === null || found.state === 'receiving' ? null : toJob(found);
+    },
+    async active(ids) {
+      const filter = { _id: { $in: ids.map(oid) }, state: { $in: [...ACTIVE] } };
+      const found = jobs().find(filter, { projection: { _id: 1 }, ...bounded });
+      return new Set((await found.toArray()).map(({ _id }) => _id.toHexString()));
     },
     async ofActor(actor) {
       const found = jobs().find({ actor }, bounded).sort({ createdAt: -1 }).limit(OF_ACTOR_MAX);

@@ -2,6 +2,7 @@ import { NO_CLIENT } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import type { TokensEnded } from '../settled-ends';
 import type { Decision } from './decide-row';
+import { markOfJob } from './marks';
 import type { TakenRow } from './rows';
 import {
   type Changed,
@@ -31,7 +32,7 @@ export function createAfterWrite({ tokensEnded, cleanUp, emit }: AfterWriteDepen
       one.kind === 'update' || one.kind === 'updated' ? [[row, one] as const] : [],
     );
     if (updated.length === 0) return;
-    const all = updated.flatMap(([row, decision]) => changedBy(row, decision) ?? []);
+    const all = updated.flatMap(([row, decision]) => changedBy(row, decision, job) ?? []);
     await Promise.all([
       cleanUp(toCleanUp(all)),
       tokensEnded(updated.map(([, { seen }]) => seen._id.toHexString())),
@@ -44,10 +45,10 @@ export function createAfterWrite({ tokensEnded, cleanUp, emit }: AfterWriteDepen
 type Updated = Extract<Decision, { readonly kind: 'update' | 'updated' }>;
 
 /** undefined: nothing that concerns the security of an account that existed. */
-function changedBy(row: TakenRow, decision: Updated): Changed | undefined {
+function changedBy(row: TakenRow, decision: Updated, job: string): Changed | undefined {
   const { seen } = decision;
   const isNew = decision.kind === 'update';
-  const did = isNew ? securityChanges(seen, decision.changes) : (seen.importedBy?.did ?? []);
+  const did = isNew ? securityChanges(seen, decision.changes) : (markOfJob(seen, job)?.did ?? []);
   if (did.length === 0) return undefined;
   const sessionVersion = isNew ? seen.sessionVersion + 1 : seen.sessionVersion;
   const { role = seen.role, status = seen.status } = row;

@@ -8,6 +8,7 @@ import type { UserModel } from '../model';
 import { type AfterWriteDependencies, createAfterWrite } from './after-write';
 import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED } from './decide-row';
 import type { ImportOrder } from './intake';
+import { jobsOfMarks, markOfJob } from './marks';
 import { type ReportLine, reportLine, type TakenRow } from './rows';
 import { findHolders, type Operation, operationOf, rawOf, writeAll } from './store-rows';
 
@@ -29,6 +30,8 @@ export interface ApplyDependencies extends AfterWriteDependencies {
   readonly policy: Policy;
   readonly indexed: readonly IndexedPath[];
   readonly noPassword: string;
+  /** Those of these jobs that have not ended. */
+  readonly activeJobs: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
   /** The database's time. */
   readonly now: () => number;
 }
@@ -67,7 +70,7 @@ export function createApply(deps: ApplyDependencies) {
     let open: readonly TakenRow[] = first;
     let conflict: TakenRow | undefined;
     for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
-      const holdersOf = await bounded(findHolders(users, open, context.timeoutMs), context);
+      const holdersOf = await bounded(findHolders(users, open, context), context);
       const decided = open.map((row): Decided => [row, decideRow(row, holdersOf(row), decision)]);
       conflict ??= decided.find(([, { kind }]) => kind === 'conflict')?.[0];
       const before = conflict?.line ?? Number.POSITIVE_INFINITY;
@@ -84,8 +87,12 @@ export function createApply(deps: ApplyDependencies) {
     if (context.order.dryRun) return [];
     const nowMs = now();
     const times = { now: new Date(nowMs), until: new Date(nowMs + context.timeoutMs) };
+    const seen = decided.flatMap(([, one]) => (one.kind === 'update' ? [one.seen] : []));
+    // After the users were read: of a job that writes one of them later, the update sees the write.
+    const active = await stillActive(jobsOfMarks(seen), context);
+    const write = { ...context, ...times, noPassword, active };
     const writes = decided.flatMap(([row, decision]) => {
-      const operation = operationOf(row, decision, { ...context, ...times, noPassword });
+      const operation = operationOf(row, decision, write);
       return operation === undefined ? [] : [{ row, decision, operation }];
     });
     if (writes.length === 0) return [];
@@ -103,6 +110,10 @@ export function createApply(deps: ApplyDependencies) {
     return [...again, ...(await undone(writes, again, context))];
   }
 
+  async function stillActive(jobs: readonly string[], context: ApplyContext) {
+    return jobs.length === 0 ? new Set<string>() : bounded(deps.activeJobs(jobs), context);
+  }
+
   async function inSlices(
     operations: readonly Operation[],
     context: ApplyContext,
@@ -118,7 +129,7 @@ export function createApply(deps: ApplyDependencies) {
     return refused;
   }
 
-  /** The rows whose user was changed by another write before this one. */
+  /** The rows whose update had no effect: another write had changed the user before. */
   async function undone(
     writes: readonly { row: TakenRow; decision: Decision }[],
     again: readonly TakenRow[],
@@ -134,14 +145,14 @@ export function createApply(deps: ApplyDependencies) {
         { projection: { importedBy: 1 }, maxTimeMS: context.timeoutMs },
       )
       .toArray();
-    const marks = new Map(
-      (await bounded(found, context)).map(({ _id, importedBy }) => [
-        _id.toHexString(),
-        `${importedBy?.job.toHexString()} ${importedBy?.line}`,
+    const lines = new Map(
+      (await bounded(found, context)).map((user) => [
+        user._id.toHexString(),
+        markOfJob(user, context.job)?.line,
       ]),
     );
     return updates
-      .filter(({ row, id }) => marks.get(id.toHexString()) !== `${context.job} ${row.line}`)
+      .filter(({ row, id }) => lines.get(id.toHexString()) !== row.line)
       .map(({ row }) => row);
   }
 }

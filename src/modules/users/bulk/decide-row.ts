@@ -7,6 +7,7 @@ import type { IndexedPath } from '../metadata/indexed';
 import type { UserDocument } from '../model';
 import type { Changes } from '../repository';
 import type { ImportOrder } from './intake';
+import { markOfJob } from './marks';
 import type { RowFault, TakenRow } from './rows';
 
 /** A stored user as the decision about a row needs it. */
@@ -54,6 +55,8 @@ export interface DecisionContext {
 
 /** The stored users that share a key with a row. */
 export interface Holders {
+  /** Whether there is the user that this very row makes. */
+  readonly made: boolean;
   readonly email: Seen | undefined;
   readonly externalId: Seen | undefined;
 }
@@ -70,7 +73,15 @@ export function rowId(job: string, line: number): Types.ObjectId {
 }
 
 /** Jobs of one process in one second differ in their counter only. */
-const counterOf = (job: string) => (Number.parseInt(job.slice(18), 16) % 0x40) * 0x2000000;
+const counterOf = (job: string) => (Number.parseInt(job.slice(18), 16) % 0x40) * LINES;
+const LINES = 0x2000000;
+
+/** The line of the job that made the user; undefined where the job did not. */
+function lineOfMade(job: string, id: Types.ObjectId): number | undefined {
+  const [hex, ids] = [id.toHexString(), rowId(job, 0).toHexString()];
+  const line = Number.parseInt(hex.slice(16), 16) - counterOf(job);
+  return hex.startsWith(ids.slice(0, 16)) && line > 0 && line < LINES ? line : undefined;
+}
 
 const refuse = (code: string, message: string): Decision => ({
   kind: 'refused',
@@ -103,9 +114,11 @@ export function decideRow(row: TakenRow, holders: Holders, context: DecisionCont
 
 function decide(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
   const { order } = context;
+  if (holders.made) return { kind: 'created' };
   const seen = order.match === 'email' ? holders.email : holders.externalId;
+  const before = seen === undefined ? undefined : doneBefore(row, seen, context);
+  if (before !== undefined) return before;
   const taken = takenKey(row, seen, holders);
-  if (seen?.importedBy?.job.toHexString() === context.job) return doneBefore(row, seen, context);
   if (!context.actor.permissions.has('users:import')) return NOT_PERMITTED;
   if (seen === undefined) return decideNew(row, taken, context);
   if (order.conflict === 'skip')
@@ -122,12 +135,17 @@ function decide(row: TakenRow, holders: Holders, context: DecisionContext): Deci
     : { kind: 'update', seen, changes };
 }
 
-/** The job has written this user: by this line, before a crash, or by another one. */
-function doneBefore({ line }: TakenRow, seen: Seen, { job }: DecisionContext): Decision {
-  const { _id, importedBy } = seen;
-  if (importedBy?.line !== line)
-    return refuse('duplicate_record', `Line ${importedBy?.line} of the file is the same user.`);
-  return _id.equals(rowId(job, line)) ? { kind: 'created' } : { kind: 'updated', seen };
+/** Where the job has written this user: by this line, before a crash, or by another one. */
+function doneBefore(
+  { line }: TakenRow,
+  seen: Seen,
+  { job }: DecisionContext,
+): Decision | undefined {
+  const before = lineOfMade(job, seen._id) ?? markOfJob(seen, job)?.line;
+  if (before === undefined) return undefined;
+  return before === line
+    ? { kind: 'updated', seen }
+    : refuse('duplicate_record', `Line ${before} of the file is the same user.`);
 }
 
 function decideNew(row: TakenRow, taken: Decision | undefined, context: DecisionContext): Decision {

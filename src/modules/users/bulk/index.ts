@@ -33,7 +33,7 @@ export interface Bulk {
 }
 
 interface Context
-  extends Omit<ApplyDependencies, 'users' | 'noPassword'>,
+  extends Omit<ApplyDependencies, 'users' | 'noPassword' | 'activeJobs'>,
     PresentRequesterDependencies,
     Pick<BulkRoutesDependencies, 'requesterOf' | 'assertRecentLogin'> {
   readonly connection: Connection;
@@ -49,13 +49,14 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
   const intake = createIntake(deps);
   const exported = createExport({ ...context, users, exportHash });
   const presentRequester = createPresentRequester(context);
+  const stored = { users, noPassword, presentRequester, activeJobs: deps.store.active };
   return {
     intake,
     exported,
     routes: createBulkRoutes({ ...deps, ...context, intake, exported, presentRequester }),
     jobs: {
       [IMPORT_KIND]: {
-        work: createImportWork({ ...deps, ...context, users, noPassword, presentRequester }),
+        work: createImportWork({ ...deps, ...context, ...stored }),
         ended({ id, actor, state }) {
           emit('UsersImported', { actor, client: NO_CLIENT, jobId: id, state });
         },

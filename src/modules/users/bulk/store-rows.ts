@@ -10,6 +10,7 @@ import type { Changes } from '../repository';
 import { roomForChange } from '../user-events';
 import { changeOf } from '../write-commands';
 import { type Decision, type Holders, rowId, SEEN_PROJECTION, type Seen } from './decide-row';
+import { withMark } from './marks';
 import type { TakenRow } from './rows';
 import { endsSessions, securityChanges } from './security-changes';
 
@@ -22,9 +23,10 @@ export const rawOf = (users: UserModel) => users.db.collection<UserDocument>(use
 export async function findHolders(
   users: UserModel,
   rows: readonly TakenRow[],
-  timeoutMs: number,
+  { job, timeoutMs }: { readonly job: string; readonly timeoutMs: number },
 ): Promise<(row: TakenRow) => Holders> {
   const options = { projection: SEEN_PROJECTION, maxTimeMS: timeoutMs };
+  const made = { _id: { $in: rows.map(({ line }) => rowId(job, line)) } };
   const emails = rows.flatMap(({ email }) => (email === undefined ? [] : [foldEmail(email)]));
   const ids = rows.flatMap(({ metadata }) => metadata.external_id ?? []);
   const find = (field: 'emailKey' | 'externalId', values: readonly string[]) =>
@@ -33,10 +35,18 @@ export async function findHolders(
       : rawOf(users)
           .find<Seen>({ [field]: { $in: [...values] } }, options)
           .toArray();
-  const [byEmail, byId] = await Promise.all([find('emailKey', emails), find('externalId', ids)]);
+  const [byEmail, byId, byRow] = await Promise.all([
+    find('emailKey', emails),
+    find('externalId', ids),
+    rawOf(users)
+      .find(made, { ...options, projection: { _id: 1 } })
+      .toArray(),
+  ]);
+  const withRow = new Set(byRow.map(({ _id }) => _id.toHexString()));
   const withEmail = new Map(byEmail.map((seen) => [seen.emailKey, seen]));
   const withId = new Map(byId.map((seen) => [seen.externalId, seen]));
-  return ({ email, metadata: { external_id: id } }) => ({
+  return ({ line, email, metadata: { external_id: id } }) => ({
+    made: withRow.has(rowId(job, line).toHexString()),
     email: email === undefined ? undefined : withEmail.get(foldEmail(email)),
     externalId: typeof id === 'string' ? withId.get(id) : undefined,
   });
@@ -51,6 +61,8 @@ export interface WriteContext {
   readonly now: Date;
   /** By the database's clock: a later update has no effect. */
   readonly until: Date;
+  /** The jobs that have written users of these rows, and have not ended. */
+  readonly active: ReadonlySet<string>;
 }
 
 /** The write of a decision; undefined where there is none. */
@@ -85,7 +97,7 @@ function documentOf(
 function updateOf(
   row: TakenRow,
   { seen, changes }: { readonly seen: Seen; readonly changes: Changes },
-  { job, now, until }: WriteContext,
+  { job, now, until, active }: WriteContext,
 ): Operation {
   // The end of an earlier ban, or the demand of another password, ends with what is replaced.
   const whole: Changes = {
@@ -104,7 +116,7 @@ function updateOf(
   return {
     updateOne: {
       filter: { ...same, $expr: isBefore(until) },
-      update: { ...change, $set: { ...change.$set, importedBy: mark } },
+      update: { ...change, $set: { ...change.$set, importedBy: withMark(seen, mark, active) } },
     },
   };
 }

@@ -2,7 +2,14 @@ import bcrypt from 'bcrypt';
 import { Types } from 'mongoose';
 import { createOneTimeTokens } from '../../../../src/modules/auth/recovery/one-time-tokens';
 import { startTestService, type TestService } from '../../../support/app';
-import { type Client, createClient, eventually, login, register } from '../../../support/http';
+import {
+  type Client,
+  createClient,
+  eventually,
+  login,
+  register,
+  uniqueEmail,
+} from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
 
 const HASH = bcrypt.hashSync('the old password', 4);
@@ -20,8 +27,8 @@ beforeAll(async () => {
   client = createClient(host.baseUrl);
   admin = await login(client, host.admin.email, host.admin.password);
 });
+afterEach(() => stopWorker());
 afterAll(async () => {
-  await worker?.close();
   await host?.close();
   await mongo?.close();
 });
@@ -41,6 +48,31 @@ async function link({ id: userId, email }: { id: string; email: string }): Promi
   await tokens.issue({ purpose: 'reset-password', userId, email, accountEmail: email }, 600);
 }
 
+async function sent(query: string, ...records: object[]): Promise<string> {
+  const answer = await client('POST', `/api/users/import?${query}`, {
+    token: admin,
+    raw: records.map((one) => `${JSON.stringify(one)}\n`).join(''),
+    headers: { 'content-type': 'application/x-ndjson' },
+  });
+  expect(answer.status).toBe(202);
+  return answer.json.id as string;
+}
+
+async function reportOf(job: string) {
+  const { text } = await client('GET', `/api/jobs/${job}/report`, { token: admin });
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line));
+}
+
+async function startWorker(): Promise<void> {
+  worker ??= await startTestService({ JOBS_POLL_MS: '50' }, mongo);
+}
+
+async function stopWorker(): Promise<void> {
+  await worker?.close();
+  worker = undefined;
+}
+
 /** As a worker leaves it that was killed after its writes: the next one begins again. */
 async function killed(job: string, input: readonly object[]): Promise<void> {
   await rows('job_files').insertMany([...input]);
@@ -58,14 +90,9 @@ test('a part that is done again cleans up after what its first writer wrote', as
     // Named, but no other address than before.
     { email: named.email, name: 'Other', email_verified: false },
   ];
-  const answer = await client('POST', '/api/users/import?conflict=update', {
-    token: admin,
-    raw: records.map((one) => `${JSON.stringify(one)}\n`).join(''),
-    headers: { 'content-type': 'application/x-ndjson' },
-  });
-  const job: string = answer.json.id;
+  const job = await sent('conflict=update', ...records);
   const input = await rows('job_files').find().toArray();
-  worker = await startTestService({ JOBS_POLL_MS: '50' }, mongo);
+  await startWorker();
   expect(await ended(job)).toMatchObject({ state: 'done', progress: { updated: 2 } });
   await eventually('the event', async () => (await events(changed.id)) === 1);
 
@@ -76,4 +103,83 @@ test('a part that is done again cleans up after what its first writer wrote', as
   expect(await links(named.id)).toBe(1);
   expect(await events(named.id)).toBe(0);
   expect(await rows('users').countDocuments({ passwordHash: HASH })).toBe(1);
+});
+
+/**
+ * Does a job up to its first checkpoint, as of a worker that is killed then: its lease is not over.
+ * Resolves with what its end does to the job.
+ */
+async function killedBeforeCheckpoint(job: string): Promise<() => Promise<unknown>> {
+  const _id = new Types.ObjectId(job);
+  const input = await rows('job_files')
+    .find({ _id: { $regex: `^${job}:input` } as never })
+    .toArray();
+  const progress = (await rows('jobs').findOne({ _id }))?.['progress'];
+  await startWorker();
+  await ended(job);
+  // It has removed the file.
+  await stopWorker();
+  await rows('job_files').insertMany(input);
+  const running = { state: 'running', holder: 'killed', attempts: 1, progress };
+  const lease = { leaseUntil: new Date(Date.now() + 3_600_000) };
+  const unset = { checkpoint: 1, endedAt: 1, until: 1, resumedAt: 1 } as const;
+  await rows('jobs').updateOne({ _id }, { $set: { ...running, ...lease }, $unset: unset });
+  await startWorker();
+  return () => rows('jobs').updateOne({ _id }, { $set: { leaseUntil: new Date(0) } });
+}
+
+describe('a part that is done again after another import has changed its users', () => {
+  test.each([
+    ['update', { created: 2, updated: 1 }],
+    ['skip', { created: 2, updated: 0 }],
+    ['fail', { created: 2, updated: 0 }],
+  ])('conflict=%s', async (conflict, counts) => {
+    const { user } = await register(client);
+    const [made, moved, elsewhere] = [uniqueEmail('made'), uniqueEmail('moved'), uniqueEmail()];
+    const existing = conflict === 'update' ? [{ email: user.email, name: 'First' }] : [];
+    const first = await sent(
+      `conflict=${conflict}`,
+      { email: made, name: 'First' },
+      { email: moved, name: 'First', external_id: moved },
+      ...existing,
+    );
+    const expire = await killedBeforeCheckpoint(first);
+
+    const changes = [made, user.email].map((email) => ({ email, name: 'Second' }));
+    const second = await ended(await sent('conflict=update', ...changes));
+    expect(second).toMatchObject({ state: 'done', progress: { updated: 2 } });
+    const move = { external_id: moved, email: elsewhere };
+    const third = await ended(await sent('conflict=update&match=external_id', move));
+    expect(third).toMatchObject({ state: 'done', progress: { updated: 1 } });
+
+    await expire();
+    const job = await ended(first);
+    expect(job).toMatchObject({ state: 'done', progress: { ...counts, skipped: 0, refused: 0 } });
+    expect(await reportOf(first)).toEqual([]);
+    for (const email of [made, user.email])
+      expect(await rows('users').findOne({ email })).toMatchObject({ name: 'Second' });
+    expect(await rows('users').countDocuments({ email: moved })).toBe(0);
+  });
+
+  test('keeps no trace of imports that have ended', async () => {
+    const { user } = await register(client);
+    await startWorker();
+    for (const name of ['One', 'Two', 'Three'])
+      await ended(await sent('conflict=update', { email: user.email, name }));
+    const stored = await rows('users').findOne({ email: user.email });
+    expect(Object.keys(stored?.['importedBy']).sort()).toEqual(['job', 'line']);
+  });
+
+  test('a later line of the file is still the same user', async () => {
+    const { user } = await register(client);
+    const many = Array.from({ length: 499 }, () => ({ email: uniqueEmail() }));
+    const last = { email: user.email, name: 'Last line' };
+    const first = await sent('conflict=update', { ...last, name: 'Line 1' }, ...many, last);
+    const expire = await killedBeforeCheckpoint(first);
+    await ended(await sent('conflict=update', { email: user.email, name: 'Between' }));
+    await expire();
+    expect((await ended(first)).progress).toMatchObject({ created: 499, updated: 1, refused: 1 });
+    expect(await reportOf(first)).toMatchObject([{ line: 501, code: 'duplicate_record' }]);
+    expect(await rows('users').findOne({ email: user.email })).toMatchObject({ name: 'Between' });
+  });
 });
