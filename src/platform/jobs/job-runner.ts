@@ -90,7 +90,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
     if (job.isCancelling) return end(job, 'cancelled');
     if (job.attempts > ATTEMPTS_MAX) {
       const message = `The job ended ${ATTEMPTS_MAX} processes without getting on.`;
-      return end(job, 'failed', { code: 'too_many_attempts', message });
+      return end(job, 'failed', { failure: { code: 'too_many_attempts', message } });
     }
     const run = startRun(job, { ...options, claimedAt });
     current = run;
@@ -100,7 +100,10 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
       await work(run);
       return await end(job, 'done');
     } catch (error) {
-      return await failed(job, run, error);
+      return await failed(job, run, error).catch((late: unknown) => {
+        if (late instanceof LeaseLostError) return leaseLost(job);
+        throw late;
+      });
     } finally {
       current = undefined;
       run.end();
@@ -110,25 +113,29 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
   /** What became of an attempt that did not succeed. */
   async function failed(job: Job, run: JobRun, error: unknown): Promise<AttemptResult> {
     const { stopped } = run;
-    if (stopped === 'lost' || error instanceof LeaseLostError) {
-      log.warn({ job: job.id, fence: job.fence }, 'job lease lost');
-      return 'lease_lost';
-    }
+    if (stopped === 'lost' || error instanceof LeaseLostError) return leaseLost(job);
     if (stopped === 'cancelled') return end(job, 'cancelled');
     if (stopped === 'closing') {
       await store.handBack(job);
       return 'handed_back';
     }
-    if (error instanceof JobFailedError)
-      return end(job, 'failed', { code: error.code, message: error.message });
+    if (error instanceof JobFailedError) {
+      const { code, message, progress } = error;
+      return end(job, 'failed', { failure: { code, message }, progress });
+    }
     log.error({ err: error, job: job.id, kind: job.kind }, 'job attempt failed');
     const attempts = (await store.find(job.id))?.attempts ?? job.attempts;
     if (attempts >= ATTEMPTS_MAX) {
       const message = 'The job failed repeatedly for a reason that is in the log of the service.';
-      return end(job, 'failed', { code: 'internal_error', message });
+      return end(job, 'failed', { failure: { code: 'internal_error', message } });
     }
     await store.retryLater(job, backoffMs(attempts, RETRY_BASE_MS, RETRY_MAX_MS));
     return 'retried';
+  }
+
+  function leaseLost(job: Job): AttemptResult {
+    log.warn({ job: job.id, fence: job.fence }, 'job lease lost');
+    return 'lease_lost';
   }
 
   async function end(...args: Parameters<JobStore['finish']>): Promise<AttemptResult> {

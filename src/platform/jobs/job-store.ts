@@ -15,6 +15,12 @@ interface NewJob {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
+/** What else the end of a job stores, in the same write. */
+interface JobEnd {
+  readonly failure?: JobFailure | undefined;
+  readonly progress?: JobProgress | undefined;
+}
+
 /**
  * The jobs in MongoDB. Every change is one atomic operation on one document. Every write of a
  * holder names the fencing number of its claim: a process that was frozen while another claimed
@@ -34,7 +40,7 @@ export interface JobStore {
   /** As `renew`; the next attempt begins at `checkpoint`. */
   checkpoint(lease: Lease, checkpoint: number, progress: JobProgress): Promise<Job>;
   /** Throws LeaseLostError. */
-  finish(lease: Lease, state: 'done' | 'failed' | 'cancelled', failure?: JobFailure): Promise<Job>;
+  finish(lease: Lease, state: 'done' | 'failed' | 'cancelled', end?: JobEnd): Promise<Job>;
   /** Another process may go on at once. This attempt does not count. */
   handBack(lease: Lease): Promise<void>;
   /** The attempt has failed: the next one begins after `delayMs`. */
@@ -161,10 +167,14 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
         attempts: 0,
         leaseUntil: afterNow(leaseMs),
       }),
-    finish: (lease, state, failure) =>
+    finish: (lease, state, { failure, progress } = {}) =>
       asHolder(
         lease,
-        { state, ...ended, ...(failure && { failure: { $literal: failure } }) },
+        {
+          ...{ state, ...ended },
+          ...(failure && { failure: { $literal: failure } }),
+          ...(progress && { progress: { $literal: progress } }),
+        },
         NO_HOLDER,
       ),
     async handBack(lease) {

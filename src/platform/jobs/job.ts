@@ -59,9 +59,12 @@ export class LeaseLostError extends Error {
 export class JobFailedError extends Error {
   override readonly name = 'JobFailedError';
   readonly code: string;
-  constructor(code: string, message: string) {
+  /** With the part that made it fail, which has no checkpoint. Undefined: that of the last one. */
+  readonly progress: JobProgress | undefined;
+  constructor(code: string, message: string, progress?: JobProgress) {
     super(message);
     this.code = code;
+    this.progress = progress;
   }
 }
 

@@ -245,6 +245,27 @@ describe('a run', () => {
     expect(ended.fence).toBe(6);
   });
 
+  test('whose end for good is lost with its process counts its last part once', async () => {
+    const store = storeWith({ leaseMs: 300 });
+    const { id } = await queued(store);
+    const work: Work = async ({ job, checkpoint }) => {
+      const done = job.progress['done'] ?? 0;
+      if (job.checkpoint === undefined) await checkpoint(1, { total: 5, done: 2 });
+      const last = { total: 5, done: job.checkpoint === undefined ? 3 : done + 1 };
+      throw new JobFailedError('bad_input', 'The input is bad.', last);
+    };
+    let ends = 0;
+    const finish: typeof store.finish = async (...args) => {
+      ends += 1;
+      // As a process that is killed right before.
+      if (ends === 1) throw new Error('killed');
+      return store.finish(...args);
+    };
+    run(work, { leaseMs: 300, store: { ...store, finish } });
+    const failed = await inState(id, 'failed');
+    expect(failed).toMatchObject({ fence: 2, checkpoint: 1, progress: { total: 5, done: 3 } });
+  });
+
   test('that fails for a passing reason is tried again later', async () => {
     const { id } = await queued();
     run(async ({ job }) => {

@@ -79,7 +79,7 @@ export function createApply(deps: ApplyDependencies) {
       for (const [row, one] of wanted) settled.set(row, open.includes(row) ? CONTENDED : one);
     }
     if (!order.dryRun) await afterWrite(settled, context);
-    return { ...summary(settled), conflict };
+    return { ...summary(settled, conflict?.line), conflict };
   };
 
   /** Resolves with the rows that have to be decided again. */
@@ -181,11 +181,16 @@ function byKey(rows: readonly TakenRow[], match: ImportOrder['match']) {
   return { first, repeated };
 }
 
-function summary(settled: ReadonlyMap<TakenRow, Decision>): Omit<Applied, 'conflict'> {
+/** Of the rows before the one that ends the job. */
+function summary(
+  settled: ReadonlyMap<TakenRow, Decision>,
+  before = Number.POSITIVE_INFINITY,
+): Omit<Applied, 'conflict'> {
   const counts: Counts = { created: 0, updated: 0, unchanged: 0, skipped: 0, refused: 0 };
   const report: ReportLine[] = [];
   let forbiddenLine: number | undefined;
   for (const [row, decision] of settled) {
+    if (row.line >= before) continue;
     if ('fault' in decision) report.push(reportLine(row.line, decision.fault, row));
     if (decision === NOT_PERMITTED) forbiddenLine = Math.min(forbiddenLine ?? row.line, row.line);
     const { kind } = decision;

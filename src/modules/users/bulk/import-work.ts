@@ -1,4 +1,4 @@
-import { type Job, JobFailedError } from '../../../platform/jobs/job';
+import { type Job, JobFailedError, type JobProgress } from '../../../platform/jobs/job';
 import type { JobFiles } from '../../../platform/jobs/job-files';
 import type { JobRun, Work } from '../../../platform/jobs/job-run';
 import { type Applied, type ApplyDependencies, COUNTED, createApply } from './apply';
@@ -43,12 +43,14 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       ...{ job: job.id, at: job.createdAt, order, actor, timeoutMs },
       assertHeld: () => run.assertHeld(timeoutMs),
     });
-    const lines = [...report, ...rows.refused].sort((a, b) => a.line - b.line);
+    const refused = rows.refused.filter(({ line }) => line < (stops.conflict?.line ?? Infinity));
+    const lines = [...report, ...refused].sort((a, b) => a.line - b.line);
     if (lines.length > 0) {
       const data = Buffer.from(lines.map(({ text }) => text).join(''));
       await deps.files.put(job.id, 'report', n, { data, meta: {} }, job.fence);
     }
-    return { counts, stop: stopOf(stops), refused: rows.refused.length, reported: lines.length };
+    counts.refused += refused.length;
+    return { counts, stops, reported: lines.length };
   }
 
   return async (run) => {
@@ -61,13 +63,14 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       next = prepared(run, n + 1);
       // Awaited in the next turn; until then a failure is no unhandled one.
       next.catch(() => undefined);
-      const { counts, stop, refused, reported } = await doChunk(run, n, rows);
+      const { counts, stops, reported } = await doChunk(run, n, rows);
       for (const kind of COUNTED) progress[kind] += counts[kind];
-      progress.refused += refused;
-      progress.done += rows.taken.length + rows.refused.length;
+      for (const kind of COUNTED) progress.done += counts[kind];
       progress.reported += reported;
-      await run.checkpoint(stop === undefined ? n + 1 : n, progress);
+      const stop = stopOf(stops, progress);
+      // Without a checkpoint: another holder would count this part a second time.
       if (stop !== undefined) throw stop;
+      await run.checkpoint(n + 1, progress);
     }
   };
 }
@@ -80,19 +83,17 @@ function startOf({ progress }: Job) {
 }
 
 /** Why no later chunk may be done. */
-function stopOf({ conflict, forbiddenLine }: Pick<Applied, 'conflict' | 'forbiddenLine'>) {
-  if (forbiddenLine !== undefined) return forbidden(forbiddenLine);
-  return conflict && existing(conflict.line);
+function stopOf(
+  { conflict, forbiddenLine }: Pick<Applied, 'conflict' | 'forbiddenLine'>,
+  progress: JobProgress,
+): JobFailedError | undefined {
+  if (forbiddenLine !== undefined)
+    return new JobFailedError('import_not_permitted', forbidden(forbiddenLine), progress);
+  return conflict && new JobFailedError('user_exists', existing(conflict.line), progress);
 }
 
 const forbidden = (line: number) =>
-  new JobFailedError(
-    'import_not_permitted',
-    `Whoever asked for this import may no longer import users. It ended before line ${line}; what it had written stays.`,
-  );
+  `Whoever asked for this import may no longer import users. It ended before line ${line}; what it had written stays.`;
 
 const existing = (line: number) =>
-  new JobFailedError(
-    'user_exists',
-    `The user of line ${line} exists already. The lines before it are imported, no later one is.`,
-  );
+  `The user of line ${line} exists already. The lines before it are imported, no later one is.`;

@@ -186,9 +186,12 @@ describe('a user that exists', () => {
   test('stops the job with conflict=fail, before that line and for good', async () => {
     const { email } = await setUp();
     const [first, last] = [uniqueEmail(), uniqueEmail()];
-    const body = lines({ email: first }, { email }, { email: last });
-    const { job } = await imported(body, { query: '?conflict=fail' });
+    const later = [{ email: last }, { email: first }, { email: 'no' }];
+    const body = lines({ email: first }, { email }, ...later);
+    const { job, report } = await imported(body, { query: '?conflict=fail' });
     expect(job).toMatchObject({ state: 'failed', failure: { code: 'user_exists' } });
+    expect(job.progress).toMatchObject({ total: 5, done: 1, created: 1, refused: 0, reported: 0 });
+    expect(report).toEqual([]);
     expect(job.failure.message).toContain('line 2');
     expect([await stored(first), await stored(last)]).toEqual([expect.anything(), null]);
   });

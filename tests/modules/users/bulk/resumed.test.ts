@@ -64,8 +64,8 @@ async function reportOf(job: string) {
   return lines.map((line) => JSON.parse(line));
 }
 
-async function startWorker(): Promise<void> {
-  worker ??= await startTestService({ JOBS_POLL_MS: '50' }, mongo);
+async function startWorker(settings: Record<string, string> = {}): Promise<void> {
+  worker ??= await startTestService({ JOBS_POLL_MS: '50', ...settings }, mongo);
 }
 
 async function stopWorker(): Promise<void> {
@@ -103,6 +103,29 @@ test('a part that is done again cleans up after what its first writer wrote', as
   expect(await links(named.id)).toBe(1);
   expect(await events(named.id)).toBe(0);
   expect(await rows('users').countDocuments({ passwordHash: HASH })).toBe(1);
+});
+
+test('a part that ends the job is counted once, also where its worker dies before the end', async () => {
+  const { user } = await register(client);
+  const taken = [{ email: uniqueEmail() }, { email: 'no' }, { email: user.email }];
+  const job = await sent('conflict=fail', ...taken, { email: uniqueEmail() });
+  const _id = new Types.ObjectId(job);
+  // Its end is refused, as if its worker died right before it.
+  const only = { unique: true, partialFilterExpression: { 'failure.code': { $exists: true } } };
+  const refusal = await rows('jobs').createIndex({ 'failure.code': 1 }, only);
+  const until = new Date(Date.now() + 3_600_000);
+  const other = { state: 'failed', failure: { code: 'user_exists' }, until };
+  const { insertedId } = await rows('jobs').insertOne(other);
+  await startWorker({ JOBS_LEASE_MS: '1000' });
+  await eventually('two more attempts', async () => {
+    const found = await rows('jobs').findOne({ _id });
+    return found?.['fence'] >= 3;
+  });
+  await rows('jobs').dropIndex(refusal);
+  await rows('jobs').deleteOne({ _id: insertedId });
+  const progress = { total: 4, done: 2, created: 1, refused: 1, reported: 1 };
+  expect(await ended(job)).toMatchObject({ state: 'failed', progress });
+  expect(await reportOf(job)).toMatchObject([{ line: 2, code: 'validation_failed' }]);
 });
 
 /**
