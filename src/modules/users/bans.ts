@@ -1,6 +1,8 @@
 import type { Changes } from './repository';
 import type { Snapshot } from './snapshot';
 
+export const BAN_REASON_MAX = 500;
+
 interface Ban {
   readonly status: 'active' | 'banned';
   readonly bannedUntil?: Date | undefined;

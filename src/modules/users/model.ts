@@ -27,7 +27,14 @@ export interface ImportMark {
   readonly job: Types.ObjectId;
   readonly line: number;
   /** What the line changed of an account that existed: clean-up follows, also after a crash. */
-  readonly did?: readonly ('email' | 'emailVerified' | 'passwordHash' | 'role' | 'status')[];
+  readonly did?: readonly (
+    | 'email'
+    | 'emailVerified'
+    | 'passwordHash'
+    | 'role'
+    | 'status'
+    | 'mustChangePassword'
+  )[];
 }
 
 /** What a client stores as JSON; validated before it is stored. */

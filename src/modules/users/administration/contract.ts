@@ -3,10 +3,10 @@ import { problemCodes } from '../../../kernel/problem-codes';
 import { endpoint } from '../../../platform/http/endpoint';
 import { displayLine, objectId, timestamp } from '../../../platform/http/fields';
 import { shownId } from '../../../platform/http/view-schemas';
+import { BAN_REASON_MAX } from '../bans';
 import { UNSEEN, userAnswer, WRITE_PROBLEMS } from '../contract';
 
 const BULK_MAX = 100;
-const REASON_MAX = 500;
 
 const timeError = ({ code }: { readonly code?: string }) =>
   code === 'invalid_format' ? 'must be a time such as 2030-01-31T12:00:00Z (RFC 3339)' : undefined;
@@ -16,7 +16,7 @@ export const banEnd = timestamp(timeError).meta({
   maxLength: 64,
   examples: ['2030-01-31T12:00:00Z'],
 });
-export const banReason = displayLine(REASON_MAX).meta({
+export const banReason = displayLine(BAN_REASON_MAX).meta({
   description: 'For administrators and the audit log.',
   examples: ['spam'],
 });

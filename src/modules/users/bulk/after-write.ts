@@ -52,5 +52,6 @@ function changedBy(row: TakenRow, decision: Updated, job: string): Changed | und
   if (did.length === 0) return undefined;
   const sessionVersion = isNew ? seen.sessionVersion + 1 : seen.sessionVersion;
   const { role = seen.role, status = seen.status } = row;
-  return { id: seen._id.toHexString(), sessionVersion, did, role, status };
+  const ban = { until: row.bannedUntil ?? undefined, reason: row.banReason ?? undefined };
+  return { id: seen._id.toHexString(), sessionVersion, did, role, status, ...ban };
 }

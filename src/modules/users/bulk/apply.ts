@@ -9,6 +9,7 @@ import { type AfterWriteDependencies, createAfterWrite } from './after-write';
 import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED } from './decide-row';
 import type { ImportOrder } from './intake';
 import { jobsOfMarks, markOfJob } from './marks';
+import { withoutOldBan } from './row-changes';
 import { type ReportLine, reportLine, type TakenRow } from './rows';
 import { findHolders, type Operation, operationOf, rawOf, writeAll } from './store-rows';
 
@@ -58,9 +59,11 @@ type Decided = readonly [row: TakenRow, decision: Decision];
 export function createApply(deps: ApplyDependencies) {
   const { users, cache, policy, indexed, noPassword, now } = deps;
   const afterWrite = createAfterWrite(deps);
-  return async (rows: readonly TakenRow[], context: ApplyContext): Promise<Applied> => {
+  return async (given: readonly TakenRow[], context: ApplyContext): Promise<Applied> => {
     const { order, job, actor } = context;
-    const decision: DecisionContext = { job, order, actor, policy, indexed };
+    const at = new Date(now());
+    const decision: DecisionContext = { job, order, actor, policy, indexed, now: at };
+    const rows = given.map((row) => withoutOldBan(row, at));
     const settled = new Map<TakenRow, Decision>();
     const { first, repeated } = byKey(rows, order.match);
     for (const [row, line] of repeated) {

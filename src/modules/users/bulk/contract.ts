@@ -58,7 +58,7 @@ export const bulkEndpoints = (options: BulkLimits) => ({
     consumes: Object.values(MEDIA_TYPES),
     documentedBody: z.string().meta({
       description:
-        'One user per line (or CSV record), also as gzip (`Content-Encoding`). Members: name, email, email_verified, password or password_hash, role, status, external_id, user_metadata, app_metadata, private_metadata, created_at.',
+        'One user per line (or CSV record), also as gzip (`Content-Encoding`). Members: name, email, email_verified, password or password_hash, role, status, ban, password_change_required, external_id, user_metadata, app_metadata, private_metadata, created_at.',
       minLength: 1,
       maxLength: 1_000_000_000,
     }),
@@ -90,7 +90,7 @@ export const bulkEndpoints = (options: BulkLimits) => ({
     answers: {
       200: {
         description:
-          'One user per line, in the order of their ids, each as it is when it is read: users that are made meanwhile may be missing. The file can be imported again.',
+          'One user per line, in the order of their ids, each as it is when it is read: users that are made meanwhile may be missing. The file can be imported again, with bans and demanded changes of passwords.',
         schema: z.string().meta({ description: 'The file.', maxLength: 1_000_000_000 }),
       },
     },

@@ -1,40 +1,14 @@
 import { Types } from 'mongoose';
 import { Problem } from '../../../kernel/errors';
-import { foldEmail } from '../../../kernel/fold';
-import { type Actor, ADMIN, ALL_PERMISSIONS, type Policy, USER } from '../../../kernel/permissions';
-import { METADATA_FIELDS, type MetadataChanges, metadataChanges } from '../metadata/changes';
+import { type Actor, ADMIN, type Policy, USER } from '../../../kernel/permissions';
+import type { MetadataChanges } from '../metadata/changes';
 import type { IndexedPath } from '../metadata/indexed';
-import type { UserDocument } from '../model';
 import type { Changes } from '../repository';
 import type { ImportOrder } from './intake';
 import { markOfJob } from './marks';
+import { changesOf, metadataOf } from './row-changes';
 import type { RowFault, TakenRow } from './rows';
-
-/** A stored user as the decision about a row needs it. */
-export type Seen = Pick<
-  UserDocument,
-  | '_id'
-  | 'rev'
-  | 'sessionVersion'
-  | 'role'
-  | 'status'
-  | 'name'
-  | 'email'
-  | 'emailKey'
-  | 'emailVerified'
-  | 'passwordHash'
-  | 'externalId'
-  | 'userMetadata'
-  | 'appMetadata'
-  | 'privateMetadata'
-  | 'importedBy'
->;
-
-export const SEEN_PROJECTION = {
-  ...{ rev: 1, role: 1, status: 1, name: 1, email: 1, emailKey: 1, emailVerified: 1 },
-  ...{ passwordHash: 1, sessionVersion: 1, externalId: 1, importedBy: 1 },
-  ...{ userMetadata: 1, appMetadata: 1, privateMetadata: 1 },
-} as const;
+import type { Seen } from './seen';
 
 export type Decision =
   | { readonly kind: 'insert'; readonly metadata: MetadataChanges }
@@ -51,6 +25,8 @@ export interface DecisionContext {
   readonly order: ImportOrder;
   readonly actor: Actor;
   readonly policy: Policy;
+  /** The database's time: a ban that is over is none. */
+  readonly now: Date;
 }
 
 /** The stored users that share a key with a row. */
@@ -173,36 +149,4 @@ function takenKey(row: TakenRow, seen: Seen | undefined, holders: Holders): Deci
   if (row.metadata.external_id !== undefined && isOther(holders.externalId))
     return refuse('external_id_taken', 'Another account has this external id.');
   return undefined;
-}
-
-/** An actor that may import users may write their metadata. */
-const IMPORTER: Actor = { userId: 'import', permissions: ALL_PERMISSIONS };
-
-function metadataOf(
-  seen: Pick<Partial<Seen>, 'userMetadata' | 'appMetadata' | 'privateMetadata' | 'externalId'>,
-  { metadata }: TakenRow,
-  { indexed }: DecisionContext,
-): MetadataChanges {
-  // By their JSON: the objects of a thread are not of this realm where a test runs in one.
-  const wanted = Object.entries(metadata).filter(([member, value]) => {
-    const stored = member === 'external_id' ? undefined : (seen[fieldOf(member)] ?? {});
-    return JSON.stringify(value) !== JSON.stringify(stored);
-  });
-  const write = { actor: IMPORTER, id: undefined, how: 'replace', indexed } as const;
-  return metadataChanges(seen as Seen, Object.fromEntries(wanted), write);
-}
-
-const fieldOf = (member: string) => METADATA_FIELDS[member as keyof typeof METADATA_FIELDS];
-
-function changesOf(row: TakenRow, seen: Seen, context: DecisionContext): Changes {
-  const { line: _line, json: _json, createdAt: _at, metadata: _metadata, ...wanted } = row;
-  const isMoved = row.email !== undefined && foldEmail(row.email) !== seen.emailKey;
-  const all = { ...wanted, ...(isMoved && { emailVerified: row.emailVerified ?? false }) };
-  const own = Object.fromEntries(
-    Object.entries(all).filter(([name, value]) => value !== seen[name as keyof typeof all]),
-  );
-  const lifted = own['status'] === 'active' ? { bannedUntil: null, banReason: null } : {};
-  const { externalId, ...metadata } = metadataOf(seen, row, context);
-  const hasNewId = externalId !== undefined && externalId !== (seen.externalId ?? null);
-  return { ...own, ...lifted, ...metadata, ...(hasNewId && { externalId }) };
 }

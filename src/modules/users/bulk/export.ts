@@ -1,6 +1,7 @@
 import { inTime } from '../../../platform/mongo/bounded';
+import { isBanOver } from '../bans';
 import type { UserDocument, UserModel } from '../model';
-import { viewOf } from '../view';
+import { privateViewOf, viewOf } from '../view';
 import { formatCsv } from './csv';
 import type { Format } from './format';
 import { COLUMNS } from './record';
@@ -9,6 +10,8 @@ import { rawOf } from './store-rows';
 export interface ExportDependencies {
   readonly users: UserModel;
   readonly timeoutMs: number;
+  /** The database's time. */
+  readonly now: () => number;
   /** A form that other systems read; undefined: no password fits it. */
   readonly exportHash: (stored: string) => string | undefined;
 }
@@ -20,7 +23,7 @@ const PAGE = 100;
  * Every user in the order of the ids, which never change: each user that is there from the start to
  * the end is in it once, as it was when it was read.
  */
-export function createExport({ users, timeoutMs, exportHash }: ExportDependencies) {
+export function createExport({ users, timeoutMs, now, exportHash }: ExportDependencies) {
   const options = { sort: { _id: 1 }, limit: PAGE, maxTimeMS: timeoutMs } as const;
 
   async function* pages(): AsyncGenerator<UserDocument[]> {
@@ -35,11 +38,13 @@ export function createExport({ users, timeoutMs, exportHash }: ExportDependencie
     }
   }
 
-  function recordOf(user: UserDocument): Record<string, unknown> {
+  function recordOf(stored: UserDocument): Record<string, unknown> {
+    const isOver = isBanOver(stored, new Date(now()));
+    const user: UserDocument = isOver ? { ...stored, status: 'active' } : stored;
     const hash = exportHash(user.passwordHash);
     return {
       ...viewOf(user),
-      private_metadata: user.privateMetadata ?? {},
+      ...privateViewOf(user),
       ...(hash !== undefined && { password_hash: hash }),
     };
   }

@@ -59,6 +59,11 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
       ...{ name, email, role, status },
       emailVerified: read.email_verified,
       passwordHash: passwordOf(read),
+      ...(read.ban && banOf(read.ban)),
+      mustChangePassword:
+        read.password_change_required === undefined
+          ? undefined
+          : read.password_change_required || null,
       metadata: definedOf({
         // An export has null where there is none.
         external_id: read.external_id ?? undefined,
@@ -86,6 +91,11 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
     return { taken, refused };
   };
 }
+
+const banOf = ({ until, reason }: NonNullable<ImportRecord['ban']>) => ({
+  bannedUntil: until === undefined ? null : new Date(until),
+  banReason: reason ?? null,
+});
 
 function readRecord({ bytes, isTooLong }: SplitRecord, { format, columns }: PrepareTask): unknown {
   if (isTooLong)

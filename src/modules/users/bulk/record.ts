@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { Problem } from '../../../kernel/errors';
-import { displayName, emailAddress, timestamp } from '../../../platform/http/fields';
+import { displayLine, displayName, emailAddress, timestamp } from '../../../platform/http/fields';
 import { parseJsonText } from '../../../platform/http/json-text';
+import { BAN_REASON_MAX } from '../bans';
 import { wholeMetadata } from '../metadata/contract';
 
 /** What an import needs of passwords, on the thread that checks its records. */
@@ -44,11 +45,25 @@ export const recordSchema = ({ newPassword, refuseIdentity }: ImportPasswords) =
       password_hash: orNull(z.union([z.string(), z.record(z.string(), z.unknown())])),
       role: z.string().max(32).optional(),
       status: z.enum(['active', 'banned']).optional(),
+      ban: orNull(
+        z.strictObject({ until: orNull(timestamp()), reason: orNull(displayLine(BAN_REASON_MAX)) }),
+      ),
+      password_change_required: z.boolean().optional(),
       ...wholeMetadata,
       created_at: timestamp().optional(),
       id: z.unknown().optional(),
       updated_at: z.unknown().optional(),
       last_login_at: z.unknown().optional(),
+    })
+    .superRefine(({ status, ban }, context) => {
+      const message = 'must be given for a banned user only';
+      if (ban !== undefined && status !== 'banned')
+        context.addIssue({
+          code: 'custom',
+          path: ['ban'],
+          message,
+          params: { code: 'not_allowed' },
+        });
     })
     .superRefine(({ name = '', email = '', password, password_hash }, context) => {
       if (password === undefined) return;
@@ -67,10 +82,12 @@ export type ImportRecord = z.output<ReturnType<typeof recordSchema>>;
 export const COLUMNS = [
   ...['name', 'email', 'email_verified', 'password', 'password_hash', 'role', 'status'],
   ...['external_id', 'user_metadata', 'app_metadata', 'private_metadata', 'created_at'],
+  ...['ban', 'password_change_required'],
   ...IGNORED,
 ] as readonly string[];
 
-const JSON_COLUMNS = new Set(['user_metadata', 'app_metadata', 'private_metadata']);
+const JSON_COLUMNS = new Set(['user_metadata', 'app_metadata', 'private_metadata', 'ban']);
+const FLAG_COLUMNS = new Set(['email_verified', 'password_change_required']);
 
 /**
  * A record of a CSV file as an NDJSON file would have it: an empty field is none. A field that
@@ -89,7 +106,7 @@ export function recordOfFields(
 }
 
 function readField(column: string, field: string): unknown {
-  if (column === 'email_verified' && /^(true|false)$/.test(field)) return field === 'true';
+  if (FLAG_COLUMNS.has(column) && /^(true|false)$/.test(field)) return field === 'true';
   const isJson = JSON_COLUMNS.has(column) || (column === 'password_hash' && field.startsWith('{'));
   if (!isJson) return field;
   try {

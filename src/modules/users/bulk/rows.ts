@@ -12,6 +12,11 @@ export interface TakenRow {
   readonly passwordHash?: string;
   readonly role?: string;
   readonly status?: 'active' | 'banned';
+  /** Both or neither; null: none. */
+  readonly bannedUntil?: Date | null;
+  readonly banReason?: string | null;
+  /** null: not. */
+  readonly mustChangePassword?: true | null;
   readonly metadata: WantedMetadata;
   readonly createdAt?: Date;
   /** The record as JSON, for the report. */

@@ -1,7 +1,7 @@
 import { foldEmail } from '../../../kernel/fold';
 import type { Cause, EmitEvent } from '../../domain-events';
 import type { Changes } from '../repository';
-import type { Seen } from './decide-row';
+import type { Seen } from './seen';
 
 /** What else is kept about accounts that were changed, to be removed. */
 export interface ChangedAccounts {
@@ -12,7 +12,11 @@ export interface ChangedAccounts {
 }
 
 const ENDING_SESSIONS = ['passwordHash', 'role', 'status'] as const;
-const SECURITY_CHANGES = ['email', 'emailVerified', ...ENDING_SESSIONS] as const;
+const SECURITY_CHANGES = [
+  ...(['email', 'emailVerified'] as const),
+  ...ENDING_SESSIONS,
+  'mustChangePassword',
+] as const;
 export type SecurityChange = (typeof SECURITY_CHANGES)[number];
 
 /** Those of an update that concern who gets into the account, and what it may do. */
@@ -23,12 +27,19 @@ export function securityChanges(seen: Seen, changes: Changes): readonly Security
     if (member === 'email') return isMoved;
     // Another address is unverified, or verified by what says that it is the address.
     if (member === 'emailVerified') return changes.emailVerified === true && !isMoved;
+    if (member === 'status') return changes.status !== undefined || changesBan(changes);
+    if (member === 'mustChangePassword') return changes.mustChangePassword === true;
     return changes[member] !== undefined;
   });
 }
 
-export const endsSessions = (changes: object): boolean =>
-  ENDING_SESSIONS.some((member) => member in changes);
+/** Its end or its reason, as by another ban. */
+const changesBan = ({ bannedUntil, banReason }: Changes): boolean =>
+  bannedUntil !== undefined || banReason !== undefined;
+
+/** Also another end of a ban: a login may be under way that has seen the present one over. */
+export const endsSessions = (changes: Changes): boolean =>
+  changesBan(changes) || ENDING_SESSIONS.some((member) => member in changes);
 
 /** An account as a row has left it. */
 export interface Changed {
@@ -37,6 +48,9 @@ export interface Changed {
   readonly did: readonly SecurityChange[];
   readonly role: string;
   readonly status: 'active' | 'banned';
+  /** Of a ban. */
+  readonly until?: Date | undefined;
+  readonly reason?: string | undefined;
 }
 
 /** What the doors to one user remove after the same changes: a change of the role, no link. */
@@ -51,10 +65,13 @@ export function toCleanUp(all: readonly Changed[]): ChangedAccounts {
   };
 }
 
+const endsAny = (did: readonly SecurityChange[]): boolean =>
+  ENDING_SESSIONS.some((member) => did.includes(member));
+
 /** The events of the doors to one user. */
 export function emitChanges(
   emit: EmitEvent,
-  { id: userId, did, role, status }: Changed,
+  { id: userId, did, role, status, until, reason }: Changed,
   by: Cause,
 ) {
   const event = { userId, ...by };
@@ -64,6 +81,7 @@ export function emitChanges(
     else if (change === 'passwordHash')
       emit('PasswordChanged', { ...event, how: 'administration' });
     else if (change === 'role') emit('RoleChanged', { ...event, role });
-    else emit('StatusChanged', { ...event, status });
+    else if (change === 'status') emit('StatusChanged', { ...event, status, until, reason });
+    else emit('PasswordChangeRequired', { ...event, endsSessions: endsAny(did) });
   }
 }

@@ -8,11 +8,12 @@ import type { UserDocument, UserModel } from '../model';
 import { newDocument } from '../new-document';
 import type { Changes } from '../repository';
 import { roomForChange } from '../user-events';
-import { changeOf } from '../write-commands';
-import { type Decision, type Holders, rowId, SEEN_PROJECTION, type Seen } from './decide-row';
+import { changeOf, present } from '../write-commands';
+import { type Decision, type Holders, rowId } from './decide-row';
 import { withMark } from './marks';
 import type { TakenRow } from './rows';
 import { endsSessions, securityChanges } from './security-changes';
+import { SEEN_PROJECTION, type Seen } from './seen';
 
 export type Operation = AnyBulkWriteOperation<UserDocument>;
 
@@ -83,11 +84,13 @@ function documentOf(
 ): UserDocument {
   const { line, email = '', name = email.slice(0, email.indexOf('@')), role = USER } = row;
   const { passwordHash = noPassword, createdAt = at, emailVerified, status } = row;
+  const { bannedUntil, banReason, mustChangePassword } = row;
   const user = { id: rowId(job, line).toHexString(), name, email, passwordHash, role, metadata };
   return {
     ...newDocument(user, createdAt, at),
     ...(emailVerified === undefined ? {} : { emailVerified }),
     ...(status === undefined ? {} : { status }),
+    ...present({ bannedUntil, banReason, mustChangePassword }),
     updatedAt: at,
     importedBy: markOf(job, row),
   };
