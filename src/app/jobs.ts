@@ -52,7 +52,7 @@ export function createDurableJobs(options: JobsOptions): DurableJobs {
   const store = createJobStore(connection, {
     ...{ leaseMs, activeMax, keepMs, timeoutMs, tracing },
   });
-  const files = createJobFiles(connection, { secrets, timeoutMs });
+  const files = createJobFiles(connection, { secrets, timeoutMs, keepMs });
   const threads = own(
     'job threads',
     createThreadPool<ImportRowsTask, PreparedRows>({

@@ -57,14 +57,21 @@ interface StoredEncrypted {
   also?: StoredEncrypted;
 }
 
-/** Longer than any job takes. */
-const KEEP_MS = 30 * 86_400_000;
+export interface JobFilesOptions {
+  readonly secrets: Secrets;
+  readonly timeoutMs: number;
+  /** As long as a job is kept that has ended. */
+  readonly keepMs: number;
+}
+
+/** Longer than any job takes: a report is begun long before its job ends. */
+const LONGEST_JOB_MS = 30 * 86_400_000;
 const compress = promisify<Buffer, { level: number }, Buffer>(gzip);
 const decompress = promisify<Buffer, Buffer>(gunzip);
 
 export function createJobFiles(
   connection: Connection,
-  { secrets, timeoutMs }: { secrets: Secrets; timeoutMs: number },
+  { secrets, timeoutMs, keepMs }: JobFilesOptions,
 ): JobFiles {
   const parts = () => connection.collection<PartDocument>(JOB_FILES_COLLECTION);
   const bounded = { maxTimeMS: timeoutMs } as const;
@@ -74,7 +81,7 @@ export function createJobFiles(
       const _id = idOf(job, file, n);
       const encrypted = encryptForAll(secrets, _id, await compress(data, { level: 1 }));
       const part = { n, fence, meta, encrypted };
-      const update = [{ $set: { ...asLiterals(part), until: afterNow(KEEP_MS) } }];
+      const update = [{ $set: { ...asLiterals(part), until: afterNow(LONGEST_JOB_MS + keepMs) } }];
       try {
         await parts().updateOne({ _id, fence: { $lte: fence } }, update, {
           upsert: true,

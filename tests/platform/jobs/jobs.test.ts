@@ -292,7 +292,8 @@ test('the number of jobs that have not ended is limited, however many are sent a
 
 describe('files', () => {
   const secrets = ['kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ'] as const;
-  const files = () => createJobFiles(connection, { secrets: [...secrets], timeoutMs: 2000 });
+  const files = (keepMs = 60_000) =>
+    createJobFiles(connection, { secrets: [...secrets], timeoutMs: 2000, keepMs });
   const id = 'a'.repeat(24);
 
   test('are read as they were written, in order, and are not readable in the database', async () => {
@@ -309,6 +310,17 @@ describe('files', () => {
     const stored = await connection.collection('job_files').find().toArray();
     expect(JSON.stringify(stored)).not.toContain('password');
     expect(stored.every(({ encrypted }) => encrypted.data.length() < 2000)).toBe(true);
+  });
+
+  test('outlive their job, as long as it is kept, and as long as any job takes', async () => {
+    const day = 86_400_000;
+    const untilOf = async (keepMs: number) => {
+      await files(keepMs).put(id, 'report', 0, { data: Buffer.from('x'), meta: {} }, 1);
+      const part = await connection.collection('job_files').findOne();
+      return part?.['until'].getTime() - Date.now();
+    };
+    expect(await untilOf(365 * day)).toBeGreaterThan(394 * day);
+    expect(await untilOf(day)).toBeGreaterThan(30 * day);
   });
 
   test('a frozen former holder does not replace the part of a later one', async () => {

@@ -406,7 +406,9 @@ test('an upload that is slow is not swept while it sends', async () => {
   const store = createJobStore(connection, {
     ...{ leaseMs: 10_000, activeMax: 10, keepMs: 60_000, timeoutMs: 2000 },
   });
-  const files = createJobFiles(connection, { timeoutMs: 2000, secrets: ['x'.repeat(40)] });
+  const files = createJobFiles(connection, {
+    ...{ timeoutMs: 2000, keepMs: 60_000, secrets: ['x'.repeat(40)] },
+  });
   const limits = { maxBytes: 1e6, maxLines: 1e6, aliveEveryMs: 0 };
   const intake = createIntake({ store, files, ...limits });
   const receiving = { kind: IMPORT_KIND, state: 'receiving' };
