@@ -5,6 +5,7 @@ import { parseBody } from '../../../platform/http/validation';
 import { unpackChunk } from './chunk';
 import { parseCsv } from './csv';
 import { RECORD_MAX_BYTES } from './format';
+import { memberText } from './member-text';
 import { type ImportPasswords, type ImportRecord, recordOfFields, recordSchema } from './record';
 import {
   type PreparedRows,
@@ -81,9 +82,9 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
     for (const one of unpackChunk(gunzipSync(task.chunk))) {
       let sent: { json: string } | { text: string } = { text: one.bytes.toString('utf8') };
       try {
-        const record = readRecord(one, task);
-        sent = { json: JSON.stringify(record) };
-        taken.push({ ...take(record, task), line: one.line, json: sent.json });
+        const { record, json } = readRecord(one, task);
+        sent = { json };
+        taken.push({ ...take(record, task), line: one.line, json });
       } catch (error) {
         refused.push(reportLine(one.line, faultOf(error), sent));
       }
@@ -97,14 +98,23 @@ const banOf = ({ until, reason }: NonNullable<ImportRecord['ban']>) => ({
   banReason: reason ?? null,
 });
 
-function readRecord({ bytes, isTooLong }: SplitRecord, { format, columns }: PrepareTask): unknown {
+/** `json`: the record as it was sent, on one line. What was parsed may differ from it (1e999). */
+interface ReadRecord {
+  readonly record: unknown;
+  readonly json: string;
+}
+
+function readRecord(
+  { bytes, isTooLong }: SplitRecord,
+  { format, columns }: PrepareTask,
+): ReadRecord {
   if (isTooLong)
     throw new RowError({
       code: 'line_too_long',
       message: `The record has more than ${RECORD_MAX_BYTES} bytes; its beginning is shown.`,
     });
   const text = textOf(bytes);
-  if (format === 'ndjson') return unwrapped(parseJsonText(text));
+  if (format === 'ndjson') return unwrapped(parseJsonText(text), text);
   const fields = parseCsv(text);
   if (fields === undefined)
     throw new RowError({ code: 'malformed_csv', message: 'The quotes are not as RFC 4180 says.' });
@@ -125,12 +135,12 @@ function textOf(bytes: Buffer): string {
 }
 
 /** A line of a report stands for the record in it. */
-function unwrapped(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
+function unwrapped(value: unknown, json: string): ReadRecord {
+  if (typeof value !== 'object' || value === null) return { record: value, json };
   const { line, code, record } = value as Record<string, unknown>;
   return typeof line === 'number' && typeof code === 'string' && record !== undefined
-    ? record
-    : value;
+    ? { record, json: memberText(json, 'record') ?? JSON.stringify(record) }
+    : { record: value, json };
 }
 
 function faultOf(error: unknown): RowFault {

@@ -90,19 +90,26 @@ const JSON_COLUMNS = new Set(['user_metadata', 'app_metadata', 'private_metadata
 const FLAG_COLUMNS = new Set(['email_verified', 'password_change_required']);
 
 /**
- * A record of a CSV file as an NDJSON file would have it: an empty field is none. A field that
+ * A record of a CSV file as an NDJSON file would have it, parsed and as text: an empty field is
+ * none. A field that
  * cannot be read stays a text, which the schema refuses.
  */
 export function recordOfFields(
   columns: readonly string[],
   fields: readonly string[],
-): Record<string, unknown> {
+): { readonly record: Record<string, unknown>; readonly json: string } {
   const record: Record<string, unknown> = {};
+  const members: string[] = [];
   columns.forEach((column, i) => {
     const field = fields[i] ?? '';
-    if (field !== '') record[column] = readField(column, field);
+    if (field === '') return;
+    const value = readField(column, field);
+    record[column] = value;
+    // The own text of JSON, in which line ends are blanks.
+    const text = typeof value === 'string' ? JSON.stringify(value) : field.replace(/[\r\n]/g, ' ');
+    members.push(`${JSON.stringify(column)}:${text}`);
   });
-  return record;
+  return { record, json: `{${members.join()}}` };
 }
 
 function readField(column: string, field: string): unknown {

@@ -19,7 +19,7 @@ export interface TakenRow {
   readonly mustChangePassword?: true | null;
   readonly metadata: WantedMetadata;
   readonly createdAt?: Date;
-  /** The record as JSON, for the report. */
+  /** The record as it was sent, as JSON on one line, for the report. */
   readonly json: string;
 }
 

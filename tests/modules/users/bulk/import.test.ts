@@ -257,6 +257,33 @@ test('the report can be put right and sent again', async () => {
   expect(await stored(email)).toMatchObject({ userMetadata: { x: 1 } });
 });
 
+describe('a record is in the report as it was sent', () => {
+  const email = uniqueEmail();
+  const json = `{"email":"${email}","app_metadata":{"x":1e999, "y":[12345678901234567890]}}`;
+  const reportOf = async (body: string, sent: Sent = {}) =>
+    (await client('GET', `${(await imported(body, sent)).path}/report`, { token })).text;
+  const csv = `email,app_metadata\n${email},"{""x"":\n1e999}"\n`;
+
+  test.each<[string, string, Sent, string]>([
+    ['NDJSON', `${json}\n`, {}, json],
+    ['CSV', csv, { type: 'text/csv' }, `{"email":"${email}","app_metadata":{"x": 1e999}}`],
+  ])('as %s, and again when the report is sent', async (_, body, sent, record) => {
+    const report = await reportOf(body, sent);
+    expect(report).toMatch(/^\{"line":[12],"code":"validation_failed",[^\n]*\}\n$/);
+    expect(report).toContain(`"record":${record}}`);
+    expect(await reportOf(report)).toContain(`"record":${record}}`);
+    expect(await stored(email)).toBeNull();
+  });
+
+  test.each([
+    ['\\u0072ecord', 'the name is escaped'],
+    ['record', 'it is not the last member'],
+  ])('%s: %s', async (name) => {
+    const line = `{"line":1, "code" : "x", "m":"a\\"record\\":{", "${name}" : ${json} , "z":[{}]}`;
+    expect(await reportOf(line)).toContain(`"record":${json}}`);
+  });
+});
+
 describe('hostile lines become lines of the report', () => {
   const deep = `${'{"a":'.repeat(9)}1${'}'.repeat(9)}`;
   const big = { a: 'x'.repeat(8193) };
