@@ -183,6 +183,40 @@ describe('roles of ROLES', () => {
     expect([await rename('lead'), await rename('admin')]).toEqual(['403 exceeds_permissions', 200]);
   });
 
+  test('what GET gives of an account whose role has left the setting can be sent back', async () => {
+    const other = await startTestService({ ROLES: `${ROLES},retired=` }, mongo);
+    try {
+      const [admin, target] = [await account('admin'), await account('user')];
+      const path = `/api/users/${target.id}`;
+      const there = createClient(other.baseUrl);
+      const given = { token: admin.token, body: { role: 'retired' } };
+      expect((await there('PATCH', path, given)).status).toBe(200);
+      // This host does not know the role.
+      const read = async () => (await client('GET', path, { token: admin.token })).json;
+      expect((await read()).role).toBe('retired');
+      const send = async (method: string, more: object) =>
+        client(method, path, { token: admin.token, body: { ...(await read()), ...more } });
+      const put = await send('PUT', { name: 'Sent back' });
+      expect([put.status, put.json.name, put.json.role]).toEqual([200, 'Sent back', 'retired']);
+      expect((await send('PATCH', { name: 'Again' })).status).toBe(200);
+      for (const role of ['gone', 'Retired', 'x'.repeat(33)]) {
+        const refused = await send('PUT', { role });
+        expect([refused.status, refused.json.errors[0].pointer]).toEqual([422, '/role']);
+      }
+      const elsewhere = { token: admin.token, body: { role: 'retired' } };
+      const another = await account('user');
+      const { status, json } = await client('PATCH', `/api/users/${another.id}`, elsewhere);
+      const allowed = expect.arrayContaining(['admin', 'premium', 'user']);
+      expect([status, json.errors]).toEqual([
+        422,
+        [expect.objectContaining({ pointer: '/role', code: 'not_allowed', params: { allowed } })],
+      ]);
+      expect((await send('PUT', { role: 'user' })).json.role).toBe('user');
+    } finally {
+      await other.close();
+    }
+  });
+
   test('each start says which stored roles the setting does not name', async () => {
     await account('ghost');
     const warned: unknown[] = [];

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { problems } from '../../kernel/errors';
-import { type Actor, ADMIN } from '../../kernel/permissions';
+import { type Actor, ADMIN, type Policy, type Role } from '../../kernel/permissions';
 import { isActive } from './bans';
 import type { Changes } from './repository';
 import type { ChangeOptions, Proof } from './service';
@@ -8,6 +8,14 @@ import { hasEmail, type Snapshot } from './snapshot';
 
 export const lastAdmin = () =>
   problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
+
+/** Throws 422 for a role that ROLES does not name. An account keeps such a role. */
+export function assertKnownRole({ roles }: Policy, role: Role): void {
+  if (roles.includes(role)) return;
+  const message = `must be one of ${roles.join(', ')}`;
+  const params = { allowed: [...roles] };
+  throw problems.invalid([{ pointer: '/role', code: 'not_allowed', message, params }]);
+}
 
 /** Private members of one's own account are for others. */
 export const readsPrivate = ({ userId, permissions }: Actor, id: string): boolean =>

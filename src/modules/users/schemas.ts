@@ -1,19 +1,20 @@
 import { z } from 'zod';
-import type { Policy } from '../../kernel/permissions';
+import { isRoleName, type Policy } from '../../kernel/permissions';
 
 /** A role that an account can be given. */
 export const roleSchema = ({ roles }: Policy) => z.enum(roles);
 
 /**
  * The same where a user is sent back: a string in the document, as in answers, so that typed
- * clients can send what they got.
+ * clients can send what they got. An account may have a role that has left ROLES: whether it gets
+ * another one is seen with the account (`assertKnownRole`).
  */
 export const returnedRoleSchema = ({ roles }: Policy) =>
   z
     .string()
     .max(32)
     .superRefine((role, context) => {
-      if (!roles.includes(role))
+      if (!isRoleName(role))
         context.addIssue({ code: 'invalid_value', values: [...roles], input: role });
     })
     .meta({ description: `The role: ${roles.join(', ')}.`, examples: [roles[0]] });

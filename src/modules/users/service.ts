@@ -17,7 +17,7 @@ import { noSuchUser } from './decide';
 import { auditedMembers } from './metadata/changes';
 import type { KeptSession } from './model';
 import type { Changes, EndSessions, NewUser, UserRepository } from './repository';
-import { changesNothing, holds, movedEmail, throwRefusal } from './rules';
+import { assertKnownRole, changesNothing, holds, movedEmail, throwRefusal } from './rules';
 import { hasEmail, type Snapshot } from './snapshot';
 import { createUserWrites } from './writes';
 
@@ -174,7 +174,10 @@ export function createUserService(deps: UserServiceDependencies): UserService {
       const { user, leftEmail, hasNewRole, members } = await decided.write(id, within, (seen) => {
         const { role = seen.role, email = seen.email } = wanted;
         assertMayActOn(policy, actor, id, seen.role);
-        if (role !== seen.role) assertMayAssign(policy, actor, role);
+        if (role !== seen.role) {
+          assertKnownRole(policy, role);
+          assertMayAssign(policy, actor, role);
+        }
         check?.(seen.rev, seen);
         throwRefusal(seen, { role, email }, refusals);
         const changes = { ...wanted, ...derive?.(seen) };
