@@ -48,7 +48,7 @@ const range = (what: string) => ({
 
 export function listParameters(policy: Policy, metadata: readonly MetadataFilter[]) {
   const [created, login] = [range('made'), range('whose last known login was')];
-  return z.strictObject({
+  const parameters = z.strictObject({
     limit: wholeNumber(1, LIMIT_MAX)
       .optional()
       .meta({ description: `Users per page; ${LIMIT} unless given, with \`ids\` all of them.` }),
@@ -102,6 +102,23 @@ export function listParameters(policy: Policy, metadata: readonly MetadataFilter
       .optional()
       .meta({ description: `Whether to add \`total\`, counted up to ${COUNT_CAP}.` }),
   });
+  return parameters.superRefine((given, context) => {
+    refuseInverted(given, ['created_from', 'created_to'], context);
+    refuseInverted(given, ['last_login_from', 'last_login_to'], context);
+  });
+}
+
+/** A range that ends before it begins is a mistake: an empty page would hide it. */
+function refuseInverted<N extends string>(
+  given: { readonly [K in N]?: number | undefined },
+  [from, to]: readonly [N, N],
+  context: z.RefinementCtx,
+): void {
+  if ((given[from] ?? Number.NEGATIVE_INFINITY) <= (given[to] ?? Number.POSITIVE_INFINITY)) return;
+  const refuse = (path: N, message: string) =>
+    context.addIssue({ code: 'custom', path: [path], message });
+  refuse(from, `must not be later than ${to}`);
+  refuse(to, `must not be earlier than ${from}`);
 }
 
 const metadataParameters = (metadata: readonly MetadataFilter[]) =>

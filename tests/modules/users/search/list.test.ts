@@ -151,6 +151,17 @@ test.each([
   expect(answer.json.errors.length).toBeGreaterThan(0);
 });
 
+test('a range that ends before it begins names both of its ends', async () => {
+  const [early, late] = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:00.001Z'];
+  for (const name of ['created', 'last_login']) {
+    const ends = [`${name}_from`, `${name}_to`];
+    const { status, json } = await get(`${ends[0]}=${late}&${ends[1]}=${early}`);
+    const pointers = json.errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect([status, json.code, pointers]).toEqual([400, 'invalid_query', ends]);
+    expect((await get(`${ends[0]}=${early}&${ends[1]}=${early}`)).json.data).toEqual([]);
+  }
+});
+
 const get = (query: string) => client('GET', `/api/users?${query}`, { token });
 
 test('a cursor is refused with another order or other filters, and not with another limit', async () => {
