@@ -8,6 +8,7 @@ import type { Closable } from '../kernel/lifecycle';
 import { builtFile } from '../kernel/root';
 import { hashSettings } from '../modules/auth';
 import type { PreparedRows, PrepareTask } from '../modules/users';
+import { createTellEnd } from '../platform/jobs/job-ends';
 import { createJobFiles, type JobFiles, readReport } from '../platform/jobs/job-files';
 import { ATTEMPT_RESULTS, type JobHandler, startJobRunner } from '../platform/jobs/job-runner';
 import { createJobStore, type JobStore } from '../platform/jobs/job-store';
@@ -26,6 +27,8 @@ export interface JobsOptions {
   readonly own: <T extends Closable>(name: string, resource: T) => T;
   readonly connection: Connection;
   readonly secrets: Secrets;
+  /** Resolves when the events emitted so far are stored. */
+  readonly stored: () => Promise<void>;
 }
 
 /** The durable jobs of this process. */
@@ -71,15 +74,18 @@ export function createDurableJobs(options: JobsOptions): DurableJobs {
     report: (job) => readReport(files, job),
     nudge: () => nudge(),
     start(handlers) {
+      const kinds = Object.keys(handlers);
+      const byKind = new Map(Object.entries(handlers));
+      const tell = createTellEnd({ handlers: byKind, store, stored: options.stored });
       const runner = startJobRunner({
         ...{ store, files, log, tracing, leaseMs, pollMs, closeTimeoutMs: CLOSE_TIMEOUT_MS },
-        handlers: new Map(Object.entries(handlers)),
+        ...{ handlers: byKind, tell },
         holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
-        count: countAttempts(options.metrics, Object.keys(handlers)),
+        count: countAttempts(options.metrics, kinds),
       });
       nudge = runner.nudge;
       own('job runner', runner);
-      own('job sweep', startJobSweep({ store, files, log }));
+      own('job sweep', startJobSweep({ store, files, kinds, tell, log }));
     },
   };
 }

@@ -123,7 +123,7 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   bus.subscribe(audit.subscribers ?? {});
   const keys = own<KeyRing | RemoteKeyRing>('signing keys', await deps.openKeys(emit));
   const policy = createPolicy(config.auth.roles);
-  const jobs = createDurableJobs(deps);
+  const jobs = createDurableJobs({ ...deps, stored: audit.flush });
   const { importMaxBytes, importMaxLines, importUploadTimeoutMs } = config.jobs;
   const removals = createRemovals(connection, { timeoutMs });
   const users: Users = createUsers({
@@ -173,7 +173,11 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   });
   bus.subscribe(users.subscribers ?? {});
   bus.subscribe(auth.subscribers ?? {});
-  const jobRoutes = createJobs({ ...jobs, draining: deps.draining, mayStill: auth.mayStill });
+  const jobRoutes = createJobs({
+    ...{ ...jobs, draining: deps.draining, mayStill: auth.mayStill, emit },
+    requesterOf: principalOf,
+    assertRecentLogin: auth.assertRecentLogin,
+  });
   const eventLog = createEventLog(connection, { timeoutMs });
   const eventSources = [
     createUserOutbox(connection, { timeoutMs }),

@@ -62,7 +62,11 @@ export interface DomainEvents {
 
   /** The file has arrived. The job emits events of single users where their security changes. */
   readonly UsersImportRequested: Cause & { readonly jobId: string; readonly dryRun: boolean };
-  /** The job has ended, in this state. */
+  /** The job was asked to stop, or has ended by it where it had not begun. */
+  readonly JobCancelled: Cause & { readonly jobId: string };
+  /** The report has begun: the records that a job did not take, with their passwords. */
+  readonly JobReportRead: Cause & { readonly jobId: string };
+  /** The job has ended, in this state. The actor of one that was cancelled has cancelled it. */
   readonly UsersImported: Cause & { readonly jobId: string; readonly state: string };
   /** The export has begun. */
   readonly UsersExported: Cause & { readonly format: string };

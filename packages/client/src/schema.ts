@@ -2769,6 +2769,8 @@ export interface paths {
             | 'client_token_revoked'
             | 'client_authentication'
             | 'import_requested'
+            | 'job_cancelled'
+            | 'job_report_read'
             | 'users_imported'
             | 'users_exported';
           subject?: string;
@@ -4417,6 +4419,8 @@ export interface components {
         | 'client_token_revoked'
         | 'client_authentication'
         | 'import_requested'
+        | 'job_cancelled'
+        | 'job_report_read'
         | 'users_imported'
         | 'users_exported';
       /** @enum {string} */
@@ -4632,6 +4636,8 @@ export interface components {
         | 'client_token_revoked'
         | 'client_authentication'
         | 'import_requested'
+        | 'job_cancelled'
+        | 'job_report_read'
         | 'users_imported'
         | 'users_exported';
       /** @enum {string} */

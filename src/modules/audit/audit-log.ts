@@ -62,6 +62,8 @@ export const AUDIT_TYPES = [
   'client_token_revoked',
   'client_authentication',
   'import_requested',
+  'job_cancelled',
+  'job_report_read',
   'users_imported',
   'users_exported',
 ] as const;
@@ -89,10 +91,12 @@ export interface AuditEvent {
   readonly session?: string;
   /** The import that did it. */
   readonly job?: string;
+  /** Of an event that may be recorded again, an object id: the log has it once. */
+  readonly once?: string;
   readonly client: ClientInfo;
 }
 
-export interface AuditRow extends Omit<AuditEvent, 'client'> {
+export interface AuditRow extends Omit<AuditEvent, 'client' | 'once'> {
   readonly _id: Types.ObjectId;
   readonly at: Date;
   readonly network: string;
@@ -152,12 +156,12 @@ const ALARMING: ReadonlySet<AuditType> = new Set([
 
 /**
  * What anyone can cause without an account or by what is refused. Reuse needs a token that was
- * good, and ends its session.
+ * good, and ends its session; an import needs a permission.
  */
 const isCheap = ({ type, result }: Pick<AuditEvent, 'type' | 'result'>) =>
   type === 'password_reset_requested' ||
   type === 'email_sign_in_requested' ||
-  (result === 'failure' && !ALARMING.has(type));
+  (result === 'failure' && !ALARMING.has(type) && type !== 'users_imported');
 
 export function createAuditLog({
   connection,
@@ -243,11 +247,11 @@ export function createAuditLog({
   }
 
   return {
-    record({ client, ...event }) {
+    record({ client, once, ...event }) {
       const { network, userAgent, requestId } = client;
       const [at, until] = [new Date(now()), new Date(now() + ttlDays * DAY_MS)];
       const row: AuditRow = {
-        _id: new Types.ObjectId(),
+        _id: new Types.ObjectId(once),
         at,
         ...event,
         network,

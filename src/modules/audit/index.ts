@@ -2,7 +2,13 @@ import type { Connection } from 'mongoose';
 import type { Closable } from '../../kernel/lifecycle';
 import type { Module, ModuleStorage } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
-import { AUDIT_TYPES, type AuditLogOptions, auditIndexes, createAuditLog } from './audit-log';
+import {
+  AUDIT_TYPES,
+  type AuditLog,
+  type AuditLogOptions,
+  auditIndexes,
+  createAuditLog,
+} from './audit-log';
 import { createAuditExport } from './personal-data';
 import { purgeAuditLog } from './purge';
 import { auditQueryShapes } from './query-shapes';
@@ -18,7 +24,9 @@ export const auditStorage: ModuleStorage = {
 };
 
 /** Stores the security events of the other modules, and serves them to administrators. */
-export function createAudit(options: AuditLogOptions): Module<DomainEvents> & Closable {
+export function createAudit(
+  options: AuditLogOptions,
+): Module<DomainEvents> & Pick<AuditLog, 'flush'> & Closable {
   const { connection, timeoutMs } = options;
   const log = createAuditLog(options);
   return {
@@ -31,6 +39,7 @@ export function createAudit(options: AuditLogOptions): Module<DomainEvents> & Cl
       await purgeAuditLog(connection, removal, { timeoutMs });
     },
     storage: auditStorage,
+    flush: log.flush,
     close: log.close,
   };
 }

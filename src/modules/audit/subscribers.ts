@@ -52,8 +52,13 @@ export function auditSubscribers({ record }: Pick<AuditLog, 'record'>): Subscrib
         subject,
         ...(dryRun && { reason: 'dry_run' }),
       }),
+    JobCancelled: ({ jobId: subject, ...event }) =>
+      success(event, { type: 'job_cancelled', subject }),
+    JobReportRead: ({ jobId: subject, ...event }) =>
+      success(event, { type: 'job_report_read', subject }),
     UsersImported: ({ jobId: subject, state: reason, ...event }) => {
-      const row = { type: 'users_imported', subject, reason } as const;
+      // Told at least once, and the last of a job.
+      const row = { type: 'users_imported', subject, reason, once: subject } as const;
       if (reason === 'done') success(event, row);
       else failure(event, row);
     },

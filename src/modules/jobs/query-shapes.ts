@@ -1,5 +1,5 @@
 import type { Connection } from 'mongoose';
-import { ACTIVE, claimable, jobsOf } from '../../platform/jobs/job-document';
+import { ACTIVE, claimable, jobsOf, untold } from '../../platform/jobs/job-document';
 import type { QueryShape } from '../../platform/mongo/explain';
 
 export function jobQueryShapes(
@@ -19,6 +19,14 @@ export function jobQueryShapes(
         jobs
           .find({ actor: 'cli:import' }, { ...bounded, sort: { createdAt: -1 } })
           .explain('queryPlanner'),
+    },
+    {
+      name: 'jobs that were cancelled by somebody',
+      explain: () => jobs.find({ cancelledBy: 'cli:import' }, bounded).explain('queryPlanner'),
+    },
+    {
+      name: 'ends of jobs that were not told',
+      explain: () => jobs.find(untold(['users.import']), bounded).explain('queryPlanner'),
     },
     {
       name: 'a job to claim',

@@ -1,5 +1,6 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
+import { afterNow } from '../mongo/expressions';
 import type { IndexedCollection } from '../mongo/indexes';
 import type { Job, JobFailure, JobProgress, JobState } from './job';
 
@@ -22,12 +23,15 @@ export interface JobDocument {
   /** A failed attempt is not repeated before. */
   notBefore?: Date;
   isCancelling?: boolean;
+  cancelledBy?: string;
   checkpoint?: number;
   resumedAt?: number;
   progress: JobProgress;
   failure?: JobFailure;
   revision: number;
   until?: Date;
+  /** It has ended, and nobody is known to have been told. */
+  untold?: true;
   /** `traceparent` of the request that asked for it, where that was traced. */
   origin?: string;
 }
@@ -38,6 +42,11 @@ export const jobIndexes: IndexedCollection = {
   indexes: [
     { key: { state: 1, createdAt: 1, _id: 1 }, name: 'by_state' },
     { key: { actor: 1, createdAt: -1 }, name: 'by_actor' },
+    {
+      key: { cancelledBy: 1 },
+      name: 'by_canceller',
+      partialFilterExpression: { cancelledBy: { $exists: true } },
+    },
   ],
 };
 
@@ -58,6 +67,7 @@ export function toJob(found: JobDocument): Job {
     attempts: found.attempts,
     holder: found.holder,
     isCancelling: found.isCancelling === true,
+    cancelledBy: found.cancelledBy,
     checkpoint: found.checkpoint,
     resumedAt: found.resumedAt,
     progress: found.progress,
@@ -70,6 +80,18 @@ export function toJob(found: JobDocument): Job {
 
 /** The states of jobs that have not ended. */
 export const ACTIVE = ['receiving', 'queued', 'running'] as const;
+
+export const FINAL = ['done', 'failed', 'cancelled'] as const;
+
+/** Whoever ends a job tells of it, within this time or never. */
+const TELL_MS = 30_000;
+/** Ends that were not told: the process that ended the job has died, or had nobody to tell. */
+export const untold = (kinds: readonly string[]) => ({
+  state: { $in: [...FINAL] },
+  untold: true as const,
+  kind: { $in: [...kinds] },
+  $expr: { $lt: ['$endedAt', afterNow(-TELL_MS)] },
+});
 
 /** Jobs that may be claimed now, by the database's clock. */
 export const claimable = (kinds: readonly string[]) => ({

@@ -3,6 +3,7 @@ import { backoffMs, type Closable, jittered, withTimeout } from '../../kernel/li
 import type { Logger } from '../telemetry/logger';
 import { NO_TRACING, type Tracing, within } from '../telemetry/tracing';
 import { type Job, JobFailedError, LeaseLostError } from './job';
+import type { TellEnd } from './job-ends';
 import type { JobFiles } from './job-files';
 import { type JobRun, startRun, type Work } from './job-run';
 import type { JobStore } from './job-store';
@@ -16,7 +17,7 @@ export interface JobRunner extends Closable {
 /** How a kind of job is done. */
 export interface JobHandler {
   readonly work: Work;
-  /** Called once when the job has ended, whatever its final state. */
+  /** Called when the job has ended, whatever its final state: at least once. */
   ended?(job: Job): void;
 }
 
@@ -25,6 +26,7 @@ export interface JobRunnerOptions {
   readonly files: Pick<JobFiles, 'remove'>;
   /** By the kind of job. */
   readonly handlers: ReadonlyMap<string, JobHandler>;
+  readonly tell: TellEnd;
   /** Names this process in the jobs it runs. */
   readonly holder: string;
   readonly leaseMs: number;
@@ -140,8 +142,10 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
 
   async function end(...args: Parameters<JobStore['finish']>): Promise<AttemptResult> {
     const job = await store.finish(...args);
-    handlers.get(job.kind)?.ended?.(job);
-    // Later, the sweep removes it.
+    // What fails here is done by the sweep.
+    await options.tell(job).catch((error: unknown) => {
+      log.warn({ err: error, job: job.id }, 'end of a job not told');
+    });
     await files.remove(job.id, 'input').catch((error: unknown) => {
       log.warn({ err: error, job: job.id }, 'input of a job not removed');
     });

@@ -4,7 +4,7 @@ import { boundCalls, DRIVER_GRACE_MS } from '../mongo/bounded';
 import { afterNow } from '../mongo/expressions';
 import { NO_TRACING, type Tracing } from '../telemetry/tracing';
 import { type Job, type JobFailure, type JobProgress, LeaseLostError } from './job';
-import { ACTIVE, changed, claimable, jobsOf, oid, toJob } from './job-document';
+import { ACTIVE, changed, claimable, FINAL, jobsOf, oid, toJob, untold } from './job-document';
 
 /** The claim of one process on one job. */
 type Lease = Pick<Job, 'id' | 'fence'>;
@@ -52,8 +52,15 @@ export interface JobStore {
   ofActor(actor: string): Promise<Job[]>;
   /** Puts another name in the place of a user that was removed. */
   renameActor(actor: string, name: string): Promise<void>;
-  /** Asks the holder to stop; a job without a holder ends at once. */
-  cancel(id: string): Promise<Job | null>;
+  /**
+   * Asks the holder to stop; a job without a holder ends at once. `isAsked`: by this call; the job
+   * had not ended, nor been asked before.
+   */
+  cancel(id: string, by: string): Promise<{ readonly job: Job; readonly isAsked: boolean } | null>;
+  /** Ended jobs of these kinds of whose end nobody was told in time. */
+  untold(kinds: readonly string[], limit: number): Promise<readonly Job[]>;
+  /** Everybody was told that the job has ended. */
+  told(id: string): Promise<void>;
   /** Jobs to remove: kept long enough, or their upload was broken off, which is cancelled. */
   expired(limit: number): Promise<readonly string[]>;
   remove(id: string): Promise<void>;
@@ -78,6 +85,7 @@ export const OF_ACTOR_MAX = 1000;
 /** A broken upload is swept after this time. */
 const RECEIVE_LEASE_MS = 120_000;
 
+const literal = (value: unknown) => ({ $literal: value });
 const NO_HOLDER = ['holder', 'leaseUntil', 'notBefore'] as const;
 
 export function createJobStore(connection: Connection, options: JobStoreOptions): JobStore {
@@ -110,7 +118,15 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
     return job;
   }
 
-  const ended = { endedAt: '$$NOW', until: afterNow(keepMs) };
+  const ended = { endedAt: '$$NOW', until: afterNow(keepMs), untold: true };
+
+  /** Each is what it was where the job has a holder. */
+  const endedIfQueued = Object.fromEntries(
+    Object.entries({ state: 'cancelled', ...ended }).map(([field, value]) => [
+      field,
+      { $cond: [{ $eq: ['$state', 'queued'] }, value, `$${field}`] },
+    ]),
+  );
 
   const store: JobStore = {
     async receive({ kind, actor, params }) {
@@ -211,11 +227,26 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
         ],
       };
       await jobs().updateMany({ actor }, [{ $set: { actor: name, params } }], bounded);
+      const cancelled = { cancelledBy: actor };
+      await jobs().updateMany(cancelled, [{ $set: { cancelledBy: name } }], bounded);
     },
-    cancel: async (id) =>
-      (await change({ _id: oid(id), state: 'queued' }, { state: 'cancelled', ...ended })) ??
-      (await change({ _id: oid(id), state: 'running' }, { isCancelling: true })) ??
-      store.find(id),
+    async cancel(id, by) {
+      // In one update: between two the holder could hand the job back, and neither would find it.
+      const open = [{ state: 'queued' }, { state: 'running', isCancelling: { $ne: true } }];
+      const set = { isCancelling: true, cancelledBy: { $ifNull: ['$cancelledBy', literal(by)] } };
+      const asked = await change({ _id: oid(id), $or: open }, { ...set, ...endedIfQueued });
+      const job = asked ?? (await store.find(id));
+      return job && { job, isAsked: asked !== null };
+    },
+    async untold(kinds, limit) {
+      const found = await jobs()
+        .find(untold(kinds), { limit, ...bounded })
+        .toArray();
+      return found.map(toJob);
+    },
+    async told(id) {
+      await jobs().updateOne({ _id: oid(id) }, [{ $unset: ['untold'] }], bounded);
+    },
     async expired(limit) {
       const isOver = (field: string) => ({ $expr: { $lt: [field, '$$NOW'] } });
       // In one update each: an upload that is completed meanwhile was queued before, or is refused.
@@ -223,7 +254,7 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
       const receiving = { state: 'receiving' as const, ...isOver('$leaseUntil') };
       await jobs().updateMany(receiving, [{ $set: broken }], bounded);
       const options = { projection: { _id: 1 }, limit, ...bounded } as const;
-      const ends = { state: { $in: ['done', 'failed', 'cancelled'] as const } };
+      const ends = { state: { $in: [...FINAL] } };
       const kept = await jobs()
         .find({ ...ends, ...isOver('$until') }, options)
         .toArray();

@@ -36,6 +36,8 @@ export interface Job {
   /** Process that runs the job. */
   readonly holder: string | undefined;
   readonly isCancelling: boolean;
+  /** Who asked for its end first. */
+  readonly cancelledBy: string | undefined;
   /** Where the next attempt goes on. Undefined: at the beginning. */
   readonly checkpoint: number | undefined;
   /** The checkpoint at the latest claim. */

@@ -1,7 +1,8 @@
 import { Writable } from 'node:stream';
-import type { Connection } from 'mongoose';
+import { type Connection, Types } from 'mongoose';
 import { createAuditLog } from '../../../src/modules/audit/audit-log';
 import { SAME_MAX } from '../../../src/modules/audit/budget';
+import { auditSubscribers } from '../../../src/modules/audit/subscribers';
 import type { ClientInfo } from '../../../src/platform/http/client-info';
 import { createLogger } from '../../../src/platform/telemetry/logger';
 import { createMetrics } from '../../../src/platform/telemetry/metrics';
@@ -83,6 +84,20 @@ test.each([[false], [true]])(
     );
   },
 );
+
+test('an end of a job that is told again is one row, whatever it was', async () => {
+  const { rows, connection } = collectionOf({ failures: 0 });
+  const { audit } = auditOver(connection);
+  const { UsersImported } = auditSubscribers(audit);
+  const jobs = Array.from({ length: SAME_MAX + 5 }, () => new Types.ObjectId().toHexString());
+  for (const jobId of [...jobs, ...jobs]) {
+    UsersImported?.({ actor: 'a', client, jobId, state: 'cancelled' });
+    await audit.flush();
+  }
+  const stored = [...rows.values()].map((row) => (row as { subject: string }).subject);
+  expect(stored.toSorted()).toEqual(jobs.toSorted());
+  await audit.close();
+});
 
 test('refused requests of one kind are a few rows and one that counts the rest, stored at the latest at the end', async () => {
   const { rows, connection } = collectionOf({ failures: 0 });

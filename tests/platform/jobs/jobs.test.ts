@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createConnection } from 'mongoose';
+import { createConnection, Types } from 'mongoose';
 import { type Job, JobFailedError, LeaseLostError } from '../../../src/platform/jobs/job';
+import { createTellEnd, type TellEnd } from '../../../src/platform/jobs/job-ends';
 import { createJobFiles } from '../../../src/platform/jobs/job-files';
 import type { Work } from '../../../src/platform/jobs/job-run';
 import { type JobRunner, startJobRunner } from '../../../src/platform/jobs/job-runner';
@@ -45,17 +46,28 @@ async function queued(store = storeWith()): Promise<Job> {
   return job;
 }
 
+const TOLD: TellEnd = ({ id }) => storeWith().told(id);
+
 function run(
   work: Work,
-  { leaseMs = LEASE_MS, store = storeWith({ leaseMs }), pollMs = 20 } = {},
+  { leaseMs = LEASE_MS, store = storeWith({ leaseMs }), pollMs = 20, tell = TOLD } = {},
 ): JobRunner {
   const runner = startJobRunner({
     ...{ store, leaseMs, log, pollMs, closeTimeoutMs: 5000, holder: 'this process' },
-    handlers: new Map([['test', { work }]]),
+    ...{ handlers: new Map([['test', { work }]]), tell },
     files: { remove: async () => undefined },
   });
   runners.push(runner);
   return runner;
+}
+
+/** Does it at the first call alone. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
 }
 
 const inState = (id: string, state: Job['state']) =>
@@ -84,6 +96,11 @@ test('a job that is queued while the runner looks is found at once', async () =>
   goOn();
   await inState(id, 'done');
 });
+
+async function cancel(id: string, by = 'first') {
+  const cancelled = await storeWith().cancel(id, by);
+  return { ...cancelled?.job, isAsked: cancelled?.isAsked };
+}
 
 describe('a lease', () => {
   test('is held for its whole time before the first renewal', async () => {
@@ -202,7 +219,6 @@ describe('a run', () => {
   });
 
   test('is cancelled at its next checkpoint; a job that waits, at once', async () => {
-    const store = storeWith();
     const running = await queued();
     let count = 0;
     run(async ({ checkpoint }) => {
@@ -213,13 +229,14 @@ describe('a run', () => {
     });
     await inState(running.id, 'running');
     const waiting = await queued();
-    expect((await store.cancel(waiting.id))?.state).toBe('cancelled');
-    expect((await store.cancel(running.id))?.isCancelling).toBe(true);
+    expect(await cancel(waiting.id)).toMatchObject({ state: 'cancelled', isAsked: true });
+    expect(await cancel(running.id)).toMatchObject({ state: 'running', isCancelling: true });
     const ended = await inState(running.id, 'cancelled');
     expect(ended.endedAt).toBeInstanceOf(Date);
     // What has ended stays as it is.
-    expect((await store.cancel(running.id))?.revision).toBe(ended.revision);
-    expect(await store.cancel('0'.repeat(24))).toBeNull();
+    const again = { revision: ended.revision, cancelledBy: 'first', isAsked: false };
+    expect(await cancel(running.id, 'second')).toMatchObject(again);
+    expect(await storeWith().cancel('0'.repeat(24), 'first')).toBeNull();
   });
 
   test('that fails for good is not repeated; another is, five times without a checkpoint', async () => {
@@ -273,6 +290,121 @@ describe('a run', () => {
     });
     const done = await inState(id, 'done');
     expect(done.fence).toBe(2);
+  });
+});
+
+describe('a job that is asked to stop', () => {
+  test.each(['handBack', 'retryLater'] as const)(
+    'while its holder gives it back (%s) is being cancelled',
+    async (how) => {
+      const { id } = await queued();
+      const store = storeWith();
+      const claimed = await store.claim(['test'], 'this process');
+      if (claimed === null) throw new Error('not claimed');
+      // Whatever a cancel looks at first, the job goes back between its commands.
+      const givesBack = once(() =>
+        how === 'handBack' ? store.handBack(claimed) : store.retryLater(claimed, 60_000),
+      );
+      const jobs = connection.collection('jobs');
+      const interleaved: typeof jobs.findOneAndUpdate = async (...args: unknown[]) => {
+        const found = await Reflect.apply(jobs.findOneAndUpdate, jobs, args);
+        await givesBack();
+        return found;
+      };
+      const between = new Proxy(connection, {
+        get: (target, name) =>
+          name !== 'collection'
+            ? Reflect.get(target, name)
+            : (...args: Parameters<typeof target.collection>) =>
+                new Proxy(target.collection(...args), {
+                  get: (found, member) =>
+                    member === 'findOneAndUpdate' ? interleaved : Reflect.get(found, member),
+                }),
+      });
+      const options = { leaseMs: LEASE_MS, activeMax: 10, keepMs: 60_000, timeoutMs: 2000 };
+      const cancelled = await createJobStore(between, options).cancel(id, 'first');
+      expect(cancelled?.isAsked).toBe(true);
+      expect(await store.find(id)).toMatchObject({ isCancelling: true, cancelledBy: 'first' });
+      expect(await cancel(id, 'second')).toMatchObject({ state: 'cancelled' });
+      expect((await store.find(id))?.cancelledBy).toBe('first');
+    },
+  );
+});
+
+test('a user that is removed is named by no job that it has cancelled', async () => {
+  const { id } = await queued();
+  await cancel(id, 'a user');
+  await storeWith().renameActor('a user', 'removed:x');
+  const job = await storeWith().find(id);
+  expect([job?.actor, job?.cancelledBy]).toEqual(['cli:test', 'removed:x']);
+});
+
+describe('the end of a job', () => {
+  const endedLongAgo = (id: string) =>
+    connection
+      .collection('jobs')
+      .updateOne({ _id: new Types.ObjectId(id) }, { $set: { endedAt: new Date(0) } });
+  const files = { remove: async () => undefined };
+
+  function teller() {
+    const told: string[] = [];
+    const ended = ({ id, state }: Job) => told.push(`${id} ${state}`);
+    const handlers = new Map([['test', { work: async () => undefined, ended }]]);
+    const store = storeWith();
+    const tell = createTellEnd({ handlers, store, stored: async () => undefined });
+    const sweep = () => sweepJobs({ ...{ store, files, kinds: ['test'], tell, log } });
+    return { told, tell, sweep };
+  }
+
+  test('is told once by whoever ended it', async () => {
+    const { told, tell, sweep } = teller();
+    const { id } = await queued();
+    const runner = run(async () => undefined, { tell });
+    await inState(id, 'done');
+    await runner.close();
+    await endedLongAgo(id);
+    await sweep();
+    expect(told).toEqual([`${id} done`]);
+  });
+
+  test('is told by the next sweep where its process died before it could', async () => {
+    const { told, sweep } = teller();
+    const store = storeWith();
+    const { id } = await queued();
+    const claimed = await store.claim(['test'], 'dies');
+    if (claimed === null) throw new Error('not claimed');
+    await store.finish(claimed, 'failed', { code: 'x', message: 'x' });
+    await sweep();
+    // It may be about to.
+    expect(told).toEqual([]);
+    await endedLongAgo(id);
+    await sweep();
+    await sweep();
+    expect(told).toEqual([`${id} failed`]);
+  });
+
+  test('is told by the sweep where the job was cancelled before anybody held it', async () => {
+    const { told, sweep } = teller();
+    const { id } = await queued();
+    await cancel(id);
+    await endedLongAgo(id);
+    await sweep();
+    expect(told).toEqual([`${id} cancelled`]);
+  });
+
+  test('is told again where what was told could not be stored', async () => {
+    const { told, sweep } = teller();
+    const broken = createTellEnd({
+      handlers: new Map(),
+      store: storeWith(),
+      stored: () => Promise.reject(new Error('the database is away')),
+    });
+    const { id } = await queued();
+    run(async () => undefined, { tell: broken });
+    await inState(id, 'done');
+    await endedLongAgo(id);
+    await sweep();
+    expect(told).toEqual([`${id} done`]);
   });
 });
 
@@ -347,9 +479,9 @@ describe('files', () => {
     const uploading = await store.receive({ kind: 'test', actor: 'a', params: {} });
     const waiting = await queued();
     const old = await queued();
-    expect((await store.cancel(old.id))?.state).toBe('cancelled');
+    expect((await store.cancel(old.id, 'a'))?.job.state).toBe('cancelled');
     const kept = await queued();
-    await storeWith().cancel(kept.id);
+    await storeWith().cancel(kept.id, 'a');
     await connection
       .collection('jobs')
       .updateOne({ state: 'receiving' }, { $set: { leaseUntil: new Date(0) } });
@@ -357,7 +489,8 @@ describe('files', () => {
     const all = [broken, uploading, waiting, old, kept];
     for (const job of all) await files().put(job.id, 'input', 0, part, 0);
     await delay(5);
-    expect(await sweepJobs({ store, files: files(), log })).toBe(2);
+    const sweep = { store, files: files(), kinds: ['test'], tell: TOLD, log };
+    expect(await sweepJobs(sweep)).toBe(2);
     const left = await connection.collection('jobs').distinct('_id');
     const ids = [uploading, waiting, kept].map((job) => job.id);
     expect(left.map(String).sort()).toEqual(ids.sort());

@@ -57,7 +57,8 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
     jobs: {
       [IMPORT_KIND]: {
         work: createImportWork({ ...deps, ...context, ...stored }),
-        ended({ id, actor, state }) {
+        ended({ id, state, cancelledBy, ...job }) {
+          const actor = (state === 'cancelled' ? cancelledBy : undefined) ?? job.actor;
           emit('UsersImported', { actor, client: NO_CLIENT, jobId: id, state });
         },
       },

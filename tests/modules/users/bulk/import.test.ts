@@ -454,7 +454,7 @@ test('an upload that is slow is not swept while it sends', async () => {
   const order = { conflict: 'skip', match: 'email', dryRun: true, actor } as const;
   const job = await intake(slowly(), { format: 'ndjson', ...order });
   expect(left.every((ms) => ms > 60_000)).toBe(true);
-  await store.cancel(job.id);
+  await store.cancel(job.id, 'cli:test');
 });
 
 describe('a job', () => {

@@ -151,11 +151,25 @@ function jobPanel(session, id, panel, signal) {
     cancel.remove();
     announce(`Import ${job.state}`);
     if (job.failure !== null) panel.append(h('p', { class: 'alert' }, job.failure.message));
-    if (!job.progress.reported) return;
-    const path = { id };
-    const options = { path, signal, headers: { accept: 'application/x-ndjson' } };
-    const text = await session.client.request('GET', '/api/jobs/{id}/report', options);
-    panel.append(reportOf(text, id));
+    if (job.progress.reported) await showReport();
+  }
+
+  /** The service wants a recent login for it: whoever does not sign in again now can do so later. */
+  async function showReport() {
+    const options = { path: { id }, signal, headers: { accept: 'application/x-ndjson' } };
+    try {
+      const text = await session.act(() =>
+        session.client.request('GET', '/api/jobs/{id}/report', options),
+      );
+      panel.append(reportOf(text, id));
+    } catch (error) {
+      if (!(error instanceof Cancelled)) throw error;
+      const again = button('Show the records that were not taken', () => {
+        again.remove();
+        showReport().catch((fault) => announce(textOf(fault)));
+      });
+      panel.append(again);
+    }
   }
 
   return { show, end };
