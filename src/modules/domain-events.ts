@@ -54,7 +54,10 @@ export interface DomainEvents {
   /** `from`: the former address; undefined for an import. */
   readonly EmailChanged: OfUser & { readonly from: string | undefined };
   readonly EmailVerified: OfUser;
-  /** Metadata that others rely on, or that another one wrote: the names of the members. */
+  /**
+   * Metadata that others rely on, or that another one wrote, as the name: the names of the members.
+   * Another one is also an administrator who acts as the user.
+   */
   readonly MetadataChanged: OfUser & { readonly members: readonly string[] };
   readonly UserRemoved: OfUser;
   /** The user has asked for all that is kept about it. */

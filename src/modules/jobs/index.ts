@@ -60,7 +60,9 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
       body: viewOfJob(await find(params.id)),
     })),
     route(jobEndpoints.cancel, async ({ params }, req) => {
-      const cancelled = await store.cancel(params.id, requesterOf(req).userId);
+      const { impersonation } = clientOf(req);
+      const by = impersonation?.actor ?? requesterOf(req).userId;
+      const cancelled = await store.cancel(params.id, by);
       if (cancelled === null) throw noSuchJob();
       const { job, isAsked } = cancelled;
       if (isAsked) emit('JobCancelled', { ...causeOf(req), jobId: job.id });

@@ -7,4 +7,8 @@ export interface Actor extends PermissionHolder {
   readonly client?: ClientInfo;
 }
 
+/** The user itself, and nobody who acts as it. */
+export const isItself = ({ userId, client }: Actor, id: string): boolean =>
+  userId === id && client?.impersonation === undefined;
+
 export const causeOf = ({ userId: actor, client = NO_CLIENT }: Actor): Cause => ({ actor, client });

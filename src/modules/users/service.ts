@@ -6,7 +6,7 @@ import type { Cache, TypedCache } from '../../platform/cache/port';
 import type { Precondition } from '../../platform/http/conditional';
 import type { Locks } from '../../platform/mongo/locks';
 import type { Cause, EmitEvent } from '../domain-events';
-import { type Actor, causeOf } from './actor';
+import { type Actor, causeOf, isItself } from './actor';
 import {
   type AccountAdministration,
   createAccountAdministration,
@@ -191,7 +191,7 @@ export function createUserService(deps: UserServiceDependencies): UserService {
         );
         return async (attempt, rest) => {
           const user = await commit(attempt, rest);
-          const members = auditedMembers(changes, seen, actor.userId === id);
+          const members = auditedMembers(changes, seen, isItself(actor, id));
           return user && { user, leftEmail: moved.from, hasNewRole: role !== seen.role, members };
         };
       });

@@ -95,6 +95,15 @@ describe('a job that is cancelled', () => {
   });
 });
 
+test('who acts as another cancels in the own name', async () => {
+  const [importer, root] = [await clerk(), await personOf(host, client, 'admin')];
+  const id = await queuedBy(importer.token);
+  await cancel(id, await impersonate(client, await clerk(), root));
+  expect(await firstOf(id, 'job_cancelled')).toMatchObject({ actor: root.id });
+  const jobs = host.database.connection.collection('jobs');
+  expect(await jobs.findOne({ state: 'cancelled', cancelledBy: root.id })).not.toBeNull();
+});
+
 describe('the report of a job', () => {
   const age = ({ id }: Person) =>
     host.database.connection

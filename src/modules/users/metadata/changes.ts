@@ -91,12 +91,13 @@ function resultOf(
   return how === 'merge' ? mergePatch(before, given) : given;
 }
 
-/** The members that a change writes, but for the user's own. */
+/** The members that a change writes, but for those that the user itself writes as it likes. */
 export const auditedMembers = (
-  changes: MetadataChanges,
-  seen: Stored,
+  changes: MetadataChanges & { readonly name?: string | undefined },
+  seen: Stored & Pick<UserDocument, 'name'>,
   isOwn: boolean,
-): Member[] => [
+): (Member | 'name')[] => [
+  ...(isOwn || changes.name === undefined || changes.name === seen.name ? [] : (['name'] as const)),
   ...(Object.keys(METADATA_FIELDS) as Kind[]).filter(
     (member) =>
       changes[METADATA_FIELDS[member]] !== undefined && !(isOwn && member === 'user_metadata'),

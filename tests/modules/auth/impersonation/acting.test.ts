@@ -111,6 +111,30 @@ describe('an administrator who acts as a user', () => {
     expect(event).toMatchObject({ actor: admin.id, impersonated: writer.id });
     const line = lines.find((one) => one['status'] === 201 && one['user_id'] === writer.id);
     expect(line).toMatchObject({ user_id: writer.id, actor_id: admin.id });
+    const body = { name: 'By another', user_metadata: { theme: 'dark' } };
+    for (const [sent, reason] of [
+      [body, 'name user_metadata'],
+      [{ name: 'Once more' }, 'name'],
+    ] as const) {
+      expect((await client('PATCH', '/api/users/me', { token, body: sent })).status).toBe(200);
+      const [written] = await eventually('the event', async () => {
+        const all = await audited(writer.id, 'metadata_changed');
+        return all?.[0].reason === reason && all;
+      });
+      expect(written).toMatchObject({ actor: admin.id, impersonated: writer.id });
+    }
+    // Nothing is written, or by the user itself: nothing to look for.
+    await client('PATCH', '/api/users/me', { token, body: { name: 'Once more' } });
+    await client('PATCH', '/api/users/me', { token: writer.token, body });
+    await client('PATCH', '/api/users/me', {
+      token: writer.token,
+      body: { app_metadata: { a: 1 } },
+    });
+    const events = await eventually('the last event', async () => {
+      const all = await audited(writer.id, 'metadata_changed');
+      return all?.[0].reason === 'app_metadata' && all;
+    });
+    expect(events).toHaveLength(3);
     // Of the user itself there is one id.
     await client('GET', '/api/auth/profile', { token: writer.token });
     const own = lines.findLast((one) => one['user_id'] === writer.id);
