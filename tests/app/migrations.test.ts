@@ -2,6 +2,7 @@ import type { Document } from 'mongodb';
 import { migrateAtStart, migrations } from '../../src/app/migrate';
 import { ConfigError, parseConfig } from '../../src/kernel/config/config';
 import { userMigrations } from '../../src/modules/users/migrations';
+import { searchFields, searchKeysOf } from '../../src/modules/users/search/search-keys';
 import { runMigrations } from '../../src/platform/mongo/migrations/run';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { startTestService, type TestService } from '../support/app';
@@ -40,6 +41,12 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   '0003-users-search-keys': users(
     oldUser(7, { emailVerified: true }),
     oldUser(8, { emailVerified: false, name: 'Ann-Marie Ødegård' }),
+  ),
+  '0004-users-search-text': users(
+    oldUser(9, { emailVerified: true, searchKeys: searchKeysOf('Old 9', 'old9@example.org') }),
+    // A version that knows no keys has written the name, and the address.
+    oldUser(10, { emailVerified: true, ...searchFields('Before', 'old10@example.org') }),
+    oldUser(11, { emailVerified: true, ...searchFields('Old 11', 'before@example.org') }),
   ),
 };
 

@@ -8,6 +8,7 @@ import { createAdmin, prepareDatabase } from '../../src/app/prepare';
 import { parseConfig } from '../../src/kernel/config/config';
 import { openUserRepository } from '../../src/modules/users';
 import { userMigrations } from '../../src/modules/users/migrations';
+import { searchFields, searchKeysOf } from '../../src/modules/users/search/search-keys';
 import { connectDatabase, type Database } from '../../src/platform/mongo/connection';
 import { runMigrations } from '../../src/platform/mongo/migrations/run';
 import { createLogger } from '../../src/platform/telemetry/logger';
@@ -17,13 +18,23 @@ import { oldUser } from '../support/old-users';
 import { root, type ServiceProcess, startService, until } from '../support/service';
 
 /**
- * The version before, made of this build: it has no migrations and inserts users without
- * `emailVerified`. A checkout has no build of an earlier version; so old documents are written by
+ * The version before, made of this build: it has no migrations, inserts users without
+ * `emailVerified`, and knows no keys of the search: a new name is its `nameKey` alone. A checkout has no build of an earlier version; so old documents are written by
  * real workers, and a rolling reload replaces them by those of this version.
  */
 const USERS = 'src/modules/users';
 const OLD = [
   { file: `${USERS}/new-document.js`, from: 'emailVerified: is.emailVerified === true,', to: '' },
+  {
+    file: `${USERS}/new-document.js`,
+    from: '...(0, search_keys_1.searchFields)(name, email),',
+    to: '',
+  },
+  {
+    file: `${USERS}/write-commands.js`,
+    from: '(0, search_keys_1.searchFields)(name ?? seen.name, email ?? seen.email)',
+    to: '{}',
+  },
   {
     file: `${USERS}/migrations.js`,
     from: /exports\.userMigrations = \[[\s\S]*\];/,
@@ -47,8 +58,14 @@ let adminToken: string;
 let load: Load | undefined;
 const admin = { name: 'Test Admin', email: 'admin@example.org', password: 'admin of the tests' };
 const seeded = Array.from({ length: SEEDED }, (_, n) =>
-  oldUser(n, n % 2 === 0 ? { verifiedEmailKey: `old${n}@example.org` } : {}),
+  oldUser(n, {
+    ...(n % 2 === 0 ? { verifiedEmailKey: `old${n}@example.org` } : {}),
+    // Migrated already, so a name that the version before writes leaves stale keys.
+    ...(n % 3 === 0 ? searchFields(`Old ${n}`, `old${n}@example.org`) : {}),
+  }),
 );
+const hasStaleKeys = ({ name, email, searchKeys }: Document) =>
+  searchKeysOf(name, email).join('\n') !== searchKeys?.join('\n');
 const users = () => database.connection.collection<Document>('users');
 
 beforeAll(async () => {
@@ -58,10 +75,11 @@ beforeAll(async () => {
   cpSync(path.join(root, 'templates'), path.join(dir, 'templates'), { recursive: true });
   symlinkSync(path.join(root, 'node_modules'), path.join(dir, 'node_modules'));
   for (const { file, from, to } of OLD) {
-    const text = readFileSync(built(file), 'utf8');
+    const copy = path.join(dir, 'dist', file);
+    const text = readFileSync(copy, 'utf8');
     const old = text.replace(from, to);
     if (old === text) throw new Error(`${file} has no ${from}`);
-    writeFileSync(path.join(dir, 'dist', file), old);
+    writeFileSync(copy, old);
   }
   mongo = await startTestMongo();
   const environment = {
@@ -118,6 +136,10 @@ test('a rolling reload to the version with migrations, under writes of both form
   await until('users written by the version before', async () => (await registered()) > 20);
   expect(await users().countDocuments({ email: /^new/, emailVerified: { $exists: true } })).toBe(0);
   expect(await database.connection.collection('migrations').countDocuments({})).toBe(0);
+  await until('keys made stale by the version before', async () => {
+    const renamed = { name: /^Renamed/, searchKeys: { $exists: true } };
+    return (await users().find(renamed).toArray()).filter(hasStaleKeys).length > 3;
+  });
 
   for (const { file } of OLD) cpSync(built(file), path.join(dir, 'dist', file));
   const before = service.workerPids();
@@ -150,6 +172,7 @@ test('a rolling reload to the version with migrations, under writes of both form
   await runMigrations(database.connection, userMigrations, { log, sweepAfterMs: 0 });
   expect(await users().countDocuments({ emailVerified: { $exists: false } })).toBe(0);
   expect(await users().countDocuments({ verifiedEmailKey: { $exists: true } })).toBe(0);
+  expect((await users().find().toArray()).filter(hasStaleKeys)).toEqual([]);
   const created = summarise(records, ({ tag }) => tag === 'register').good;
   expect(await registered()).toBe(created);
   const kept = await users().find({ email: /^old/ }).toArray();

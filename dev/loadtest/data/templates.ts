@@ -2,7 +2,7 @@ import type { mongo } from 'mongoose';
 import { NO_PASSWORD } from '../../../src/modules/auth';
 import type { UserDocument } from '../../../src/modules/users/model';
 import { newDocument } from '../../../src/modules/users/new-document';
-import { searchKeysOf } from '../../../src/modules/users/search/search-keys';
+import { presentText, searchKeysOf } from '../../../src/modules/users/search/search-keys';
 import {
   ADMIN,
   EMAIL_DOMAIN,
@@ -93,6 +93,7 @@ export const fillPipeline = (
       _id: id,
       ...{ email, emailKey: email, createdAt: time, updatedAt: time },
       searchKeys: { $concatArrays: ['$searchKeys', starts] },
+      searchText: presentText('$name', email),
     },
   },
   { $unset: 'n' },

@@ -1,12 +1,18 @@
-import type { Migration } from '../../platform/mongo/migrations/migration';
+import type { Conversion, Migration } from '../../platform/mongo/migrations/migration';
 import { USERS_COLLECTION } from './model';
-import { searchKeysOf } from './search/search-keys';
+import { presentText, searchFields } from './search/search-keys';
 
 /**
  * 0001: `emailVerified` replaces the address that was verified last. An account whose present
  * address was proven stays verified; `isEmailVerified` reads both forms.
  * 0003: `searchKeys`, for `q`, which finds a user of before only then.
+ * 0004: `searchText`, by which keys of an earlier name or address are found and made anew.
  */
+const search: Conversion = {
+  reads: ['name', 'email'],
+  convert: ({ name, email }) => ({ $set: searchFields(name, email) }),
+};
+
 export const userMigrations: readonly Migration[] = [
   {
     id: '0001-users-email-verified',
@@ -25,9 +31,12 @@ export const userMigrations: readonly Migration[] = [
     id: '0003-users-search-keys',
     collection: USERS_COLLECTION,
     outdated: { searchKeys: { $exists: false } },
-    change: {
-      reads: ['name', 'email'],
-      convert: ({ name, email }) => ({ $set: { searchKeys: searchKeysOf(name, email) } }),
-    },
+    change: search,
+  },
+  {
+    id: '0004-users-search-text',
+    collection: USERS_COLLECTION,
+    outdated: { $expr: { $ne: ['$searchText', presentText()] } },
+    change: search,
   },
 ];

@@ -49,10 +49,11 @@ export interface UserDocument {
   /** Unique: e-mail folded by `foldEmail`. */
   emailKey: string;
   /**
-   * For `q`: `searchKeysOf` the name and the e-mail. Documents of earlier versions lack it until
-   * the start of this one.
+   * For `q`: `searchFields` of the name and the e-mail. Documents of earlier versions lack them
+   * until the start of this one, and keep them where such a version writes the name (migrations.ts).
    */
   searchKeys?: string[];
+  searchText?: string;
   /**
    * Whether the user has proven to read this address. Every write of another address sets it anew.
    */
@@ -119,6 +120,7 @@ const schema = new Schema<UserDocument>(
     email: { type: String, required: true },
     emailKey: { type: String, required: true },
     searchKeys: { type: [String] },
+    searchText: { type: String },
     emailVerified: { type: Boolean, required: true },
     verifiedEmailKey: { type: String },
     passwordHash: { type: String, required: true },

@@ -1,7 +1,7 @@
 import { Types } from 'mongoose';
 import type { UserDocument } from './model';
 import type { NewUser } from './repository';
-import { searchKeysOf } from './search/search-keys';
+import { searchFields } from './search/search-keys';
 import { createdEvent } from './user-events';
 import { foldedEmail, foldedName, present } from './write-commands';
 
@@ -15,7 +15,7 @@ export const newDocument = (
   _id: new Types.ObjectId(id),
   ...foldedName(name),
   ...foldedEmail(email),
-  searchKeys: searchKeysOf(name, email),
+  ...searchFields(name, email),
   emailVerified: is.emailVerified === true,
   passwordHash,
   role,

@@ -125,6 +125,7 @@ const WITHOUT_SECRETS = {
   nameKey: 0,
   emailKey: 0,
   searchKeys: 0,
+  searchText: 0,
   outbox: 0,
 } as const;
 

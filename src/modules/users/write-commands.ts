@@ -4,7 +4,7 @@ import { isBefore } from '../../platform/mongo/expressions';
 import type { KeptSession } from './model';
 import { pendingAll, pendingSessions } from './pending-ends';
 import type { Changes, EndSessions, UpdateOptions } from './repository';
-import { searchKeysOf } from './search/search-keys';
+import { searchFields } from './search/search-keys';
 import { type Attempt, type Snapshot, unchanged } from './snapshot';
 import { revokedEvent, roomForChange, type SeenMembers, updateEvents } from './user-events';
 
@@ -44,7 +44,7 @@ export function changeOf(
       // The filter names the revision: the other of the two is still what was seen.
       ...(name === undefined && email === undefined
         ? {}
-        : { searchKeys: searchKeysOf(name ?? seen.name, email ?? seen.email) }),
+        : searchFields(name ?? seen.name, email ?? seen.email)),
       ...(endSessions === undefined ? {} : ended(endSessions).$set),
       // The filter names the session version.
       ...(changes.passwordHash === undefined || endSessions === undefined

@@ -22,6 +22,22 @@ export function searchKeysOf(name: string, email: string): string[] {
   return [...keys];
 }
 
+/**
+ * What a user is stored with. The text tells what the keys were made of: they are stale where it is
+ * no longer the name and the address, because another version has written these alone.
+ */
+export const searchFields = (name: string, email: string) => ({
+  searchKeys: searchKeysOf(name, email),
+  searchText: `${name}${BETWEEN}${email}`,
+});
+
+/** Neither a name nor an address has one. */
+const BETWEEN = '\n';
+/** `searchText` as it must be, as an expression of the database. */
+export const presentText = (name: unknown = '$name', email: unknown = '$email') => ({
+  $concat: [name, BETWEEN, email],
+});
+
 /** A letter or digit after something else: `smith` in `ann-marie smith`, and `marie`. */
 const WORD_START = /(?<=[^\p{L}\p{N}\p{M}])[\p{L}\p{N}]/gu;
 
