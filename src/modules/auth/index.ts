@@ -176,6 +176,10 @@ export function createAuth(deps: AuthDependencies): Auth {
     refuseImpersonator(principalOf(req));
     await sessions.assertRecentLogin(principalOf(req).sessionId);
   };
+  /** A service account has no login: its token alone stands for it. */
+  const assertRecentLoginOfUser = async (req: Request) => {
+    if (!principalOf(req).isService) await assertRecentLogin(req);
+  };
   const federation = createFederation({
     ...{ ...deps, ...parts, assertRecentLogin },
     signInAnswer: signInAnswerOf(users),
@@ -219,7 +223,10 @@ export function createAuth(deps: AuthDependencies): Auth {
     userRoutes: [
       ...createFactorAdministrationRoutes({ ...parts, users, policy, assertRecentLogin }),
       ...createMailAdministrationRoutes({ users, mails, policy, limiter }),
-      ...createSessionAdministrationRoutes(createSessionAdministration({ ...deps, sessions })),
+      ...createSessionAdministrationRoutes({
+        service: createSessionAdministration({ ...deps, sessions }),
+        assertRecentLogin: assertRecentLoginOfUser,
+      }),
     ],
   };
 }

@@ -5,7 +5,12 @@ import { sessionId, sessionList } from '../sessions/contract';
 
 const userId = objectId.meta({ description: 'Id of a user.' });
 const common = { tag: 'sessions', access: 'user' } as const;
-const END_PROBLEMS = ['administrators_only', 'exceeds_permissions', 'user_not_found'] as const;
+const END_PROBLEMS = [
+  'administrators_only',
+  'exceeds_permissions',
+  'user_not_found',
+  'insufficient_user_authentication',
+] as const;
 
 /** The sessions of any user, for those with a permission. */
 export const sessionAdministrationEndpoints = {

@@ -1,10 +1,20 @@
+import type { Request } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { principalOf } from '../principal';
 import type { SessionAdministration } from './session-administration';
 import { sessionAdministrationEndpoints as endpoints } from './session-contract';
 
-export function createSessionAdministrationRoutes(service: SessionAdministration): Route[] {
+export interface SessionAdministrationRoutesDependencies {
+  readonly service: SessionAdministration;
+  /** Throws 401 unless the login of a user was recent (RFC 9470): a stolen token is not enough. */
+  readonly assertRecentLogin: (req: Request) => Promise<void>;
+}
+
+export function createSessionAdministrationRoutes({
+  service,
+  assertRecentLogin,
+}: SessionAdministrationRoutesDependencies): Route[] {
   return [
     route(endpoints.list, async ({ params: { id } }, req) => ({
       status: 200,
@@ -12,10 +22,12 @@ export function createSessionAdministrationRoutes(service: SessionAdministration
       body: { data: await service.list(principalOf(req), id) },
     })),
     route(endpoints.endAll, async ({ params: { id } }, req) => {
+      await assertRecentLogin(req);
       await service.endAll(principalOf(req), id, clientOf(req));
       return { status: 204 };
     }),
     route(endpoints.end, async ({ params: { id, sessionId } }, req) => {
+      await assertRecentLogin(req);
       await service.end(principalOf(req), id, sessionId, clientOf(req));
       return { status: 204 };
     }),
