@@ -4643,10 +4643,12 @@ export interface components {
       /** @enum {string} */
       result: 'success' | 'failure';
       reason: string | null;
+      note: string | null;
       /** @enum {string} */
       by: 'you' | 'another' | 'unknown';
       /** @enum {string} */
       account: 'you' | 'another' | 'none';
+      session: string | null;
       network: string | null;
       user_agent: string | null;
       count: number;

@@ -16,8 +16,14 @@ const personalEvent = z
     type: z.enum(AUDIT_TYPES).meta({ description: 'What was done.' }),
     result: z.enum(['success', 'failure']).meta({ description: 'How it ended.' }),
     reason: shownText(512, 'Why it failed, or what it was done by.', 'wrong_password').nullable(),
+    note: shownText(500, 'What an administrator wrote about you: of a ban.', 'spam').nullable(),
     by: z.enum(['you', 'another', 'unknown']).meta({ description: 'The sender of the request.' }),
     account: z.enum(['you', 'another', 'none']).meta({ description: 'The account concerned.' }),
+    session: shownText(
+      64,
+      'The session of yours that it concerns, where it does.',
+      '652f1c3e9b1d4a0012ab34ce',
+    ).nullable(),
     network: shownText(
       64,
       'Network of the request; not of another user.',
@@ -77,18 +83,24 @@ export function createAuditExport(
   };
 }
 
-/** Not who the others are, nor where they are: that is about them. */
+/**
+ * Not who the others are, nor where they are, nor what was written about them and their sessions:
+ * that is about them. A note about the user is about the user, whoever wrote it.
+ */
 function viewOf(row: AuditRow, userId: string): z.output<typeof personalEvent> {
   const { actor, subject } = row;
   const isOfAnother = actor !== undefined && actor !== userId;
+  const isAboutUser = subject === userId;
   return {
     id: row._id.toHexString(),
     at: row.at.toISOString(),
     type: row.type,
     result: row.result,
     reason: row.reason ?? null,
+    note: (isAboutUser && row.note) || null,
     by: actor === undefined ? 'unknown' : isOfAnother ? 'another' : 'you',
-    account: subject === undefined ? 'none' : subject === userId ? 'you' : 'another',
+    account: subject === undefined ? 'none' : isAboutUser ? 'you' : 'another',
+    session: (isAboutUser && row.session) || null,
     network: isOfAnother ? null : row.network,
     user_agent: isOfAnother ? null : row.userAgent,
     count: row.count ?? 1,

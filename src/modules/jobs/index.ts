@@ -85,8 +85,8 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
       const job = await find(params.id);
       const { id } = job;
       await assertMayReadReport(req, job);
-      // Before the first byte: a report that is broken off was read, too.
-      emit('JobReportRead', { ...causeOf(req), jobId: id });
+      // Before the first byte: a report that is broken off was read, too. HEAD hands nothing out.
+      if (req.method === 'GET') emit('JobReportRead', { ...causeOf(req), jobId: id });
       const headers = { ...NOT_STORED, 'Content-Type': 'application/x-ndjson' };
       return { status: 200, headers, stream: readReport(files, id) };
     }),

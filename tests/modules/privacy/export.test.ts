@@ -107,6 +107,43 @@ test('it holds no hash, token or secret, and nothing about others', async () => 
   for (const event of byAnother) expect(event).toMatchObject({ network: null, user_agent: null });
 });
 
+test('the notes about the user are in it, and none that the user wrote about another', async () => {
+  const { json } = await exported(user.token);
+  const events = json.audit_events as Record<string, unknown>[];
+  // The ban is over: the account says nothing of it any more.
+  expect(json.account.ban ?? null).toBeNull();
+  expect(events.filter(({ type }) => type === 'account_banned')).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ account: 'you', note: `mails from ${user.email}` }),
+      expect.objectContaining({ account: 'another', note: null }),
+    ]),
+  );
+});
+
+test('the sessions of the user are named in it, and those of others are not', async () => {
+  const [one, root] = [await register(client), await personOf(service, client, 'admin')];
+  const own = (await client('GET', '/api/auth/sessions', { token: one.access_token })).json.data;
+  const [{ id: kept }] = own;
+  const token = await login(client, one.user.email, one.password);
+  await client('DELETE', `/api/auth/sessions/${kept}`, { token });
+  const found = await eventually('the event', async () => {
+    const { json } = await exported(token);
+    return (json.audit_events as Record<string, unknown>[]).find(({ session }) => session === kept);
+  });
+  expect(found).toMatchObject({ account: 'you', type: 'session_ended' });
+
+  const next = (await client('GET', '/api/auth/sessions', { token })).json.data[0].id;
+  const path = `/api/users/${one.user.id}/sessions/${next}`;
+  expect((await client('DELETE', path, { token: root.token })).status).toBe(204);
+  const ended = await eventually('the end by another', async () => {
+    const { json } = await exported(root.token);
+    return (json.audit_events as Record<string, unknown>[]).find(
+      ({ type }) => type === 'session_ended',
+    );
+  });
+  expect(ended).toMatchObject({ account: 'another', session: null });
+});
+
 test('a long audit log comes completely, in pages', async () => {
   const { user: other, access_token: token } = await register(client);
   const events = service.database.connection.collection('audit_events');
