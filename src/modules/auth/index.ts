@@ -176,10 +176,6 @@ export function createAuth(deps: AuthDependencies): Auth {
     refuseImpersonator(principalOf(req));
     await sessions.assertRecentLogin(principalOf(req).sessionId);
   };
-  /** A service account has no login: its token alone stands for it. */
-  const assertRecentLoginOfUser = async (req: Request) => {
-    if (!principalOf(req).isService) await assertRecentLogin(req);
-  };
   const federation = createFederation({
     ...{ ...deps, ...parts, assertRecentLogin },
     signInAnswer: signInAnswerOf(users),
@@ -225,7 +221,7 @@ export function createAuth(deps: AuthDependencies): Auth {
       ...createMailAdministrationRoutes({ users, mails, policy, limiter }),
       ...createSessionAdministrationRoutes({
         service: createSessionAdministration({ ...deps, sessions }),
-        assertRecentLogin: assertRecentLoginOfUser,
+        assertRecentLogin,
       }),
     ],
   };
