@@ -1,6 +1,6 @@
 import type { Config } from '../kernel/config/config';
 import { randomToken } from '../kernel/crypto/random';
-import { createHashAlgorithm, hashSettings } from '../modules/auth';
+import { createHashAlgorithm, hashSettings, NO_PASSWORD } from '../modules/auth';
 import { openUserRepository, type UserRepository } from '../modules/users';
 import { connectDatabase, type Database, warnOfUri } from '../platform/mongo/connection';
 import { isDuplicateKey } from '../platform/mongo/errors';
@@ -61,7 +61,7 @@ async function seedAdmin(database: Database, config: Config, log: Logger): Promi
   const repository = openUserRepository(database.connection, {
     timeoutMs: config.database.operationTimeoutMs,
   });
-  if (await repository.otherAdminExists(repository.newId())) return;
+  if (await repository.otherAdminExists(repository.newId(), NO_PASSWORD)) return;
   const password = randomToken(15);
   const admin = { name: 'Development Admin', email: DEVELOPMENT_ADMIN, password };
   if (await createAdmin(repository, config, admin, database.clock.now())) {

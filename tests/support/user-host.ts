@@ -1,6 +1,7 @@
 import { parseConfig } from '../../src/kernel/config/config';
 import { createDeadlines } from '../../src/kernel/deadline';
 import { createPolicy } from '../../src/kernel/permissions';
+import { NO_PASSWORD } from '../../src/modules/auth';
 import { cachedUsers } from '../../src/modules/users/cached';
 import { createUserModel } from '../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../src/modules/users/repository';
@@ -54,6 +55,7 @@ export async function startUserHost(uri: string, options: UserHostOptions = {}):
     users: cachedUsers(cache, repository.find),
     cache,
     emit: () => {},
+    noPassword: NO_PASSWORD,
     locks: createLocks(database.connection, { ...times, ttlMs: lockTtlMs ?? times.ttlMs }),
     now: () => new Date(),
     startDeadline: createDeadlines(planted === 'no-deadline' ? 60_000 : timeoutMs + BOUND_GRACE_MS),

@@ -115,7 +115,7 @@ export function createUsers(deps: UsersDependencies): Users {
   };
   const { locks, policy, emit } = deps;
   const service = settlingEnds(
-    createUserService({ ...common, locks, policy, emit }),
+    createUserService({ ...common, locks, policy, emit, noPassword: deps.passwords.none }),
     deps.tokensEnded,
   );
   const bulk = createBulk(deps.bulk, { ...deps, assertRecentLogin, model, accounts: repository });

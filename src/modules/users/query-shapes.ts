@@ -3,6 +3,7 @@ import { pendingQuery } from '../../platform/outbox/outbox-source';
 import { endingBans } from './administration/ban-expiry';
 import type { UserModel } from './model';
 import { hasPendingEnds } from './pending-ends';
+import { usableAdmins } from './repository';
 import { listShapes } from './search/query-shapes';
 import { unknownRolesQuery } from './unknown-roles';
 
@@ -30,9 +31,7 @@ export function userQueryShapes(users: UserModel, options: { timeoutMs: number }
     {
       name: 'another administrator',
       explain: () =>
-        users.collection
-          .find({ role: 'admin', status: 'active' }, { ...bounded, limit: 1 })
-          .explain('queryPlanner'),
+        users.collection.find(usableAdmins('!'), { ...bounded, limit: 1 }).explain('queryPlanner'),
     },
     {
       name: 'pending ends of tokens',

@@ -116,8 +116,11 @@ export interface UserRepository {
   rehash(id: string, from: string, to: string): Promise<void>;
   /** As `update`. */
   remove(seen: Snapshot, attempt: Attempt): Promise<boolean>;
-  /** Whether an active administrator other than `id` exists. */
-  otherAdminExists(id: string): Promise<boolean>;
+  /**
+   * Whether an active administrator other than `id` exists who can sign in: one with a password, or
+   * who has signed in without one. `noPassword`: the hash of who has none.
+   */
+  otherAdminExists(id: string, noPassword: string): Promise<boolean>;
 }
 
 const WITHOUT_SECRETS = {
@@ -239,15 +242,25 @@ export function createUserRepository(
         .exec();
       return (await within(attempt, done)).deletedCount === 1;
     },
-    async otherAdminExists(id) {
+    async otherAdminExists(id, noPassword) {
       // The driver's own collection: mongoose would take the operator for a value (sanitizeFilter).
-      const filter = { role: 'admin', status: 'active', _id: { $ne: new Types.ObjectId(id) } };
+      const filter = { ...usableAdmins(noPassword), _id: { $ne: new Types.ObjectId(id) } };
       return (
         (await users.collection.findOne(filter, { projection: { _id: 1 }, ...bounded })) !== null
       );
     },
   };
 }
+
+/**
+ * An account that was invited and never signed in has no password: until its mail is read it is
+ * nobody's. Other ways of signing in (a passkey, a provider, a mailed code) leave a last login.
+ */
+export const usableAdmins = (noPassword: string) => ({
+  role: 'admin',
+  status: 'active',
+  $or: [{ passwordHash: { $ne: noPassword } }, { lastLoginAt: { $exists: true } }],
+});
 
 /** Announces each removal before it may be committed, with the events that go with the user. */
 export const announcingRemovals = (

@@ -121,6 +121,8 @@ export interface UserServiceDependencies {
   readonly now: () => Date;
   readonly startDeadline: StartDeadline;
   readonly emit: EmitEvent;
+  /** The hash of an account without a password. */
+  readonly noPassword: string;
   /** Longest time of one operation. */
   readonly timeoutMs: number;
 }

@@ -13,6 +13,8 @@ export interface UserWritesDependencies extends DeciderDependencies {
   readonly locks: Locks;
   readonly now: () => Date;
   readonly emit: EmitEvent;
+  /** The hash of an account without a password. */
+  readonly noPassword: string;
 }
 
 /** The writes to one user, under the rules that hold for each of them. */
@@ -35,10 +37,10 @@ export interface UserWrites {
 }
 
 export function createUserWrites(deps: UserWritesDependencies): UserWrites {
-  const { repository, locks, now, emit } = deps;
+  const { repository, locks, now, emit, noPassword } = deps;
 
   /**
-   * A commit after which an administrator remains, whatever happens at the same time elsewhere:
+   * A commit after which an administrator who can sign in remains, whatever happens at the same time elsewhere:
    * both the question and the write fall within the lock, the write by its filter even if this
    * process was frozen in between.
    */
@@ -48,7 +50,7 @@ export function createUserWrites(deps: UserWritesDependencies): UserWrites {
       locks.withLock(
         'admin-removal',
         async (until) => {
-          if (!(await repository.otherAdminExists(id))) throw lastAdmin();
+          if (!(await repository.otherAdminExists(id, noPassword))) throw lastAdmin();
           return commit(() => earlier(attempt(), until), within);
         },
         within.leftMs(),

@@ -133,8 +133,8 @@ describe('step by step', () => {
           await then?.();
           return seen;
         },
-        async otherAdminExists(id) {
-          const answer = await stored.otherAdminExists(id);
+        async otherAdminExists(...args) {
+          const answer = await stored.otherAdminExists(...args);
           const then = afterQuestion;
           afterQuestion = undefined;
           await then?.();

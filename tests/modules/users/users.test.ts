@@ -2,6 +2,7 @@ import { parseConfig } from '../../../src/kernel/config/config';
 import { createDeadlines } from '../../../src/kernel/deadline';
 import { ALL_PERMISSIONS, createPolicy } from '../../../src/kernel/permissions';
 import { cachedUsers } from '../../../src/modules/users/cached';
+import { NO_PASSWORD } from '../../../src/modules/auth';
 import { createUserModel } from '../../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../../src/modules/users/repository';
 import { createUserService } from '../../../src/modules/users/service';
@@ -286,6 +287,7 @@ test('a user who is made an administrator while being demoted is not demoted pas
     now: () => new Date(),
     startDeadline: createDeadlines(2100),
     emit: () => {},
+    noPassword: NO_PASSWORD,
     timeoutMs: 2000,
   });
   await expect(

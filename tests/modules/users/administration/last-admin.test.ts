@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import { PERMISSIONS, type Role } from '../../../../src/kernel/permissions';
+import { NO_PASSWORD } from '../../../../src/modules/auth';
 import { createUserModel } from '../../../../src/modules/users/model';
 import { createUserRepository } from '../../../../src/modules/users/repository';
 import { startTestService, type TestService } from '../../../support/app';
@@ -119,6 +120,29 @@ test('an account with every permission is no administrator for the rule', async 
   for (const move of STEPS_DOWN) expect((await move(admin, [])).json.code).toBe('last_admin');
   const until = { role: 'admin', status: 'active' };
   expect(await users().countDocuments(until)).toBe(1);
+});
+
+test('an invited administrator counts once it can sign in', async () => {
+  await users().deleteMany({});
+  const admin = await account('admin', here);
+  const repository = createUserRepository(createUserModel(connection()), { timeoutMs: 2000 });
+  const invited = { name: 'Invited', passwordHash: NO_PASSWORD, role: 'admin' } as const;
+  const inviteAnother = async () => {
+    const id = repository.newId();
+    await repository.insert({ ...invited, id, email: uniqueEmail('invited') }, new Date());
+    return id;
+  };
+  const id = await inviteAnother();
+  for (const move of STEPS_DOWN) expect((await move(admin, [])).json.code).toBe('last_admin');
+  const body = { until: later() };
+  // It is no administrator of any use, so it can go while one remains.
+  expect((await here('POST', `/api/users/${id}/ban`, { token: admin.token, body })).status).toBe(
+    200,
+  );
+  // One who signs in by a provider, a passkey or a mailed code has no password and counts.
+  const attempt = { timeoutMs: 2000, until: new Date(Date.now() + 60_000) };
+  expect(await repository.noteLogin(await inviteAnother(), attempt, 0)).toBe(true);
+  expect((await STEPS_DOWN[1]?.(admin, []))?.status).toBe(200);
 });
 
 test('a banned administrator does not count, and counts again when its ban is over', async () => {
