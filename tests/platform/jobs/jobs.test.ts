@@ -5,7 +5,11 @@ import { createTellEnd, type TellEnd } from '../../../src/platform/jobs/job-ends
 import { createJobFiles } from '../../../src/platform/jobs/job-files';
 import type { Work } from '../../../src/platform/jobs/job-run';
 import { type JobRunner, startJobRunner } from '../../../src/platform/jobs/job-runner';
-import { createJobStore, type JobStoreOptions } from '../../../src/platform/jobs/job-store';
+import {
+  createJobStore,
+  type JobStore,
+  type JobStoreOptions,
+} from '../../../src/platform/jobs/job-store';
 import { sweepJobs } from '../../../src/platform/jobs/job-sweep';
 import { createLogger } from '../../../src/platform/telemetry/logger';
 import { eventually } from '../../support/http';
@@ -160,6 +164,94 @@ describe('a lease', () => {
     }
     await inState(id, 'done');
     expect(starts).toEqual([1]);
+  });
+});
+
+/** How a store could be wrong. */
+type Spoil = (store: JobStore) => JobStore;
+const RIGHT: Spoil = (store) => store;
+
+describe('fault "lease without fencing"', () => {
+  /** The writes of a frozen former holder that were accepted. */
+  async function acceptedLate(spoil: Spoil): Promise<string[]> {
+    const store = storeWith({ leaseMs: 50 });
+    await queued(store);
+    const former = await store.claim(['test'], 'frozen');
+    await delay(80);
+    const next = await storeWith().claim(['test'], 'next');
+    if (former === null || next === null) throw new Error('not claimed');
+    const { renew, checkpoint, finish } = spoil(store);
+    const accepted: string[] = [];
+    for (const [name, write] of [
+      ['renew', () => renew(former)],
+      ['checkpoint', () => checkpoint(former, 1, {})],
+      ['finish', () => finish(former, 'done')],
+    ] as const) {
+      const isTaken = await write().then(
+        () => true,
+        (error: unknown) => !(error instanceof LeaseLostError),
+      );
+      if (isTaken) accepted.push(name);
+    }
+    return accepted;
+  }
+
+  test('no write of a former holder is accepted', async () => {
+    expect(await acceptedLate(RIGHT)).toEqual([]);
+  });
+
+  test('planted: writes that name no claim of their own are caught', async () => {
+    const unfenced: Spoil = (store) => {
+      const present = async ({ id }: Pick<Job, 'id'>) => ({
+        id,
+        fence: (await store.find(id))?.fence ?? 0,
+      });
+      return {
+        ...store,
+        renew: async (lease) => store.renew(await present(lease)),
+        checkpoint: async (lease, ...rest) => store.checkpoint(await present(lease), ...rest),
+        finish: async (lease, ...rest) => store.finish(await present(lease), ...rest),
+      };
+    };
+    expect(await acceptedLate(unfenced)).toEqual(['renew', 'checkpoint', 'finish']);
+  });
+});
+
+describe('fault "job without resume"', () => {
+  const PARTS = 5;
+
+  /** The parts that were done, of a job whose first process dies after the third. */
+  async function partsDone(spoil: Spoil): Promise<number[]> {
+    const dead = storeWith({ leaseMs: 50 });
+    const { id } = await queued(dead);
+    const claimed = await dead.claim(['test'], 'dead');
+    if (claimed === null) throw new Error('not claimed');
+    const done = [0, 1, 2];
+    await dead.checkpoint(claimed, done.length, {});
+    const work: Work = async ({ job, checkpoint }) => {
+      for (let n = job.checkpoint ?? 0; n < PARTS; n += 1) {
+        done.push(n);
+        await checkpoint(n + 1, {});
+      }
+    };
+    run(work, { store: spoil(storeWith()) });
+    await inState(id, 'done');
+    return done;
+  }
+
+  test('each part is done once, whoever dies', async () => {
+    expect(await partsDone(RIGHT)).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('planted: a claim that begins again is caught', async () => {
+    const forgetful: Spoil = (store) => ({
+      ...store,
+      claim: async (...args) => {
+        const job = await store.claim(...args);
+        return job && { ...job, checkpoint: undefined, resumedAt: undefined };
+      },
+    });
+    expect(await partsDone(forgetful)).toEqual([0, 1, 2, 0, 1, 2, 3, 4]);
   });
 });
 
