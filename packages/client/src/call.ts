@@ -50,10 +50,10 @@ function bodyOf(text: string, headers: Headers): unknown {
   return /[/+]json/.test(headers.get('content-type') ?? '/json') ? JSON.parse(text) : text;
 }
 
-/** A PATCH has If-Match; its key is for what that does not tell. */
-const hasKey = ({ method, template, idempotencyKey }: Call): boolean =>
+/** A change without a condition is not repeated, and a key would not make that safe. */
+const hasKey = ({ method, template, idempotencyKey }: Call, isConditional: boolean): boolean =>
   KEYED_OPERATIONS.has(`${method} ${template}`) &&
-  (method === 'POST' || idempotencyKey !== undefined);
+  (method === 'POST' || isConditional || idempotencyKey !== undefined);
 
 const SAFE = ['GET', 'PUT', 'DELETE'];
 
@@ -94,7 +94,8 @@ export function createCaller(options: CallerOptions): Caller {
 
   function requestOf(call: Call, url: string, cached: CachedAnswer | undefined): Outgoing {
     const { method, body } = call;
-    const isKeyed = hasKey(call);
+    const isConditional = new Headers(call.headers).has('if-match');
+    const isKeyed = hasKey(call, isConditional);
     const headers: Record<string, string> = {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -103,7 +104,7 @@ export function createCaller(options: CallerOptions): Caller {
       ...(mode === 'cookie' && method === 'POST' ? { 'refresh-token-mode': 'cookie' } : {}),
       ...call.headers,
     };
-    const isSafe = SAFE.includes(method) || 'if-match' in headers || isKeyed;
+    const isSafe = SAFE.includes(method) || isConditional || isKeyed;
     const text = body === undefined ? undefined : JSON.stringify(body);
     return { method, url, headers, body: text, isRepeatable: call.isRepeatable ?? isSafe };
   }

@@ -26,9 +26,9 @@ export class ProblemError extends Error {
 
 /**
  * No answer. `network`: none came, and the request may not be repeated or was too often; `timeout`:
- * the call has used up its time; `aborted`: by its signal; `outcome_unknown`: a change by a function
- * may have been made, and the user has been changed by others since; `contended`: others changed
- * the user in every round.
+ * the call has used up its time; `aborted`: by its signal; `outcome_unknown`: an update may have
+ * been made, and others have changed the user since; `contended`: others changed the user in every
+ * round.
  */
 export type ClientErrorCode = 'network' | 'timeout' | 'aborted' | 'outcome_unknown' | 'contended';
 

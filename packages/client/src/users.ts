@@ -1,7 +1,7 @@
 import type { Call, Caller, CallResult } from './call.js';
 import type { Deadline } from './deadline.js';
 import { ClientError, problemOf } from './errors.js';
-import { isApplied } from './merge-patch.js';
+import { isApplied, isObject, isSameWhere, mergePatch } from './merge-patch.js';
 import type { Body, CallOptions, User } from './types.js';
 
 /** JSON merge patch (RFC 7396): null removes a member, objects are merged. */
@@ -21,34 +21,50 @@ export async function updateUser(
   deadline: Deadline,
   id: string,
   change: UserChange,
+  // One key for each revision: the answer to a key is that to its first request, also a 412.
   { idempotencyKey: _, ...options }: CallOptions,
 ): Promise<User> {
   const read = (): Promise<CallResult> =>
     caller.run({ ...options, method: 'GET', template, path: { id } }, deadline);
   const isComputed = typeof change === 'function';
-  let isUnknown = false;
+  /** The user to whom the change may have been made: no answer came, nor one to its key. */
+  let doubted: User | undefined;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const { body, etag } = await read();
     const user = body as User;
     const patch = isComputed ? change(user) : change;
-    // An earlier attempt had no answer, and has done it.
-    if (isUnknown && isApplied(user, patch)) return user;
-    const to = { ...options, ...keyOf(change), path: { id } };
+    if (doubted !== undefined && !isSettled(doubted, user, patch)) throw outcomeUnknown();
+    const to = { ...options, path: { id } };
     const result = await patched(caller, deadline, to, patch, etag);
     // 204: the client may change the user, and not see it.
-    if (result.status === 204) return { ...user, ...patch } as User;
+    if (result.status === 204) return shownAfter(user, patch);
     if (result.status !== 412) return result.body as User;
-    isUnknown ||= result.isRepeated && !result.headers.has('idempotent-replayed');
-    if (isUnknown && isComputed)
-      throw new ClientError('outcome_unknown', 'The change may have been made before others.');
+    if (result.isRepeated && !result.headers.has('idempotent-replayed')) {
+      if (isComputed) throw outcomeUnknown();
+      doubted ??= user;
+    }
     await deadline.sleep(Math.random() * Math.min(500, 20 * 2 ** round));
   }
   throw new ClientError('contended', `Others changed the user ${ROUNDS_MAX} times meanwhile.`);
 }
 
-/** By value, a repeat is seen in the user; of a function's result only the key tells. */
-const keyOf = (change: UserChange) =>
-  typeof change === 'function' ? { idempotencyKey: crypto.randomUUID() } : {};
+/**
+ * Whether applying a patch again that may have been applied to `before` takes nothing back: it is
+ * there, so that the service has only to confirm it; or nobody has changed what it is about.
+ */
+const isSettled = (before: User, now: User, patch: UserPatch): boolean =>
+  // Of a member that is not shown to this client nothing is known.
+  Object.keys(patch).every((name) => name in now) &&
+  (isApplied(now, patch) || isSameWhere(patch, before, now));
+
+/** Of what a patch removes, the service shows null or an empty object. */
+function shownAfter(user: User, patch: UserPatch): User {
+  const emptied = Object.entries(user).map(([name, value]) => [name, isObject(value) ? {} : null]);
+  return { ...Object.fromEntries(emptied), ...mergePatch(user, patch) } as User;
+}
+
+const outcomeUnknown = () =>
+  new ClientError('outcome_unknown', 'The change may have been made before others.');
 
 async function patched(
   caller: Caller,

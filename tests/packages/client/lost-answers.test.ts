@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type TokenStorage,
+} from '../../../packages/client/src';
+import { startTestService, type TestService } from '../../support/app';
+
+/** What the client makes of answers that are lost, against the real service. */
+
+let service: TestService;
+const made: Client[] = [];
+
+beforeAll(async () => {
+  service = await startTestService();
+});
+afterEach(() => {
+  for (const one of made.splice(0)) one.close();
+});
+afterAll(() => service?.close());
+
+function createStorage(): TokenStorage {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+}
+
+function clientOf(options: Partial<ClientOptions>): Client {
+  const one = createClient({ baseUrl: service.baseUrl, ...options });
+  made.push(one);
+  return one;
+}
+
+async function signedIn(): Promise<TokenStorage> {
+  const storage = createStorage();
+  const email = `${randomUUID()}@example.org`;
+  const account = { name: 'Ada', email, password: 'correct horse battery' };
+  await clientOf({ storage }).auth.register(account);
+  return storage;
+}
+
+interface Loss {
+  readonly of: RegExp;
+  /** Done after the service has answered, and before the client knows that the answer is lost. */
+  readonly meanwhile?: () => Promise<unknown>;
+  /** The service forgets what it has answered, as when its worker dies before that is stored. */
+  readonly forgets?: boolean;
+}
+
+/** Loses the first answer to these requests. Records all requests. */
+function losing({ of, meanwhile, forgets = false }: Loss) {
+  const sent: { readonly name: string; readonly status: number }[] = [];
+  let isLost = false;
+  const through: typeof fetch = async (input, init) => {
+    const headers = new Headers(init?.headers);
+    if (forgets) headers.delete('idempotency-key');
+    const answer = await fetch(input, { ...init, headers });
+    const name = `${init?.method} ${new URL(String(input)).pathname}`;
+    sent.push({ name, status: answer.status });
+    if (isLost || !of.test(name)) return answer;
+    isLost = true;
+    await meanwhile?.();
+    throw new TypeError('fetch failed');
+  };
+  const statuses = (name: RegExp) =>
+    sent.filter((one) => name.test(one.name)).map(({ status }) => status);
+  return { through, statuses };
+}
+
+describe('an update by value', () => {
+  const themed = (theme: string) => ({ user_metadata: { theme } });
+
+  /** Another client sets the theme after the update, whose answer is lost. */
+  async function overtaken(by: string, forgets = false) {
+    const storage = await signedIn();
+    const other = clientOf({ storage });
+    await other.users.update('me', themed('grey'));
+    const meanwhile = () => other.users.update('me', themed(by));
+    const loss = losing({ of: /^PATCH/, meanwhile, forgets });
+    const update = clientOf({ storage, fetch: loss.through }).users.update('me', themed('dark'));
+    const code = await update.then(
+      () => 'done',
+      (error: { code?: string }) => error.code,
+    );
+    return { code, theme: (await other.users.get('me')).user_metadata?.['theme'], loss };
+  }
+
+  test('is not made again over what another has acknowledged since', async () => {
+    const { loss, ...seen } = await overtaken('light');
+    expect(seen).toEqual({ code: 'done', theme: 'light' });
+    expect(loss.statuses(/^PATCH/)).toEqual([200, 200]);
+  });
+
+  test('has no known outcome where the service has forgotten its answer', async () => {
+    const { loss, ...seen } = await overtaken('light', true);
+    expect(seen).toEqual({ code: 'outcome_unknown', theme: 'light' });
+    expect(loss.statuses(/^PATCH/)).toEqual([200, 412]);
+  });
+
+  test('is confirmed by the service where it is there', async () => {
+    const { loss, ...seen } = await overtaken('dark', true);
+    expect(seen).toEqual({ code: 'done', theme: 'dark' });
+    expect(loss.statuses(/^PATCH/)).toEqual([200, 412, 200]);
+  });
+
+  test('is made where only other members have changed', async () => {
+    const storage = await signedIn();
+    const other = clientOf({ storage });
+    const refused: typeof fetch = async (input, init) => {
+      if (init?.method !== 'PATCH' || isRefused) return fetch(input, init);
+      isRefused = true;
+      await other.users.update('me', { user_metadata: { size: 'large' } });
+      throw new TypeError('fetch failed');
+    };
+    let isRefused = false;
+    await clientOf({ storage, fetch: refused }).users.update('me', themed('dark'));
+    const { user_metadata } = await other.users.get('me');
+    expect(user_metadata).toEqual({ theme: 'dark', size: 'large' });
+  });
+
+  test('is shown merged where the service shows nothing of it', async () => {
+    const storage = await signedIn();
+    const unseen: typeof fetch = async (input, init) => {
+      const answer = await fetch(input, init);
+      return init?.method === 'PATCH' ? new Response(null, { status: 204 }) : answer;
+    };
+    const one = clientOf({ storage });
+    await one.users.update('me', { user_metadata: { a: { b: 1, c: 2 }, d: 3, list: [1] } });
+    const change = { user_metadata: { a: { b: null, e: { f: null } }, d: null, list: [2] } };
+    const shown = await clientOf({ storage, fetch: unseen }).users.update('me', change);
+    expect(shown.user_metadata).toEqual({ a: { c: 2, e: {} }, list: [2] });
+    const all = await clientOf({ storage, fetch: unseen }).users.update('me', {
+      user_metadata: null,
+    });
+    expect(all.user_metadata).toEqual((await one.users.get('me')).user_metadata);
+  });
+});
