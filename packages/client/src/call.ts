@@ -1,6 +1,7 @@
 import { type Deadline, startDeadline } from './deadline.js';
 import { problemOf } from './errors.js';
 import type { CachedAnswer, EtagCache } from './etag-cache.js';
+import { newKey } from './idempotency-key.js';
 import { KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operations.js';
 import type { Session } from './session.js';
 import { isTokens } from './tokens.js';
@@ -100,7 +101,7 @@ export function createCaller(options: CallerOptions): Caller {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(cached === undefined ? {} : { 'if-none-match': cached.etag }),
-      ...(isKeyed ? { 'idempotency-key': call.idempotencyKey ?? crypto.randomUUID() } : {}),
+      ...(isKeyed ? { 'idempotency-key': call.idempotencyKey ?? newKey() } : {}),
       ...(mode === 'cookie' && method === 'POST' ? { 'refresh-token-mode': 'cookie' } : {}),
       ...call.headers,
     };
