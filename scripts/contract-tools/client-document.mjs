@@ -29,7 +29,7 @@ function reduce(node, isNames = false) {
   );
 }
 
-const facts = { public: [], keyed: [] };
+const facts = { public: [], keyed: [], form: [] };
 const paths = {};
 for (const [path, item] of Object.entries(document.paths)) {
   paths[path] = {};
@@ -42,6 +42,7 @@ for (const [path, item] of Object.entries(document.paths)) {
     const [media] = Object.entries(operation.requestBody?.content ?? {}).sort(
       ([a], [b]) => Number(b === 'application/json') - Number(a === 'application/json'),
     );
+    if (media?.[0] === 'application/x-www-form-urlencoded') facts.form.push(name);
     paths[path][method] = reduce({
       summary: operation.summary,
       parameters: parameters.filter(({ in: place }) => place === 'path' || place === 'query'),
@@ -77,5 +78,9 @@ ${listed(facts.public)}]);
 /** They honour an Idempotency-Key. */
 export const KEYED_OPERATIONS: ReadonlySet<string> = new Set([
 ${listed(facts.keyed)}]);
+
+/** They read a form. */
+export const FORM_OPERATIONS: ReadonlySet<string> = new Set([
+${listed(facts.form)}]);
 `,
 );

@@ -16,6 +16,8 @@ type SignIn<P extends PathOf<'POST'>> = SignInResult<
   WithoutTokens<Exclude<Answer<'POST', P>, MfaRequired>>
 >;
 
+type Scope = 'local' | 'others' | 'global';
+
 export interface Auth {
   register(
     body: Body<'POST', '/api/auth/register'>,
@@ -30,8 +32,11 @@ export interface Auth {
     body: Body<'POST', '/api/auth/mfa/verify'>,
     options?: CallOptions,
   ): Promise<WithoutTokens<Schemas['SignedIn']>>;
-  /** Ends this session, all others, or all. Succeeds where nobody is signed in. */
-  logout(options?: CallOptions & { readonly scope?: 'local' | 'others' | 'global' }): Promise<void>;
+  /**
+   * Ends this session, all others, or all, and resolves when their tokens are accepted nowhere.
+   * `local`, the default, succeeds where nobody is signed in.
+   */
+  logout(options?: CallOptions & { readonly scope?: Scope }): Promise<void>;
   /** For a request that the client does not send itself, such as a WebSocket's. */
   accessToken(options?: CallOptions): Promise<string | undefined>;
   /** Takes over a session that was opened elsewhere, e.g. on a server. */
@@ -71,7 +76,32 @@ async function registered(
   return opened.body;
 }
 
+/** Resolves when no token of what was ended is accepted any more, also by verifiers. */
+function createLogout(caller: Caller, session: Session) {
+  /** What an earlier call could not confirm; the client may have forgotten its session since. */
+  let unconfirmed: { readonly token: string; readonly scope: Scope } | undefined;
+
+  return async (scope: Scope, options: CallOptions, deadline: Deadline): Promise<void> => {
+    const call = { ...options, method: 'POST', isRepeatable: true } as const;
+    const token = (await session.token(deadline)) ?? unconfirmed?.token;
+    if (token === undefined && scope === 'local') return;
+    const isAgain = unconfirmed?.token === token && unconfirmed?.scope === scope;
+    if (token !== undefined) unconfirmed = { token, scope };
+    const logout: Call = { ...call, template: '/api/auth/logout', query: { scope } };
+    const { status, body, headers, isRepeated } = await caller.run(logout, deadline, [401]);
+    if (status === 401) {
+      // It has ended: by an attempt that had no answer, or by others, and then only this session.
+      const isByThis = scope === 'local' || (scope === 'global' && (isRepeated || isAgain));
+      if (token === undefined || !isByThis) throw problemOf(401, JSON.stringify(body), headers);
+      await caller.run({ ...call, template: '/api/auth/revoke', body: { token } }, deadline);
+    }
+    unconfirmed = undefined;
+  };
+}
+
 export function createAuth(caller: Caller, session: Session): Auth {
+  const end = createLogout(caller, session);
+
   async function signIn<T>(template: string, body: unknown, options: CallOptions = {}): Promise<T> {
     const call: Call = { ...options, method: 'POST', template, body };
     const answer = await caller.within(options, (deadline) => caller.run(call, deadline));
@@ -86,16 +116,7 @@ export function createAuth(caller: Caller, session: Session): Auth {
     login: (body, options) => signIn('/api/auth/login', body, options),
     verifyMfa: (body, options) => signIn('/api/auth/mfa/verify', body, options),
     async logout({ scope = 'local', ...options } = {}) {
-      const call: Call = {
-        ...{ ...options, method: 'POST', template: '/api/auth/logout', query: { scope } },
-        isRepeatable: true,
-      };
-      try {
-        await caller.within(options, (deadline) => caller.run(call, deadline));
-      } catch (error) {
-        // The session has ended before, or by an attempt that had no answer.
-        if (!isProblem(error, 'missing_token', 'invalid_token', 'token_expired')) throw error;
-      }
+      await caller.within(options, (deadline) => end(scope, options, deadline));
       if (scope !== 'others') await session.clear();
     },
     accessToken: (options = {}) => caller.within(options, (deadline) => session.token(deadline)),

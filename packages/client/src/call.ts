@@ -2,7 +2,7 @@ import { type Deadline, startDeadline } from './deadline.js';
 import { problemOf } from './errors.js';
 import type { CachedAnswer, EtagCache } from './etag-cache.js';
 import { newKey } from './idempotency-key.js';
-import { KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operations.js';
+import { FORM_OPERATIONS, KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operations.js';
 import type { Session } from './session.js';
 import { isTokens } from './tokens.js';
 import type { Outgoing, Received, Send } from './transport.js';
@@ -56,6 +56,18 @@ const hasKey = ({ method, template, idempotencyKey }: Call, isConditional: boole
   KEYED_OPERATIONS.has(`${method} ${template}`) &&
   (method === 'POST' || isConditional || idempotencyKey !== undefined);
 
+const JSON_TYPE = 'application/json';
+const FORM_TYPE = 'application/x-www-form-urlencoded';
+
+/** Of a request. */
+function contentOf({ method, template, body }: Call): { type?: string; text?: string } {
+  if (body === undefined) return {};
+  if (!FORM_OPERATIONS.has(`${method} ${template}`))
+    return { type: JSON_TYPE, text: JSON.stringify(body) };
+  const given = Object.entries(body as object).filter(([, value]) => value !== undefined);
+  return { type: FORM_TYPE, text: String(new URLSearchParams(given)) };
+}
+
 const SAFE = ['GET', 'PUT', 'DELETE'];
 
 export function createCaller(options: CallerOptions): Caller {
@@ -94,19 +106,19 @@ export function createCaller(options: CallerOptions): Caller {
   }
 
   function requestOf(call: Call, url: string, cached: CachedAnswer | undefined): Outgoing {
-    const { method, body } = call;
+    const { method } = call;
+    const { type, text } = contentOf(call);
     const isConditional = new Headers(call.headers).has('if-match');
     const isKeyed = hasKey(call, isConditional);
     const headers: Record<string, string> = {
-      accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      accept: JSON_TYPE,
+      ...(type === undefined ? {} : { 'content-type': type }),
       ...(cached === undefined ? {} : { 'if-none-match': cached.etag }),
       ...(isKeyed ? { 'idempotency-key': call.idempotencyKey ?? newKey() } : {}),
       ...(mode === 'cookie' && method === 'POST' ? { 'refresh-token-mode': 'cookie' } : {}),
       ...call.headers,
     };
     const isSafe = SAFE.includes(method) || isConditional || isKeyed;
-    const text = body === undefined ? undefined : JSON.stringify(body);
     return { method, url, headers, body: text, isRepeatable: call.isRepeatable ?? isSafe };
   }
 

@@ -52,3 +52,10 @@ export const KEYED_OPERATIONS: ReadonlySet<string> = new Set([
   'POST /api/webhooks/{id}/secret',
   'POST /api/webhooks/{id}/redeliver',
 ]);
+
+/** They read a form. */
+export const FORM_OPERATIONS: ReadonlySet<string> = new Set([
+  'POST /api/auth/token',
+  'POST /api/auth/revoke',
+  'POST /api/auth/introspect',
+]);

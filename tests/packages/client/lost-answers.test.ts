@@ -5,15 +5,23 @@ import {
   createClient,
   type TokenStorage,
 } from '../../../packages/client/src';
+import { createVerifier } from '../../../packages/verifier/src';
 import { startTestService, type TestService } from '../../support/app';
 
 /** What the client makes of answers that are lost, against the real service. */
 
+const ISSUER = 'http://auth.example.test';
+const LEASE_MS = 3000;
 let service: TestService;
 const made: Client[] = [];
 
 beforeAll(async () => {
-  service = await startTestService();
+  service = await startTestService({
+    JWT_SECRET: '',
+    KEY_ENCRYPTION_SECRET: 'Q7pZ2mX9'.repeat(5),
+    PUBLIC_URL: ISSUER,
+    REVOCATION_LEASE_MS: String(LEASE_MS),
+  });
 });
 afterEach(() => {
   for (const one of made.splice(0)) one.close();
@@ -137,5 +145,72 @@ describe('an update by value', () => {
       user_metadata: null,
     });
     expect(all.user_metadata).toEqual((await one.users.get('me')).user_metadata);
+  });
+});
+
+describe('a logout', () => {
+  /** A verifier of another service that hears nothing any more, and decides until its lease ends. */
+  async function cutOffVerifier() {
+    const admin = clientOf({});
+    const { email, password } = service.admin;
+    await admin.auth.login({ email, password });
+    const body = { name: 'Orders', scopes: ['revocations:read' as const] };
+    const account = await admin.request('POST', '/api/service-accounts', { body });
+    const cut = new AbortController();
+    const verifier = createVerifier({
+      ...{ issuer: ISSUER, audience: 'api', allowHttp: true, whenSilent: 'refuse' },
+      credentials: { clientId: account.id, clientSecret: account.client_secret },
+      fetch: async (url, init) => {
+        cut.signal.throwIfAborted();
+        const answer = await fetch(String(url).replace(ISSUER, service.baseUrl), init);
+        cut.signal.throwIfAborted();
+        return answer;
+      },
+    });
+    await verifier.ready;
+    return { verifier, cut: () => cut.abort() };
+  }
+
+  test.each(['local', 'global'] as const)(
+    '%s: succeeds when verifiers know of it',
+    async (scope) => {
+      const storage = await signedIn();
+      const { verifier, cut } = await cutOffVerifier();
+      // The client gives up the answer, which waits for the verifier; its repeat is refused.
+      const one = clientOf({ storage, attemptTimeoutMs: LEASE_MS / 4, timeoutMs: 60_000 });
+      const token = (await one.auth.accessToken()) ?? '';
+      await verifier.verify(token);
+      cut();
+      await one.auth.logout({ scope });
+      await expect(verifier.verify(token)).rejects.toThrow();
+      verifier.close();
+      expect(await storage.getItem('clustered-auth')).toBeNull();
+    },
+  );
+
+  test('of all sessions does not succeed where only this one has ended, by others', async () => {
+    const storage = await signedIn();
+    const [one, other] = [clientOf({ storage }), clientOf({ storage: createStorage() })];
+    const access_token = (await one.auth.accessToken()) ?? '';
+    await other.auth.adopt({ access_token });
+    await other.auth.logout();
+    const scoped = (scope: 'others' | 'global') => one.auth.logout({ scope });
+    await expect(scoped('others')).rejects.toMatchObject({ status: 401, code: 'invalid_token' });
+    await expect(scoped('global')).rejects.toMatchObject({ status: 401 });
+    await one.auth.logout();
+  });
+
+  test('that was not confirmed is by the next one', async () => {
+    const storage = await signedIn();
+    const { verifier, cut } = await cutOffVerifier();
+    const one = clientOf({ storage, attemptTimeoutMs: LEASE_MS / 4 });
+    const token = (await one.auth.accessToken()) ?? '';
+    await verifier.verify(token);
+    cut();
+    const impatient = one.auth.logout({ timeoutMs: LEASE_MS / 2 });
+    await expect(impatient).rejects.toMatchObject({ code: 'timeout' });
+    await one.auth.logout();
+    await expect(verifier.verify(token)).rejects.toThrow();
+    verifier.close();
   });
 });
