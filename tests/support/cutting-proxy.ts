@@ -9,13 +9,20 @@ export interface CuttingProxy {
 }
 
 /**
- * Cuts every `every`th answer: in turn before its first byte, and in the middle of its first part.
- * 0: none. `only`: counts the answers to requests whose head fits alone.
+ * How an answer is lost: the connection ends before its first byte, or in the middle of its first
+ * part; or the answer is swallowed and the connection stays open.
+ */
+export type Loss = 'before' | 'within' | 'silent';
+
+/**
+ * Loses every `every`th answer, in turn by the ways of `losses`. 0: none. `only`: counts the answers
+ * to requests whose head fits alone.
  */
 export async function startCuttingProxy(
   port: number,
   every: number,
   only = /^/,
+  losses: readonly Loss[] = ['before', 'within'],
 ): Promise<CuttingProxy> {
   let answers = 0;
   let cut = 0;
@@ -23,6 +30,7 @@ export async function startCuttingProxy(
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1');
     let isAwaited = false;
+    let isSilent = false;
     for (const socket of [near, far]) {
       pairs.add(socket);
       socket.setNoDelay(true).on('error', () => {});
@@ -35,12 +43,16 @@ export async function startCuttingProxy(
       far.write(chunk);
     });
     far.on('data', (chunk: Buffer) => {
+      if (isSilent) return;
       if (isAwaited) {
         isAwaited = false;
         answers += 1;
         if (every > 0 && answers % every === 0) {
+          const loss = losses[cut % losses.length];
           cut += 1;
-          if (cut % 2 === 0) near.write(chunk.subarray(0, chunk.length / 2));
+          isSilent = loss === 'silent';
+          if (isSilent) return;
+          if (loss === 'within') near.write(chunk.subarray(0, chunk.length / 2));
           near.destroySoon();
           far.destroy();
           return;

@@ -7,6 +7,7 @@ import {
 } from '../../../packages/client/src';
 import { createVerifier } from '../../../packages/verifier/src';
 import { startTestService, type TestService } from '../../support/app';
+import { startCuttingProxy } from '../../support/cutting-proxy';
 
 /** What the client makes of answers that are lost, against the real service. */
 
@@ -213,4 +214,28 @@ describe('a logout', () => {
     await expect(verifier.verify(token)).rejects.toThrow();
     verifier.close();
   });
+});
+
+test('an answer that never comes is given up, and the POST done once', async () => {
+  const port = Number(new URL(service.baseUrl).port);
+  const proxy = await startCuttingProxy(port, 2, /register|refresh/, ['silent']);
+  try {
+    const users = service.database.connection.collection('users');
+    const before = await users.countDocuments();
+    const storage = createStorage();
+    const register = (to: TokenStorage) =>
+      clientOf({ baseUrl: proxy.url, storage: to, attemptTimeoutMs: 1000 }).auth.register({
+        ...{ name: 'Ada', email: `${randomUUID()}@example.org` },
+        password: 'correct horse battery',
+      });
+    for (let n = 0; n < 3; n += 1) await register(storage);
+    expect([await users.countDocuments(), proxy.cut()]).toEqual([before + 3, 2]);
+    const tokens = JSON.parse(String(await storage.getItem('clustered-auth'))) as object;
+    storage.setItem('clustered-auth', JSON.stringify({ ...tokens, access_token: 'spoiled' }));
+    const reader = clientOf({ baseUrl: proxy.url, storage });
+    expect((await reader.users.get('me')).name).toBe('Ada');
+    expect(proxy.cut()).toBe(3);
+  } finally {
+    await proxy.close();
+  }
 });
