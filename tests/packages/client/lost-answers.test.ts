@@ -149,7 +149,7 @@ describe('an update by value', () => {
   });
 });
 
-describe('a logout', () => {
+describe('an end of tokens', () => {
   /** A verifier of another service that hears nothing any more, and decides until its lease ends. */
   async function cutOffVerifier() {
     const admin = clientOf({});
@@ -173,7 +173,7 @@ describe('a logout', () => {
   }
 
   test.each(['local', 'global'] as const)(
-    '%s: succeeds when verifiers know of it',
+    'logout (%s) succeeds when verifiers know of it',
     async (scope) => {
       const storage = await signedIn();
       const { verifier, cut } = await cutOffVerifier();
@@ -189,7 +189,21 @@ describe('a logout', () => {
     },
   );
 
-  test('of all sessions does not succeed where only this one has ended, by others', async () => {
+  test('a removal succeeds when verifiers know of it', async () => {
+    const user = clientOf({ storage: await signedIn() });
+    const { verifier, cut } = await cutOffVerifier();
+    const admin = clientOf({ attemptTimeoutMs: LEASE_MS / 4 });
+    const { email, password } = service.admin;
+    await admin.auth.login({ email, password });
+    const token = (await user.auth.accessToken()) ?? '';
+    const { sub } = await verifier.verify(token);
+    cut();
+    await admin.users.remove(sub);
+    await expect(verifier.verify(token)).rejects.toThrow();
+    verifier.close();
+  });
+
+  test('logout of all sessions does not succeed where only this one has ended, by others', async () => {
     const storage = await signedIn();
     const [one, other] = [clientOf({ storage }), clientOf({ storage: createStorage() })];
     const access_token = (await one.auth.accessToken()) ?? '';
@@ -201,7 +215,7 @@ describe('a logout', () => {
     await one.auth.logout();
   });
 
-  test('that was not confirmed is by the next one', async () => {
+  test('a logout that was not confirmed is by the next one', async () => {
     const storage = await signedIn();
     const { verifier, cut } = await cutOffVerifier();
     const one = clientOf({ storage, attemptTimeoutMs: LEASE_MS / 4 });
