@@ -51,7 +51,14 @@ export function readClaims(
   if (scope === undefined ? !isText(sid) : typeof scope !== 'string')
     throw new Error('a session or a scope is missing');
   if (act !== undefined && !isActor(act)) throw new Error('act is malformed');
-  return Object.freeze({ ...payload }) as AccessTokenClaims;
+  return frozen({ ...payload }) as AccessTokenClaims;
+}
+
+/** All requests with one token get the same object: none changes what the others read. */
+function frozen<T extends object>(value: T): T {
+  for (const inner of Object.values(value))
+    if (typeof inner === 'object' && inner !== null) frozen(inner);
+  return Object.freeze(value);
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';

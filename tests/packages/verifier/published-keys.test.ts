@@ -10,6 +10,7 @@ import {
 } from '../../../packages/verifier/src';
 import { startTestService, type TestService } from '../../support/app';
 import { type Client, createClient, register } from '../../support/http';
+import { impersonate, personOf } from '../../support/impersonation';
 
 const ISSUER = 'http://auth.example.test';
 let service: TestService;
@@ -66,6 +67,22 @@ test('an issuer and an audience are enough', async () => {
   expect(claims).toMatchObject({ iss: ISSUER, aud: 'api', role: 'user', ver: 1 });
   await one.ready;
   expect(await one.verify(token)).toBe(await one.verify(token));
+});
+
+test('what one request makes of its claims is seen by no other', async () => {
+  const one = verifier();
+  const actor = await personOf(service, client, 'admin');
+  const { act, sub } = await one.verify(token);
+  expect(act).toBeUndefined();
+  const acting = await impersonate(client, { id: sub }, actor);
+  const claims = await one.verify(acting);
+  expect(claims.act?.sub).toBe(actor.id);
+  const changes: ((to: { sub: string; act?: { sub: string } }) => void)[] = [
+    (to) => Object.assign(to, { role: 'admin' }),
+    (to) => Object.assign(to.act ?? {}, { sub }),
+  ];
+  for (const change of changes) expect(() => change(claims)).toThrow(TypeError);
+  expect((await one.verify(acting)).act?.sub).toBe(actor.id);
 });
 
 test.each([
