@@ -109,7 +109,10 @@ export function createClient(options: ClientOptions): Client {
     credentials: mode === 'cookie' ? 'include' : 'omit',
     seen: freshness.seen,
   });
-  const tabs = connectTabs(key, isShared, (token) => void session.heard(token));
+  const tabs = connectTabs(key, isShared, (token) => {
+    // A storage that cannot be read now is read again by the next call.
+    session.heard(token).catch(() => undefined);
+  });
   const session = createSession({
     ...{ mode, key, storage, send, freshness, url: `${baseUrl}/api/auth/refresh` },
     lock: createLock(key, isShared, mode === 'token' ? storage : undefined),

@@ -30,9 +30,14 @@ export function connectTabs(
     };
     // In Node an open channel keeps the process alive.
     (channel as { unref?: () => void }).unref?.();
+    let isOpen = true;
     return {
-      publish: (token) => channel.postMessage({ token }),
-      close: () => channel.close(),
+      // A closed channel throws: a call that outlives the client still stores its tokens.
+      publish: (token) => isOpen && channel.postMessage({ token }),
+      close() {
+        isOpen = false;
+        channel.close();
+      },
     };
   }
   const target = globalThis as EventTarget;
