@@ -1,30 +1,10 @@
-// Keeps a copy of all users, from events alone: none is missed and none invented, whatever is killed.   node examples/mirror/mirror.mjs
+// Keeps a copy of all users, from events alone: none is missed and none invented, whatever is
+// killed.   node examples/mirror/mirror.mjs
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
+import { get } from './service.mjs';
 
-const { AUTH_URL = 'http://localhost:3000', MIRROR_FILE = 'mirror.json' } = process.env;
-// A service account with the scopes events:read and users:read.
-const { AUTH_CLIENT_ID, AUTH_CLIENT_SECRET, POLL_MS = '500' } = process.env;
-let token; // { value, untilMs }
-
-async function request(path, init = {}) {
-  const response = await fetch(AUTH_URL + path, { ...init, signal: AbortSignal.timeout(10_000) });
-  const body = await response.json().catch(() => ({}));
-  if (response.ok || [404, 410].includes(response.status)) return { status: response.status, body };
-  if (response.status === 401) token = undefined;
-  throw new Error(`${path} got ${response.status} ${body.code ?? body.error ?? ''}`);
-}
-
-async function get(path) {
-  if (token === undefined || token.untilMs < Date.now()) {
-    const basic = Buffer.from(`${AUTH_CLIENT_ID}:${AUTH_CLIENT_SECRET}`).toString('base64');
-    const headers = { authorization: `Basic ${basic}` };
-    const form = new URLSearchParams({ grant_type: 'client_credentials' });
-    const { body } = await request('/api/auth/token', { method: 'POST', headers, body: form });
-    token = { value: body.access_token, untilMs: Date.now() + (body.expires_in - 30) * 1000 };
-  }
-  return request(path, { headers: { authorization: `Bearer ${token.value}` } });
-}
+const { MIRROR_FILE = 'mirror.json', POLL_MS = '500' } = process.env;
 
 // Copy and position are one file: it is of before a page of events, or of after it.
 async function save(state) {
