@@ -14,6 +14,15 @@ export interface CuttingProxy {
  */
 export type Loss = 'before' | 'within' | 'silent';
 
+/** Of the first part of an answer, what its loss leaves. */
+function passOn(chunk: Buffer, loss: Loss | undefined, near: Socket, far: Socket): void {
+  if (loss === undefined) near.write(chunk);
+  if (loss === 'within') near.write(chunk.subarray(0, chunk.length / 2));
+  if (loss === undefined || loss === 'silent') return;
+  near.destroySoon();
+  far.destroy();
+}
+
 /**
  * Loses every `every`th answer, in turn by the ways of `losses`. 0: none. `only`: counts the answers
  * to requests whose head fits alone.
@@ -27,6 +36,13 @@ export async function startCuttingProxy(
   let answers = 0;
   let cut = 0;
   const pairs = new Set<Socket>();
+  /** Undefined: this answer is not lost. */
+  function nextLoss(): Loss | undefined {
+    answers += 1;
+    if (every === 0 || answers % every !== 0) return undefined;
+    cut += 1;
+    return losses[(cut - 1) % losses.length];
+  }
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1');
     let isAwaited = false;
@@ -44,21 +60,10 @@ export async function startCuttingProxy(
     });
     far.on('data', (chunk: Buffer) => {
       if (isSilent) return;
-      if (isAwaited) {
-        isAwaited = false;
-        answers += 1;
-        if (every > 0 && answers % every === 0) {
-          const loss = losses[cut % losses.length];
-          cut += 1;
-          isSilent = loss === 'silent';
-          if (isSilent) return;
-          if (loss === 'within') near.write(chunk.subarray(0, chunk.length / 2));
-          near.destroySoon();
-          far.destroy();
-          return;
-        }
-      }
-      near.write(chunk);
+      const loss = isAwaited ? nextLoss() : undefined;
+      isAwaited = false;
+      isSilent = loss === 'silent';
+      passOn(chunk, loss, near, far);
     });
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroySoon());

@@ -76,6 +76,13 @@ async function registered(
   return opened.body;
 }
 
+/** What a refused logout tells: this session has ended, by an earlier attempt or by others. */
+const hasEnded: Readonly<Record<Scope, (isRepeated: boolean) => boolean>> = {
+  local: () => true,
+  others: () => false,
+  global: (isRepeated) => isRepeated,
+};
+
 /** Resolves when no token of what was ended is accepted any more, also by verifiers. */
 function createLogout(caller: Caller, session: Session) {
   /** What an earlier call could not confirm; the client may have forgotten its session since. */
@@ -90,9 +97,8 @@ function createLogout(caller: Caller, session: Session) {
     const logout: Call = { ...call, template: '/api/auth/logout', query: { scope } };
     const { status, body, headers, isRepeated } = await caller.run(logout, deadline, [401]);
     if (status === 401) {
-      // It has ended: by an attempt that had no answer, or by others, and then only this session.
-      const isByThis = scope === 'local' || (scope === 'global' && (isRepeated || isAgain));
-      if (token === undefined || !isByThis) throw problemOf(401, JSON.stringify(body), headers);
+      const has = token !== undefined && hasEnded[scope](isRepeated || isAgain);
+      if (!has) throw problemOf(401, JSON.stringify(body), headers);
       await caller.run({ ...call, template: '/api/auth/revoke', body: { token } }, deadline);
     }
     unconfirmed = undefined;

@@ -33,7 +33,7 @@ export async function updateUser(
     const { body, etag } = await read();
     const user = body as User;
     const patch = isComputed ? change(user) : change;
-    if (doubted !== undefined && !isSettled(doubted, user, patch)) throw outcomeUnknown();
+    if (!isSettled(doubted, user, patch)) throw outcomeUnknown();
     const to = { ...options, path: { id } };
     const result = await patched(caller, deadline, to, patch, etag);
     // 204: the client may change the user, and not see it.
@@ -49,13 +49,14 @@ export async function updateUser(
 }
 
 /**
- * Whether applying a patch again that may have been applied to `before` takes nothing back: it is
- * there, so that the service has only to confirm it; or nobody has changed what it is about.
+ * Whether applying a patch takes nothing back that may have been applied to `before`: it is there,
+ * so that the service has only to confirm it; or nobody has changed what it is about.
  */
-const isSettled = (before: User, now: User, patch: UserPatch): boolean =>
+const isSettled = (before: User | undefined, now: User, patch: UserPatch): boolean =>
+  before === undefined ||
   // Of a member that is not shown to this client nothing is known.
-  Object.keys(patch).every((name) => name in now) &&
-  (isApplied(now, patch) || isSameWhere(patch, before, now));
+  (Object.keys(patch).every((name) => name in now) &&
+    (isApplied(now, patch) || isSameWhere(patch, before, now)));
 
 /** Of what a patch removes, the service shows null or an empty object. */
 function shownAfter(user: User, patch: UserPatch): User {

@@ -150,7 +150,7 @@ describe('an update by value', () => {
 });
 
 describe('an end of tokens', () => {
-  /** A verifier of another service that hears nothing any more, and decides until its lease ends. */
+  /** A verifier of another service that hears nothing any more; it decides until its lease ends. */
   async function cutOffVerifier() {
     const admin = clientOf({});
     const { email, password } = service.admin;
@@ -203,7 +203,7 @@ describe('an end of tokens', () => {
     verifier.close();
   });
 
-  test('logout of all sessions does not succeed where only this one has ended, by others', async () => {
+  test('logout of all sessions does not succeed where others have ended this one', async () => {
     const storage = await signedIn();
     const [one, other] = [clientOf({ storage }), clientOf({ storage: createStorage() })];
     const access_token = (await one.auth.accessToken()) ?? '';

@@ -31,7 +31,7 @@ function storageOf() {
 
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 
-test('calls that succeed, fail, run out of time and are aborted leave no timer and no listener', async () => {
+test('calls leave no timer and no listener, however they end', async () => {
   const before = timers();
   const control = new AbortController();
   const { signal } = control;
