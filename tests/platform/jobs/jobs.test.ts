@@ -465,7 +465,7 @@ describe('the end of a job', () => {
     const { id } = await queued();
     const claimed = await store.claim(['test'], 'dies');
     if (claimed === null) throw new Error('not claimed');
-    await store.finish(claimed, 'failed', { code: 'x', message: 'x' });
+    await store.finish(claimed, 'failed', { failure: { code: 'x', message: 'x' } });
     await sweep();
     // It may be about to.
     expect(told).toEqual([]);
