@@ -39,12 +39,12 @@ interface FactorAttempt {
 
 type Attempt = PasswordAttempt | FactorAttempt;
 
-/** Call it right before the password is checked. */
+/** Call it right before the password or code is checked. */
 type Turn = <T>(check: () => Promise<T>) => Promise<T>;
 
 interface Verdict {
   readonly isRight: boolean;
-  /** Set when the account is locked: the answer, whether or not the password is right. */
+  /** Set when the account is locked: the answer, whether or not the password or code is right. */
   readonly refusal: Problem | undefined;
 }
 
@@ -55,6 +55,9 @@ export interface LoginGuard {
    * Counts a failure only when `work` checks the password and finds it wrong, not when `work` throws
    * or resolves with true. Each attempt first reserves a failure, so that concurrent attempts cannot
    * check more passwords than the limit allows. Throws 503 when too many attempts are in progress.
+   *
+   * Under a lock a password is checked all the same, so that the time of the answer tells nothing.
+   * The code of a factor is not: to check it uses it up, or adds the factor.
    */
   guard(attempt: Attempt, work: (turn: Turn) => Promise<boolean>): Promise<Verdict>;
 }
@@ -132,8 +135,20 @@ export async function liftLocks(
   }
 }
 
+const spentOf = (reservations: readonly Reservation[]) =>
+  reservations.find(({ state }) => state === 'spent');
+
 /** All remaining failures are reserved by attempts in progress: wait until they have ended. */
 class BusyError extends Error {}
+
+/** A factor is locked. */
+class SpentError extends Error {
+  readonly resetsAtMs: number;
+  constructor(resetsAtMs: number) {
+    super();
+    this.resetsAtMs = resetsAtMs;
+  }
+}
 
 export function createLoginGuard({
   counters,
@@ -184,7 +199,7 @@ export function createLoginGuard({
     const results = await Promise.allSettled(limits.map((limit) => counters.reserve(limit)));
     const made = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = results.find((result) => result.status === 'rejected');
-    const isSpent = made.some(({ state }) => state === 'spent');
+    const isSpent = spentOf(made) !== undefined;
     const isBusy = made.some(({ state }) => state === 'busy');
     if (failed === undefined && (isSpent || !isBusy)) return made;
     await release(made);
@@ -196,6 +211,7 @@ export function createLoginGuard({
   }
 
   async function attemptOnce(
+    { by }: Attempt,
     limits: readonly AttemptLimit[],
     work: (turn: Turn) => Promise<boolean>,
   ): Promise<Verdict> {
@@ -204,13 +220,16 @@ export function createLoginGuard({
     try {
       isRight = await work(async (check) => {
         reservations = await reserveAll(limits);
+        const locked = by === 'factor' ? spentOf(reservations) : undefined;
+        if (locked !== undefined) throw new SpentError(locked.resetsAtMs);
         return check();
       });
     } catch (error) {
       await release(reservations);
-      throw error;
+      if (!(error instanceof SpentError)) throw error;
+      return { isRight: false, refusal: refusalOf(error.resetsAtMs) };
     }
-    const spent = reservations.find(({ state }) => state === 'spent');
+    const spent = spentOf(reservations);
     if (isRight || spent !== undefined) await release(reservations);
     else await Promise.all(reservations.map((one) => one.fail()));
     return { isRight, refusal: spent && refusalOf(spent.resetsAtMs) };
@@ -227,7 +246,7 @@ export function createLoginGuard({
       const endsAtMs = performance.now() + waitMs;
       for (let attempts = 0; ; attempts += 1) {
         try {
-          return await attemptOnce(limits, work);
+          return await attemptOnce(attempt, limits, work);
         } catch (error) {
           if (!(error instanceof BusyError)) throw error;
         }

@@ -1,0 +1,52 @@
+import { startTestService, type TestService } from '../../../support/app';
+import { appOf, firstStep, verify, withTotp } from '../../../support/factors';
+import { type Answer, type Client, createClient, register } from '../../../support/http';
+import { startTestMongo, type TestMongo } from '../../../support/mongo';
+
+let mongo: TestMongo;
+let service: TestService;
+let client: Client;
+beforeAll(async () => {
+  mongo = await startTestMongo();
+  service = await startTestService({}, mongo);
+  client = createClient(service.baseUrl);
+});
+afterAll(async () => {
+  await service?.close();
+  await mongo?.close();
+});
+
+const rows = (name: string) => service.database.connection.collection(name);
+const codeOf = ({ status, json }: Answer) => [status, json.errors?.[0]?.code ?? json.code];
+const WRONG = [422, 'wrong_code'];
+const LOCKED = [429, 'too_many_attempts'];
+
+/** As if the window of a lock had passed. */
+const unlock = () => rows('counters').deleteMany({});
+
+test('a right code confirms no app while wrong ones have locked it', async () => {
+  const { user, access_token: token } = await register(client);
+  const enrolment = await client('POST', '/api/auth/factors/totp', { token, body: {} });
+  const app = appOf(enrolment.json.otpauth_uri);
+  const confirm = (code: string) =>
+    client('POST', '/api/auth/factors/totp/confirm', { token, body: { code } });
+  for (let i = 0; i < 10; i += 1) expect(codeOf(await confirm(app(7)))).toEqual(WRONG);
+  expect(codeOf(await confirm(app()))).toEqual(LOCKED);
+  const factors = await client('GET', '/api/auth/factors', { token });
+  expect(factors.json.data).toEqual([]);
+  await unlock();
+  const confirmed = await confirm(app());
+  expect([confirmed.status, confirmed.json.recovery_codes]).toEqual([200, expect.any(Array)]);
+  expect(await rows('factors').countDocuments({ userId: user.id })).toBe(1);
+});
+
+test('a right recovery code is not used up while wrong ones have locked the kind', async () => {
+  const { id, email, recoveryCodes } = await withTotp(service, client);
+  const token = await firstStep(client, email);
+  const by = (code = '') => verify(client, token, code, 'recovery_code');
+  for (let i = 0; i < 10; i += 1) expect(codeOf(await by('0000-0000-0000-0000'))).toEqual(WRONG);
+  expect(codeOf(await by(recoveryCodes[0]))).toEqual(LOCKED);
+  expect((await rows('recovery_codes').findOne({ _id: id as never }))?.['codes']).toHaveLength(10);
+  await unlock();
+  expect((await by(recoveryCodes[0])).status).toBe(200);
+});
