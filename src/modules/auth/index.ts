@@ -193,7 +193,7 @@ export function createAuth(deps: AuthDependencies): Auth {
     assertRecentLogin,
     serviceScopes: async (id) => (await services.findStored(id))?.scopes ?? null,
     mayStill: createRecheck({ tokens, subjects, policy }),
-    guardsOf: withCookieGuard(guardsOf, { pages, sessions, users, policy }),
+    guardsOf: withCookieGuard(guardsOf, { pages, sessions, dpop, policy }),
     revocations: outside.revocations,
     async start() {
       outside.revocations.start();

@@ -109,7 +109,8 @@ export function headerParametersOf(endpoint: Endpoint): readonly unknown[] {
   const names: RequestHeader[] = ['X-Request-Id', 'traceparent'];
   if (isRepeatable(endpoint)) names.push('Idempotency-Key');
   const { session } = endpoint;
-  if (endpoint.dpop === true || session === 'opens' || session === 'refreshes') names.push('DPoP');
+  const isBound = session !== undefined && session !== 'renews';
+  if (endpoint.dpop === true || isBound) names.push('DPoP');
   if (session === 'opens') names.push('Refresh-Token-Mode');
   if (304 in endpoint.answers) names.push('If-None-Match');
   if (endpoint.problems?.includes('precondition_failed') === true)

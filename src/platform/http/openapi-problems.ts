@@ -124,7 +124,12 @@ const SESSION: Readonly<Record<NonNullable<Endpoint['session']>, readonly Proble
   opens: ['invalid_refresh_token_mode', 'invalid_dpop_proof', 'origin_not_allowed'],
   refreshes: ['invalid_dpop_proof', 'origin_not_allowed'],
   renews: [],
-  ends: ['invalid_refresh_token', 'origin_not_allowed'],
+  ends: [
+    'invalid_refresh_token',
+    'refresh_token_reused',
+    'invalid_dpop_proof',
+    'origin_not_allowed',
+  ],
 };
 /** An invalid token in the cookie removes the cookie. */
 const COOKIE = { 'Set-Cookie': 'Removes the cookie of a refresh token that is not valid.' };

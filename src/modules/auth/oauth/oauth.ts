@@ -56,9 +56,11 @@ export interface OAuth {
   exchange(form: Form, client: ClientInfo): Promise<ExchangedToken>;
   /**
    * RFC 7009. Ends the session of a user's token, or revokes this token of a service account. The
-   * token itself is the authorization. For an invalid token nothing is done or recorded.
+   * token itself is the authorization: a refresh token with what its session is bound to, else the
+   * request throws OAuthError `invalid_grant`, or 400 `invalid_dpop_proof`. For an invalid token
+   * nothing is done or recorded.
    */
-  revoke(token: string, client: ClientInfo): Promise<void>;
+  revoke(token: string, proof: DpopProof | undefined, client: ClientInfo): Promise<void>;
   /** RFC 7662, for service accounts with the scope `tokens:introspect`. */
   introspect(token: string): Promise<Introspection>;
 }
@@ -150,13 +152,7 @@ export function createOAuth({
     },
 
     async refresh(text, proof, client) {
-      try {
-        return await sessions.refresh({ text, inCookie: false, proof }, client);
-      } catch (error) {
-        if (error instanceof Problem && error.status === 401)
-          throw new OAuthError('invalid_grant', error.detail ?? error.title);
-        throw error;
-      }
+      return granting(() => sessions.refresh({ text, inCookie: false, proof }, client));
     },
 
     clientCredentials(account, scope, client) {
@@ -188,11 +184,12 @@ export function createOAuth({
       };
     },
 
-    async revoke(token, client) {
-      const row = await sessions.findByToken(token);
+    async revoke(text, proof, client) {
+      const presented = { text, inCookie: false, proof };
+      const row = await granting(() => sessions.findPresented(presented, client));
       if (row !== undefined) return endSession(sessions.endIfValid, row.userId, row._id, client);
-      const good = await validToken(token);
-      if (good === undefined) return assertEnded(token);
+      const good = await validToken(text);
+      if (good === undefined) return assertEnded(text);
       const { claims, subject } = good;
       if (subject.kind === 'service') {
         const until = new Date((claims.exp + MAX_LEEWAY_SECONDS) * 1000);
@@ -226,6 +223,17 @@ export function createOAuth({
         : { ...common, client_id: sub, scope: subject.scopes.join(' ') };
     },
   };
+}
+
+/** RFC 6749 §5.2: of a refresh token that is refused. */
+async function granting<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401)
+      throw new OAuthError('invalid_grant', error.detail ?? error.title);
+    throw error;
+  }
 }
 
 /** RFC 9470 §6.2 wants `acr` and `auth_time` here. */

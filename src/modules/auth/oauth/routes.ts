@@ -164,12 +164,16 @@ const endpoints = {
     ...common,
     path: '/api/auth/revoke',
     id: 'revoke',
+    dpop: true,
     idempotencyKey: false,
     summary:
       "Token revocation (RFC 7009): ends the session of a user's token, or a service account's token",
     body: z.looseObject({ token: field, token_type_hint: field, ...client }),
     documentedBody: documentedToken,
-    answers: { 200: { description: 'The token is revoked, now or earlier.' }, ...faults() },
+    answers: {
+      200: { description: 'The token is revoked, now or earlier.' },
+      ...faults('invalid_grant', 'invalid_dpop_proof'),
+    },
   }),
   introspect: endpoint({
     ...common,
@@ -227,7 +231,7 @@ export function createOAuthRoutes({
 
   async function revoke(form: Form, req: Request): Promise<Reply> {
     await checkClient(req, form);
-    await oauth.revoke(required(form, 'token'), clientOf(req));
+    await oauth.revoke(required(form, 'token'), dpop.proofOf(req), clientOf(req));
     return { status: 200, headers: NO_STORE };
   }
 

@@ -1,41 +1,26 @@
 import type { Config } from '../../../kernel/config/config';
 import { sha256 } from '../../../kernel/crypto/digest';
 import { decrypt, encrypt } from '../../../kernel/crypto/encryption';
-import type { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
-import type { EmitEvent } from '../../domain-events';
-import { invalidRefreshToken, refreshTokenReused, tooManyRefreshes } from '../problems';
+import { invalidRefreshToken, tooManyRefreshes } from '../problems';
 import type { Tokens } from '../tokens/tokens';
-import type { Account, UsersPort } from '../users-port';
-import { createBindingCheck, type Presented } from './assert-bound';
 import { sessionAuthOf } from './authentication';
-import type { SessionEnder } from './end-sessions';
+import type { PresentedToken, PresentedTokens } from './presented-token';
 import { parseRefreshToken, type RefreshToken, successorOf } from './refresh-token';
-import {
-  type FoundSession,
-  findByToken,
-  type SessionRow,
-  type SessionStore,
-} from './session-store';
+import type { FoundSession, SessionStore } from './session-store';
 import { issuePair, pairBytes } from './token-pair';
 
 export interface SessionRefresherDependencies {
   readonly store: SessionStore;
-  readonly users: UsersPort;
+  readonly presented: PresentedTokens;
   readonly tokens: Tokens;
-  readonly ender: SessionEnder;
-  readonly emit: EmitEvent;
   readonly settings: Config['sessions'];
   /** The database's time, ms since the epoch. */
   readonly now: () => number;
 }
 
-interface RefreshRequest extends Presented {
-  readonly text: string;
-}
-
 /** Resolves with the JSON of a TokenPair. */
-export type RefreshSession = (request: RefreshRequest, client: ClientInfo) => Promise<Buffer>;
+export type RefreshSession = (request: PresentedToken, client: ClientInfo) => Promise<Buffer>;
 
 /**
  * Most rotations within one grace window. Each keeps its answer, about 1 KB, until its window ends;
@@ -46,30 +31,9 @@ const MAX_GRACE = 100;
 const answerContext = (sid: string) => `refresh answer ${sid}`;
 
 export function createSessionRefresher(deps: SessionRefresherDependencies): RefreshSession {
-  const { store, users, tokens, ender, emit, settings, now } = deps;
-  const assertBound = createBindingCheck(deps);
+  const { store, presented, tokens, settings, now } = deps;
+  const { validRow, ownerOf, assertBound, endReused } = presented;
   const later = (seconds: number) => new Date(now() + seconds * 1000);
-
-  /** The session of the token, which may be a used one of the same family. Throws 401. */
-  async function validRow(text: string): Promise<FoundSession> {
-    const row = await findByToken(store, text);
-    if (row === undefined) throw invalidRefreshToken();
-    if (row.endedAt !== undefined) {
-      // Completes an end that was interrupted.
-      await ender.end(row.userId, [row._id]);
-      throw invalidRefreshToken();
-    }
-    if (row.until <= row.readAt) throw invalidRefreshToken();
-    return row;
-  }
-
-  /** The user, if the user document has not ended the session. Throws 401. */
-  async function ownerOf(row: SessionRow): Promise<Account> {
-    const user = await users.get(row.userId);
-    if (user !== null && users.sessionStands(user, row._id, row.version)) return user;
-    await store.remove(row.userId, [row._id]);
-    throw invalidRefreshToken();
-  }
 
   /** undefined: another request has rotated the token first. */
   async function rotate(
@@ -100,14 +64,6 @@ export function createSessionRefresher(deps: SessionRefresherDependencies): Refr
       accessUntil: later(pair.expires_in),
     });
     return isRotated ? answer : undefined;
-  }
-
-  async function endReused(row: SessionRow, client: ClientInfo): Promise<Problem> {
-    const { userId, _id: session } = row;
-    // Of several concurrent reuses, one has ended the session and reports it.
-    if (await ender.end(userId, [session]))
-      emit('SessionsEnded', { userId, session, by: { kind: 'refresh_token_reuse' }, client });
-    return refreshTokenReused();
   }
 
   /** The answer that the first use of the token got. Past the grace window the session ends. */

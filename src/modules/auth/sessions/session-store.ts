@@ -246,6 +246,10 @@ function rotated({
   };
 }
 
+/** Whether the token can refresh: the current one, or a used one within its grace window. */
+export const isLive = ({ tokenHash, used, readAt }: FoundSession, hash: string): boolean =>
+  tokenHash === hash || used.some((one) => one.hash === hash && one.until > readAt);
+
 /** The session of a refresh token, current or used. */
 export async function findByToken(
   store: SessionStore,

@@ -1,5 +1,6 @@
 import type { Config } from '../../../kernel/config/config';
 import { sha256 } from '../../../kernel/crypto/digest';
+import type { ClientInfo } from '../../../platform/http/client-info';
 import type { BackgroundQueue } from '../../../platform/jobs/background-queue';
 import type { EmitEvent } from '../../domain-events';
 import { factorTooOld, invalidToken, loginTooOld } from '../problems';
@@ -8,6 +9,7 @@ import type { UsersPort } from '../users-port';
 import { type Amr, authenticatedAt, hasFactor, sessionAuthOf, steppedUp } from './authentication';
 import { type CurrentSession, createSessionEnder } from './end-sessions';
 import { createSessionOpener, type OpenSession } from './open-session';
+import { createPresentedTokens, type PresentedToken, type PresentedTokens } from './presented-token';
 import { createSessionRefresher, type RefreshSession } from './refresh-session';
 import { renewedToken } from './refresh-token';
 import { findByToken, type SessionRow, type SessionStore } from './session-store';
@@ -47,10 +49,12 @@ export interface Sessions {
   endAll(userId: string): Promise<void>;
   /** Removes the records of sessions that the user document has already ended. */
   forget(userId: string, except?: string): Promise<void>;
-  /** The session of a refresh token, current or used. */
-  findByToken(text: string): Promise<SessionRow | undefined>;
-  /** The same, if the session has not ended. */
-  findStanding(text: string): Promise<SessionRow | undefined>;
+  /**
+   * The session of a refresh token, current or used, where it was presented as the session wants.
+   * Throws 401 `invalid_refresh_token` and 400 `invalid_dpop_proof` where it was not.
+   */
+  findPresented(presented: PresentedToken, client: ClientInfo): Promise<SessionRow | undefined>;
+  readonly identify: PresentedTokens['identify'];
   /** The session of a refresh token that would be accepted now. */
   findByCurrentToken(text: string): Promise<SessionRow | undefined>;
   /**
@@ -74,6 +78,7 @@ export interface SessionsDependencies {
 export function createSessions(deps: SessionsDependencies): Sessions {
   const { store, users, tokens, settings, now } = deps;
   const ender = createSessionEnder(deps);
+  const presentedTokens = createPresentedTokens({ ...deps, ender });
 
   async function renewed({ userId, sid }: CurrentSession, factor?: Amr): Promise<DeliveredPair> {
     const [row, user] = await Promise.all([store.find(sid), users.get(userId)]);
@@ -114,6 +119,15 @@ export function createSessions(deps: SessionsDependencies): Sessions {
       .map((row) => sessionViewOf(row, sid));
   }
 
+  async function findPresented(
+    presented: PresentedToken,
+    client: ClientInfo,
+  ): Promise<SessionRow | undefined> {
+    const row = await findByToken(store, presented.text);
+    if (row !== undefined) await presentedTokens.assertBound(row, presented, client);
+    return row;
+  }
+
   async function findStanding(text: string): Promise<SessionRow | undefined> {
     const row = await findByToken(store, text);
     if (row === undefined || row.endedAt !== undefined || row.until <= row.readAt) return undefined;
@@ -139,15 +153,15 @@ export function createSessions(deps: SessionsDependencies): Sessions {
 
   return {
     open: createSessionOpener({ ...deps, ender }),
-    refresh: createSessionRefresher({ ...deps, ender }),
+    refresh: createSessionRefresher({ ...deps, presented: presentedTokens }),
     renew: (current) => renewed(current),
     stepUp: (current, factor) => renewed(current, factor),
     endStepUps: (userId, except) => store.endStepUps(userId, except),
     list,
     ...ender,
     end: (userId, sid) => ender.end(userId, [sid]),
-    findByToken: (text) => findByToken(store, text),
-    findStanding,
+    findPresented,
+    identify: presentedTokens.identify,
     findByCurrentToken,
     assertRecentLogin,
   };

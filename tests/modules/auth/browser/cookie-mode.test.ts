@@ -1,4 +1,5 @@
 import { startTestService, type TestService } from '../../../support/app';
+import { createDpopKey } from '../../../support/dpop';
 import {
   type Answer,
   type Client,
@@ -178,6 +179,11 @@ test('a token is accepted only from where its session keeps it', async () => {
   });
   expect([granted.status, granted.json.error]).toEqual([400, 'invalid_grant']);
   expect(codeOf(await refresh(json))).toEqual(INVALID);
+  const revoked = await client('POST', '/api/auth/revoke', {
+    raw: `token=${cookie}`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  });
+  expect([revoked.status, revoked.json.error]).toEqual([400, 'invalid_grant']);
   // Both sessions are as before. A token in the body is judged alone, whatever the cookie is.
   expect((await refresh(cookie)).status).toBe(200);
   const own = await send(REFRESH, { cookie: 'A'.repeat(80), body: { refresh_token: json } });
@@ -224,6 +230,42 @@ test('the scope of a logout by the cookie is as by the access token', async () =
     ...[204, undefined, REMOVED],
   ]);
   expect([await isSignedIn(again), await isSignedIn(token)]).toEqual([false, false]);
+});
+
+test('at logout a cookie is as good as at a refresh: of one that is too old, its session ends', async () => {
+  const { email, cookie } = await signIn();
+  const fresh = cookieOf(await refresh(cookie));
+  const other = await login(client, email, PASSWORD);
+  // Within the grace window: the page could refresh by it as well.
+  expect((await send(`${LOGOUT}?scope=others`, { cookie })).status).toBe(204);
+  expect(await isSignedIn(other)).toBe(false);
+  const third = await login(client, email, PASSWORD);
+  await service.database.connection
+    .collection('sessions')
+    .updateMany({}, { $set: { used: [] } });
+  expect(codeOf(await send(`${LOGOUT}?scope=global`, { cookie }))).toEqual([
+    ...[401, 'refresh_token_reused', REMOVED],
+  ]);
+  expect(await isSignedIn(third)).toBe(true);
+  expect(codeOf(await refresh(fresh))).toEqual(INVALID);
+});
+
+test('a cookie that is bound to a key logs out with a proof by it only', async () => {
+  const key = await createDpopKey(await import('jose'));
+  const thief = await createDpopKey(await import('jose'));
+  const proof = (path: string, by = key) => by.proof('POST', `${service.baseUrl}${path}`);
+  const { email } = await signIn();
+  const path = '/api/auth/login';
+  const asked = { ...ASK, dpop: await proof(path) };
+  const bound = await send(path, { headers: asked, body: { email, password: PASSWORD } });
+  const [cookie, token] = [cookieOf(bound), bound.json.access_token];
+  const logout = (headers: Record<string, string>) =>
+    send(`${LOGOUT}?scope=global`, { cookie, headers });
+  expect(codeOf(await logout({}))).toEqual([400, 'invalid_dpop_proof', null]);
+  expect(codeOf(await logout({ dpop: await proof(LOGOUT, thief) }))).toEqual(INVALID);
+  expect(await isSignedIn(token)).toBe(true);
+  expect(codeOf(await logout({ dpop: await proof(LOGOUT) }))).toEqual([204, undefined, REMOVED]);
+  expect(await isSignedIn(token)).toBe(false);
 });
 
 test('the cookie stands for the access token at logout only', async () => {

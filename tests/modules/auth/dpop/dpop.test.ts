@@ -86,6 +86,27 @@ test('a stolen refresh token is worth nothing without the key, and the session s
   expect((await refresh(owner.json.refresh_token, await proof(REFRESH))).status).toBe(200);
 });
 
+test('a bound token is revoked with a proof of its key only', async () => {
+  const path = '/api/auth/revoke';
+  const { access_token: token, refresh_token } = await boundLogin();
+  const thief = await createDpopKey(jose);
+  const revoke = (dpop?: string) =>
+    client('POST', path, {
+      raw: `token=${refresh_token}`,
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        ...(dpop !== undefined && { dpop }),
+      },
+    });
+  const isSignedIn = async () => (await client('GET', '/api/auth/profile', { token })).status;
+  const errorOf = ({ status, json }: Answer) => [status, json.error];
+  expect(errorOf(await revoke())).toEqual([400, 'invalid_dpop_proof']);
+  expect(errorOf(await revoke(await proof(path, thief)))).toEqual([400, 'invalid_grant']);
+  expect(await isSignedIn()).toBe(200);
+  expect((await revoke(await proof(path))).status).toBe(200);
+  expect(await isSignedIn()).toBe(401);
+});
+
 test('a stolen token that is refused is on record once an hour, with its session', async () => {
   const { access_token, refresh_token } = await boundLogin();
   const thief = await createDpopKey(jose);
