@@ -49,6 +49,8 @@ export interface RequestContext {
   principal: Caller | undefined;
   /** Set by authentication, on the routes that open a session; absent: in JSON, and not bound. */
   tokenBinding?: TokenBinding;
+  /** On the routes that renew a session: SHA-256 of the refresh token in its page's cookie. */
+  cookieHash?: string;
   /** Of a request with an Idempotency-Key: the id of what it creates (idempotency-store.ts). */
   newId?: string;
   /**

@@ -120,7 +120,8 @@ export const factorEndpoints = (kinds: readonly FactorKind[], users: Pick<UsersP
     body: offered(kinds, {}),
     answers: {
       200: {
-        description: 'The session counts as of now. Earlier refresh tokens are revoked.',
+        description:
+          'The session counts as of now. Earlier refresh tokens are revoked; one in a cookie that the request does not carry stays.',
         schema: tokenPair.extend(codesShown).meta({ id: 'SteppedUp' }),
       },
     },

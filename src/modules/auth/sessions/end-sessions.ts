@@ -7,6 +7,8 @@ export interface CurrentSession {
   readonly userId: string;
   readonly sid: string;
   readonly ver: number;
+  /** SHA-256 of the refresh token in the cookie, where a page in the list sent the request. */
+  readonly cookieHash?: string | undefined;
 }
 
 /** Every method is idempotent: when it resolves, no token of an ended session is accepted. */

@@ -36,5 +36,6 @@ const isEnded = (req: Request, scope: string): boolean =>
 
 export function currentSession(req: Request): CurrentSession {
   const { userId, sessionId, sessionVersion } = principalOf(req);
-  return { userId, sid: sessionId, ver: sessionVersion };
+  const { cookieHash } = req.context;
+  return { userId, sid: sessionId, ver: sessionVersion, ...(cookieHash && { cookieHash }) };
 }

@@ -63,8 +63,10 @@ interface Rotation extends Pick<SessionRow, 'tokenHash' | 'version' | 'userAgent
   readonly accessUntil: Date;
 }
 
-interface Renewal extends Pick<SessionRow, 'family' | 'tokenHash' | 'version'> {
+interface Renewal extends Pick<SessionRow, 'version'> {
   readonly accessUntil: Date;
+  /** The new family of refresh tokens. Absent: the present one goes on. */
+  readonly refresh?: Pick<SessionRow, 'family' | 'tokenHash'> | undefined;
   /** Of a step-up, which happens now. */
   readonly stepUp?: { readonly amr: readonly string[]; readonly firstAmr: readonly string[] };
 }
@@ -91,7 +93,7 @@ export interface SessionStore {
    * session has ended or expired by the database's clock.
    */
   rotate(sid: string, from: string, to: Rotation): Promise<boolean>;
-  /** Replaces the family of refresh tokens. False when the session has ended. */
+  /** For new tokens of the session. False when it has ended. */
   renew(sid: string, to: Renewal): Promise<boolean>;
   /** Of the user's sessions, only the first steps count from now on. */
   endStepUps(userId: string, except?: string): Promise<void>;
@@ -151,9 +153,9 @@ export function createSessionStore(
       const filter = { _id: sid, tokenHash: from, endedAt: { $exists: false }, ...unexpired };
       return (await rows().updateOne(filter, [{ $set: rotated(to) }], bounded)).matchedCount === 1;
     },
-    async renew(sid, { family, tokenHash, version, accessUntil, stepUp }) {
+    async renew(sid, { refresh, version, accessUntil, stepUp }) {
       const change = {
-        $set: { family, tokenHash, version, used: [], ...stepUp },
+        $set: { ...(refresh && { ...refresh, used: [] }), version, ...stepUp },
         $max: { accessUntil },
         ...(stepUp && {
           $currentDate: { authenticatedAt: true as const },

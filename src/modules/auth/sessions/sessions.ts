@@ -9,12 +9,16 @@ import type { UsersPort } from '../users-port';
 import { type Amr, authenticatedAt, hasFactor, sessionAuthOf, steppedUp } from './authentication';
 import { type CurrentSession, createSessionEnder } from './end-sessions';
 import { createSessionOpener, type OpenSession } from './open-session';
-import { createPresentedTokens, type PresentedToken, type PresentedTokens } from './presented-token';
+import {
+  createPresentedTokens,
+  type PresentedToken,
+  type PresentedTokens,
+} from './presented-token';
 import { createSessionRefresher, type RefreshSession } from './refresh-session';
 import { renewedToken } from './refresh-token';
-import { findByToken, type SessionRow, type SessionStore } from './session-store';
+import { findByToken, isLive, type SessionRow, type SessionStore } from './session-store';
 import { type SessionView, sessionViewOf } from './session-view';
-import { type DeliveredPair, forCookie, issuePair } from './token-pair';
+import { type DeliveredPair, forCookie, issuePair, withoutRefreshToken } from './token-pair';
 
 export interface Sessions {
   readonly open: OpenSession;
@@ -25,11 +29,15 @@ export interface Sessions {
    */
   readonly refresh: RefreshSession;
   /**
-   * A new pair for the current session. All its earlier refresh tokens are revoked. Throws 401 when
-   * the session was ended meanwhile.
+   * After a change of the password: a new pair for the current session. All its earlier refresh
+   * tokens are revoked. Throws 401 when the session was ended meanwhile. A session that keeps its
+   * refresh token in a cookie gives one to that cookie alone: not to who has the access token.
    */
   renew(current: CurrentSession): Promise<DeliveredPair>;
-  /** The same, after a factor of the user was verified: the authentication is of now. */
+  /**
+   * The same, after a factor of the user was verified: the authentication is of now. Without the
+   * cookie of a session that keeps its refresh token there, that token stays as it is.
+   */
   stepUp(current: CurrentSession, factor: Amr): Promise<DeliveredPair>;
   /** The factors of the user have changed: other sessions have neither stepped up nor are recent. */
   endStepUps(userId: string, except?: string): Promise<void>;
@@ -80,7 +88,10 @@ export function createSessions(deps: SessionsDependencies): Sessions {
   const ender = createSessionEnder(deps);
   const presentedTokens = createPresentedTokens({ ...deps, ender });
 
-  async function renewed({ userId, sid }: CurrentSession, factor?: Amr): Promise<DeliveredPair> {
+  async function renewed(
+    { userId, sid, cookieHash }: CurrentSession,
+    factor?: Amr,
+  ): Promise<DeliveredPair> {
     const [row, user] = await Promise.all([store.find(sid), users.get(userId)]);
     const isValid =
       row !== null &&
@@ -95,15 +106,18 @@ export function createSessions(deps: SessionsDependencies): Sessions {
       ? { ...row, ...stepUp, authenticatedAt: row.readAt, stepUpEnded: false }
       : row;
     const pair = issuePair(tokens, user, token, sessionAuthOf(present, row.until));
+    const inCookie = row.inCookie === true;
+    const isForeign = inCookie && (cookieHash === undefined || !isLive(row, cookieHash));
+    const refresh = { family: sha256(token.family), tokenHash: sha256(token.text) };
     const isRenewed = await store.renew(sid, {
-      family: sha256(token.family),
-      tokenHash: sha256(token.text),
+      ...(isForeign && stepUp ? {} : { refresh }),
       version: user.sessionVersion,
       accessUntil: new Date(now() + pair.expires_in * 1000),
       ...(stepUp && { stepUp }),
     });
     if (!isRenewed) throw invalidToken();
-    return row.inCookie === true ? forCookie(pair, settings.idleTtlSeconds) : pair;
+    if (isForeign) return withoutRefreshToken(pair);
+    return inCookie ? forCookie(pair, settings.idleTtlSeconds) : pair;
   }
 
   async function list({

@@ -33,6 +33,12 @@ export type DeliveredPair =
   | TokenPair
   | (Omit<TokenPair, 'refresh_token'> & { readonly [COOKIE]: Readonly<Record<string, string>> });
 
+/** Of a session in a cookie, for who does not have that: the refresh token stays in the browser. */
+export const withoutRefreshToken = ({ refresh_token: _, ...pair }: TokenPair): DeliveredPair => ({
+  ...pair,
+  [COOKIE]: {},
+});
+
 /** The pair of a session that keeps its refresh token in a cookie. */
 export function forCookie(
   { refresh_token, ...pair }: TokenPair,

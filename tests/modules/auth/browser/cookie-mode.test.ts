@@ -1,5 +1,6 @@
 import { startTestService, type TestService } from '../../../support/app';
 import { createDpopKey } from '../../../support/dpop';
+import { appOf, claimsIn } from '../../../support/factors';
 import {
   type Answer,
   type Client,
@@ -240,9 +241,7 @@ test('at logout a cookie is as good as at a refresh: of one that is too old, its
   expect((await send(`${LOGOUT}?scope=others`, { cookie })).status).toBe(204);
   expect(await isSignedIn(other)).toBe(false);
   const third = await login(client, email, PASSWORD);
-  await service.database.connection
-    .collection('sessions')
-    .updateMany({}, { $set: { used: [] } });
+  await service.database.connection.collection('sessions').updateMany({}, { $set: { used: [] } });
   expect(codeOf(await send(`${LOGOUT}?scope=global`, { cookie }))).toEqual([
     ...[401, 'refresh_token_reused', REMOVED],
   ]);
@@ -275,16 +274,65 @@ test('the cookie stands for the access token at logout only', async () => {
     expect((await client('GET', path, { headers })).json.code).toBe('missing_token');
 });
 
-test('a changed password puts the new refresh token into the cookie', async () => {
-  const { cookie, token } = await signIn();
-  const changed = await client('PATCH', '/api/auth/password', {
-    token,
-    headers: { origin: PAGE },
-    body: { current_password: PASSWORD, new_password: 'a brand new password' },
+/** What has the access token alone, or a cookie that is not the session's, or another page. */
+const THIEVES: readonly [string, (cookie: string, foreign: string) => Record<string, string>][] = [
+  ['without a cookie', () => ({ origin: PAGE })],
+  ['with the cookie of another session', (_, other) => ({ origin: PAGE, ...jar(other) })],
+  ['without an Origin', (cookie) => jar(cookie)],
+  ['of another page', (cookie) => ({ origin: 'https://evil.test', ...jar(cookie) })],
+];
+const jar = (cookie: string) => ({ cookie: `${NAME}=${cookie}` });
+
+describe('a changed password', () => {
+  const change = (token: string, headers: Record<string, string>) =>
+    client('PATCH', '/api/auth/password', {
+      ...{ token, headers },
+      body: { current_password: PASSWORD, new_password: 'a brand new password' },
+    });
+
+  test('puts the new refresh token into the cookie', async () => {
+    const { cookie, token } = await signIn();
+    const changed = await change(token, { origin: PAGE, ...jar(cookie) });
+    expect(changed.status).toBe(200);
+    expect((await refresh(cookieOf(changed))).status).toBe(200);
+    expect(codeOf(await refresh(cookie))).toEqual(INVALID);
   });
-  expect(changed.status).toBe(200);
-  expect((await refresh(cookieOf(changed))).status).toBe(200);
-  expect(codeOf(await refresh(cookie))).toEqual(INVALID);
+
+  test.each(THIEVES)('of a request %s gives none, and the earlier one ends', async (_, headers) => {
+    const { cookie, token } = await signIn();
+    const changed = await change(token, headers(cookie, (await signIn()).cookie));
+    expect(codeOf(changed)).toEqual([200, undefined, null]);
+    expect(changed.text).not.toContain('refresh_token');
+    expect(await isSignedIn(changed.json.access_token)).toBe(true);
+    expect(codeOf(await refresh(cookie))).toEqual(INVALID);
+  });
+});
+
+describe('a factor that is added', () => {
+  async function add(token: string, headers: Record<string, string>) {
+    const enrolment = await client('POST', '/api/auth/factors/totp', { token, body: {} });
+    const code = appOf(enrolment.json.otpauth_uri)();
+    return client('POST', '/api/auth/factors/totp/confirm', { token, headers, body: { code } });
+  }
+
+  test('puts a new refresh token into the cookie of its session', async () => {
+    const { cookie, token } = await signIn();
+    const added = await add(token, { origin: PAGE, ...jar(cookie) });
+    expect((await refresh(cookieOf(added))).status).toBe(200);
+    expect(codeOf(await refresh(cookie))).toEqual(INVALID);
+  });
+
+  test.each(THIEVES)('by a request %s leaves the cookie to its owner', async (_, headers) => {
+    const { cookie, token } = await signIn();
+    const added = await add(token, headers(cookie, (await signIn()).cookie));
+    expect(codeOf(added)).toEqual([200, undefined, null]);
+    expect(added.text).not.toContain('refresh_token');
+    expect(claimsIn(added.json.access_token)).toMatchObject({ acr: 'aal2' });
+    // Nor has the refresh forgotten the factor.
+    const refreshed = await refresh(cookie);
+    expect(claimsIn(refreshed.json.access_token)).toMatchObject({ acr: 'aal2' });
+    cookieOf(refreshed);
+  });
 });
 
 test('the list of sessions shows the mode', async () => {
