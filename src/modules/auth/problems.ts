@@ -48,6 +48,20 @@ export const dpopProofMissing = () =>
     'The refresh token is bound to a key: send a DPoP proof by that key.',
   );
 
+/** The first step of the sign-in had a proof. */
+export const dpopProofOfFirstStep = () =>
+  problems.malformed(
+    'invalid_dpop_proof',
+    'The sign-in began with a DPoP proof: send one by the same key with the factor.',
+  );
+
+/** The first step of the sign-in asked for the cookie. */
+export const refreshTokenModeMissing = () =>
+  problems.malformed(
+    'invalid_refresh_token_mode',
+    'The sign-in began with Refresh-Token-Mode: cookie: send it with the factor too.',
+  );
+
 export const originNotAllowed = () =>
   problems.forbidden(
     'Only pages of the origins in BROWSER_ORIGINS may use the cookie of the refresh token.',

@@ -2,6 +2,7 @@ import { type MfaPolicy, type MfaRule, mfaRuleOf } from '../../../kernel/config/
 import type { Role } from '../../../kernel/permissions';
 import type { EmitEvent } from '../../domain-events';
 import { MULTIPLE_FACTORS } from '../sessions/authentication';
+import { bindingOf } from '../sessions/open-session';
 import type { SignInStep } from '../sign-in/complete-sign-in';
 import type { Account } from '../users-port';
 import type { FactorKind } from './factor-kinds';
@@ -60,7 +61,11 @@ export function createFactorGate(deps: FactorGateDependencies): FactorGate {
       if (enrolled.length === 0 && rule === 'optional') return undefined;
       const enrols = enrolled.length === 0;
       const known = knownUntil === undefined ? {} : { knownUntil };
-      const signIn = { userId, sessionVersion, amr, isNew: isNew === true, enrols, ...known };
+      const binding = bindingOf(client);
+      const signIn = {
+        ...{ userId, sessionVersion, amr, isNew: isNew === true, enrols },
+        ...{ ...known, ...binding },
+      };
       const token = await mfaTokens.issue(signIn, client);
       emit('FactorRequested', { userId, client });
       return {

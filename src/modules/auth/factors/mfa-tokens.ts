@@ -5,11 +5,12 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
 import type { Amr } from '../sessions/authentication';
 import { deviceKey } from '../sessions/known-devices';
+import type { SessionRow } from '../sessions/session-store';
 
 export const MFA_TOKENS_COLLECTION = 'mfa_tokens';
 
 /** A sign-in whose first step was right, and that waits for a factor. */
-export interface PendingSignIn {
+export interface PendingSignIn extends Pick<SessionRow, 'inCookie' | 'dpopJkt'> {
   readonly userId: string;
   /** The session version of the account at the first step: whatever ends sessions ends this too. */
   readonly sessionVersion: number;

@@ -2,9 +2,10 @@ import { sha256 } from '../../../kernel/crypto/digest';
 import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
-import { invalidMfaToken } from '../problems';
+import { dpopProofOfFirstStep, invalidMfaToken, refreshTokenModeMissing } from '../problems';
 import { withFactor } from '../sessions/authentication';
 import type { CurrentSession } from '../sessions/end-sessions';
+import { bindingOf } from '../sessions/open-session';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
 import type { OpenSignIn, SignedIn } from '../sign-in/complete-sign-in';
@@ -30,7 +31,9 @@ export interface CodesShown {
 export interface VerifyFactor {
   /**
    * Opens the session that waits for a factor. With a token that enrols, the offered factor is the
-   * pending enrolment. Throws 400 `invalid_mfa_token`, and what the factor is refused with.
+   * pending enrolment. Throws 400 `invalid_mfa_token`, and what the factor is refused with. Throws
+   * 400 `invalid_refresh_token_mode` and `invalid_dpop_proof` where the first step asked for the
+   * cookie or a key and this one does not.
    */
   signIn(token: string, offered: OfferedFactor, client: ClientInfo): Promise<SignedIn & CodesShown>;
   /** The account that an `mfa_token` asks for a factor. Throws 400. */
@@ -82,6 +85,13 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       if (reason !== undefined) emit('FactorFailed', { userId, kind, reason, client });
       throw error;
     }
+  }
+
+  /** Before the factor is looked at, which is used up. */
+  function assertSameBinding({ inCookie, dpopJkt }: PendingSignIn, client: ClientInfo): void {
+    const asked = bindingOf(client);
+    if (inCookie === true && asked.inCookie !== true) throw refreshTokenModeMissing();
+    if (dpopJkt !== undefined && asked.dpopJkt !== dpopJkt) throw dpopProofOfFirstStep();
   }
 
   const check = (kind: FactorKind, proof: FactorProof) =>
@@ -171,6 +181,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     async signIn(token, offered, client) {
       const opened = await open(token, client);
       const { signIn, account } = opened;
+      assertSameBinding(signIn, client);
       if (signIn.enrols) return enrolAndOpen(token, opened, offered, client);
       const { kind, input } = offered;
       const { sessionVersion: version } = signIn;

@@ -87,7 +87,10 @@ export function createSessionOpener(deps: SessionOpenerDependencies): OpenSessio
   };
 }
 
-const bindingOf = ({ tokenBinding }: ClientInfo): Pick<SessionRow, 'inCookie' | 'dpopJkt'> => ({
+/** What the request asks for, as the session keeps it. */
+export const bindingOf = ({
+  tokenBinding,
+}: ClientInfo): Pick<SessionRow, 'inCookie' | 'dpopJkt'> => ({
   ...(tokenBinding?.inCookie === true && { inCookie: true }),
   ...(tokenBinding?.dpopJkt !== undefined && { dpopJkt: tokenBinding.dpopJkt }),
 });

@@ -1,6 +1,6 @@
 import { startTestService, type TestService } from '../../../support/app';
 import { createDpopKey } from '../../../support/dpop';
-import { appOf, claimsIn } from '../../../support/factors';
+import { appOf, claimsIn, withTotp } from '../../../support/factors';
 import {
   type Answer,
   type Client,
@@ -333,6 +333,36 @@ describe('a factor that is added', () => {
     expect(claimsIn(refreshed.json.access_token)).toMatchObject({ acr: 'aal2' });
     cookieOf(refreshed);
   });
+});
+
+test('a sign-in that began with the cookie or a key ends with it, or not at all', async () => {
+  const jose = await import('jose');
+  const [key, other] = [await createDpopKey(jose), await createDpopKey(jose)];
+  const proof = (path: string, by = key) => by.proof('POST', `${service.baseUrl}${path}`);
+  const { email, app } = await withTotp(service, client);
+  const [path, verify] = ['/api/auth/login', '/api/auth/mfa/verify'];
+  const headers = { ...ASK, dpop: await proof(path) };
+  const first = await send(path, { headers, body: { email, password: PASSWORD } });
+  const body = { mfa_token: first.json.mfa_token, factor: 'totp', code: app() };
+  const given = (more: Record<string, string>) => send(verify, { headers: more, body });
+  const refused = [
+    await given({}),
+    await given({ dpop: await proof(verify) }),
+    await given(ASK),
+    await given({ ...ASK, dpop: await proof(verify, other) }),
+  ];
+  expect(refused.map(({ status, json }) => [status, json.code])).toEqual([
+    [400, 'invalid_refresh_token_mode'],
+    [400, 'invalid_refresh_token_mode'],
+    [400, 'invalid_dpop_proof'],
+    [400, 'invalid_dpop_proof'],
+  ]);
+  // Neither the code nor the token was used up.
+  const opened = await given({ ...ASK, dpop: await proof(verify) });
+  expect(opened.status).toBe(200);
+  const cookie = cookieOf(opened);
+  expect((await refresh(cookie)).json.code).toBe('invalid_dpop_proof');
+  expect((await refresh(cookie, { dpop: await proof(REFRESH) })).status).toBe(200);
 });
 
 test('the list of sessions shows the mode', async () => {
