@@ -15,8 +15,20 @@ interface FactorChange {
   readonly client: ClientInfo;
 }
 
-/** What every change of factors brings with it, of whichever kind. */
+/** Whose factors change, and the session that stays stepped up. */
+type FactorOwner = Pick<FactorChange, 'userId' | 'session'>;
+
+/**
+ * What every change of factors brings with it, of whichever kind. A process may stop right after
+ * the change, so what must end with it ends before it as well, and where a repeat finds it made.
+ */
 export interface FactorChanges {
+  /** Right before a factor is added, or the recovery codes are replaced. */
+  adding(owner: FactorOwner): Promise<void>;
+  /** Right before one is removed. */
+  removing(owner: FactorOwner): Promise<void>;
+  /** Where there is nothing to remove: an earlier attempt may have stopped after the removal. */
+  completeRemoval(owner: FactorOwner): Promise<void>;
   /**
    * After a factor was enrolled, by what has this session version. Ends the step-up of other
    * sessions. Resolves with the recovery codes that an account gets with its first factor.
@@ -40,7 +52,21 @@ export interface FactorChangesDependencies {
 
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
   const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
+
+  async function removing({ userId, session }: FactorOwner): Promise<void> {
+    // A sign-in that waits must look anew at what the account has.
+    await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
+  }
+
+  async function completeRemoval(owner: FactorOwner): Promise<void> {
+    const left = await enrolledKinds(kinds, owner.userId);
+    if (left.length === 0) await recoveryCodes.removeAll(owner.userId);
+    await removing(owner);
+  }
+
   return {
+    adding: ({ userId, session }) => sessions.endStepUps(userId, session),
+    ...{ removing, completeRemoval },
     // Told first: what comes after may fail, and the change is made already.
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
@@ -54,10 +80,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     },
     async removed(kind, { userId, session, ...cause }) {
       emit('FactorRemoved', { userId, kind, session, ...cause });
-      const left = await enrolledKinds(kinds, userId);
-      if (left.length === 0) await recoveryCodes.removeAll(userId);
-      // A sign-in that waits must look anew at what the account has.
-      await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
+      await completeRemoval({ userId, session });
     },
     async codesReplaced({ userId, session, ...cause }) {
       emit('RecoveryCodesReplaced', { userId, session, ...cause });

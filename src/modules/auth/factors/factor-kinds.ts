@@ -22,8 +22,11 @@ export interface FactorKind {
    * Counts a wrong one. Throws the Problem of a refusal.
    */
   verify(proof: FactorProof): Promise<VerifiedFactor>;
-  /** Confirms the enrolment that is pending, by the same input: the factor is verified and added. */
-  confirmEnrollment?(proof: FactorProof): Promise<VerifiedFactor>;
+  /**
+   * Confirms the enrolment that is pending, by the same input: the factor is verified and added.
+   * `adding`: once the input was found right, before the factor is added.
+   */
+  confirmEnrollment?(proof: FactorProof, adding: () => Promise<void>): Promise<VerifiedFactor>;
   /** False: the account has no such factor, or `until` has come (`signInWaysLock`). */
   remove(userId: string, id: string, until?: Date): Promise<boolean>;
   /**

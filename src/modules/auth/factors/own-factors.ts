@@ -11,7 +11,7 @@ import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
 import type { Account, UsersPort } from '../users-port';
 import type { FactorChanges } from './factor-changes';
 import { enrolledKinds } from './factor-gate';
-import type { EnrolledFactor, FactorKind } from './factor-kinds';
+import type { EnrolledFactor, FactorKind, FactorProof } from './factor-kinds';
 import type { RecoveryCodes } from './recovery-codes';
 import type { Totp, TotpEnrollment } from './totp';
 import type { VerifyFactor } from './verify-factor';
@@ -73,6 +73,19 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
     if (left.flat().length <= 1) throw factorRequired();
   }
 
+  function removeIn(
+    kind: FactorKind,
+    owner: { readonly userId: string; readonly session: string },
+    role: Role,
+    id: string,
+  ): Promise<boolean> {
+    return locks.withLock(signInWaysLock(owner.userId), async (until) => {
+      await assertNotLast(owner.userId, role);
+      await changes.removing(owner);
+      return kind.remove(owner.userId, id, until);
+    });
+  }
+
   return {
     list,
     ruleOf,
@@ -92,7 +105,11 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
 
     async confirmTotp(current, code, client) {
       const { userId, sid: session, ver: version } = current;
-      const confirming = { ...totp, verify: totp.confirmEnrollment };
+      const adding = () => changes.adding({ userId, session });
+      const confirming = {
+        ...totp,
+        verify: (proof: FactorProof) => totp.confirmEnrollment(proof, adding),
+      };
       const proof = { userId, holder: session, version, client, input: { code } };
       const { amr } = await deps.verifier.check(confirming, proof);
       // The owner is told first: the account has the factor, whatever becomes of this session.
@@ -103,18 +120,18 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
 
     async remove({ userId, sid: session }, role, id, client) {
       const found = (await list(userId)).find((one) => one.id === id);
-      const kind = kinds.find((one) => one.kind === found?.kind);
-      if (kind === undefined || !kind.isPrimary) throw factorNotFound();
-      const isRemoved = await locks.withLock(signInWaysLock(userId), async (until) => {
-        await assertNotLast(userId, role);
-        return kind.remove(userId, id, until);
-      });
-      if (!isRemoved) throw factorNotFound();
+      const kind = primary.find((one) => one.kind === found?.kind);
+      const removed = kind && (await removeIn(kind, { userId, session }, role, id));
+      if (removed !== true) {
+        await changes.completeRemoval({ userId, session });
+        throw factorNotFound();
+      }
       await changes.removed(kind.kind, { userId, session, actor: userId, client });
     },
 
     async replaceCodes({ userId, sid: session, ver }, client) {
       if ((await enrolledKinds(kinds, userId)).length === 0) throw noFactor();
+      await changes.adding({ userId, session });
       const codes = await recoveryCodes.replace(userId, ver);
       if (codes === undefined) throw invalidToken();
       await changes.codesReplaced({ userId, session, actor: userId, client });
@@ -122,9 +139,11 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
     },
 
     async reset(userId, cause, before) {
+      await changes.removing({ userId });
       const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId, before)));
       const count = counts.reduce((sum, one) => sum + one, 0);
       if (count > 0) await changes.removed('all', { userId, ...cause });
+      else await changes.completeRemoval({ userId });
       return count;
     },
   };

@@ -28,7 +28,7 @@ export interface TotpEnrollment {
 export interface Totp extends FactorKind {
   /** Replaces the pending enrolment of the account. Throws 409 `too_many_factors`. */
   enrol(userId: string, label: string, name: string): Promise<TotpEnrollment>;
-  confirmEnrollment(proof: FactorProof): Promise<VerifiedFactor>;
+  confirmEnrollment(proof: FactorProof, adding: () => Promise<void>): Promise<VerifiedFactor>;
 }
 
 export interface TotpDependencies {
@@ -132,7 +132,7 @@ export function createTotp(deps: TotpDependencies): Totp {
       };
     },
 
-    confirmEnrollment: (proof) =>
+    confirmEnrollment: (proof, adding) =>
       check(proof, async () => {
         const row = await store.pendingOf(proof.userId);
         const secret = row === null ? undefined : secretOf(row);
@@ -140,6 +140,7 @@ export function createTotp(deps: TotpDependencies): Totp {
         if (row === null || step === undefined || step === null) return undefined;
         // The session has ended meanwhile: the next request of the client is told so.
         if (await store.isFenced(proof.userId, proof.version)) return undefined;
+        await adding();
         return (await store.confirm(row._id, row.userId, step)) ? row._id : undefined;
       }),
 

@@ -137,12 +137,17 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     if (kind.confirmEnrollment === undefined) throw invalidMfaToken();
     const version = signIn.sessionVersion;
     const proof = { userId: account.id, holder: holderOf(token), version, client, input };
+    /** The token goes first: nothing that fails after the factor was added hides it. */
+    async function adding(): Promise<void> {
+      if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
+      await changes.adding({ userId: account.id });
+    }
     const verified = await reporting(
       kind,
       proof,
-      async () => kind.confirmEnrollment?.(proof) ?? Promise.reject(invalidMfaToken()),
+      async () => kind.confirmEnrollment?.(proof, adding) ?? Promise.reject(invalidMfaToken()),
     );
-    if (!(await mfaTokens.consume(token)) || (await standing(signIn)) === null) {
+    if ((await standing(signIn)) === null) {
       // What ended the sign-in meanwhile ended the enrolment too.
       await kind.remove(account.id, verified.id);
       throw invalidMfaToken();

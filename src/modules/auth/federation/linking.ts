@@ -104,14 +104,18 @@ export function createLinking(deps: LinkingDependencies): Linking {
       const { userId, sid } = current;
       const provider = await locks.withLock(signInWaysLock(userId), async (until) => {
         const found = (await identities.ofUser(userId)).find((one) => one.id === id);
-        if (found === undefined) throw noSuchIdentity();
+        if (found === undefined) return undefined;
         if (!(await hasOtherWay(userId, id))) throw lastSignInMethod();
-        if (!(await identities.remove(userId, id, until))) throw noSuchIdentity();
-        return found.provider;
+        // Before the removal too, and after one that an earlier attempt has made: that may have
+        // stopped in between.
+        await sessions.endOthers(current);
+        return (await identities.remove(userId, id, until)) ? found.provider : undefined;
       });
-      emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });
+      if (provider !== undefined)
+        emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });
       // Whoever has the provider's account may have opened one of them.
       await sessions.endOthers(current);
+      if (provider === undefined) throw noSuchIdentity();
     },
   };
 }

@@ -139,8 +139,9 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
 
     async finishRegistration(current, { role }, given, client) {
       await factors.assertMayChange(current, role);
-      const registered = await registration.finish(current, given, client);
       const { userId, sid: session, ver: version } = current;
+      const adding = () => changes.adding({ userId, session });
+      const registered = await registration.finish(current, given, client, adding);
       const change = { userId, session, version, actor: userId, client };
       // The owner hears of it even where the session ends meanwhile.
       const recoveryCodes = await changes.added(PASSKEY_KIND, change);
@@ -150,8 +151,12 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
 
     async remove(current, { role }, id, client) {
       await factors.assertMayChange(current, role);
-      const found = (await store.find(current.userId))?.passkeys.some((one) => one.id === id);
-      if (found !== true) throw passkeyNotFound();
+      const { userId, sid: session } = current;
+      const found = (await store.find(userId))?.passkeys.some((one) => one.id === id);
+      if (found !== true) {
+        await changes.completeRemoval({ userId, session });
+        throw passkeyNotFound();
+      }
       await factors.remove(current, role, id, client);
     },
 

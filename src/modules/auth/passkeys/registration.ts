@@ -35,6 +35,8 @@ export interface PasskeyRegistration {
     current: CurrentSession,
     given: { readonly name?: string | undefined; readonly credential: RegistrationJson },
     client: ClientInfo,
+    /** Right before the passkey is added. */
+    adding: () => Promise<void>,
   ): Promise<UsedPasskey>;
 }
 
@@ -91,11 +93,12 @@ export function createPasskeyRegistration(
       return creationOptionsOf(holder, owner, common);
     },
 
-    async finish(current, { name, credential }, client) {
+    async finish(current, { name, credential }, client, adding) {
       const verified = await verify(current, credential);
       const { userId, ver } = current;
       const { handle } = await store.open(userId);
       const passkey = { ...verified.passkey, name: name ?? deviceName(client.userAgent) };
+      await adding();
       const added = await store.add(userId, handle, passkey, { max: perUser, version: ver });
       if (added === 'ended') throw invalidToken();
       if (added === 'exists') throw passkeyExists();

@@ -1,4 +1,5 @@
 import { startTestService, type TestService } from '../../../support/app';
+import { claimsIn } from '../../../support/factors';
 import {
   CLIENT,
   callbackOf,
@@ -176,6 +177,47 @@ test('the owner unlinks: every other session ends, the identity signs in no long
   expect((await client('GET', '/api/auth/profile', { token: ada.token })).status).toBe(200);
   expect(outcome(await front().whole('example'))).toEqual([409, 'account_exists']);
   expect((await smtp.waitFor(ada.email, /sign-in was removed/)).text).toContain('no longer');
+});
+
+/** While `work` runs, the database refuses to end the others than this session: it is kept already. */
+async function withoutEnds<T>(token: string, work: () => Promise<T>): Promise<T> {
+  const users = collection('users');
+  const sid = claimsIn(token)['sid'];
+  const { insertedId: _id } = await users.insertOne({ keptSession: { sid } });
+  const index = await users.createIndex(
+    { 'keptSession.sid': 1 },
+    { unique: true, partialFilterExpression: { 'keptSession.sid': sid } },
+  );
+  try {
+    return await work();
+  } finally {
+    await users.dropIndex(index);
+    await users.deleteOne({ _id });
+  }
+}
+
+test('an identity stays where the other sessions cannot be ended', async () => {
+  const ada = await owner();
+  await become({ email: ada.email });
+  await front().link('example', ada.token);
+  const [one] = await identitiesOf(ada.token);
+  await withoutEnds(ada.token, () =>
+    expect(unlink(ada.token, one?.id)).rejects.toThrow('internal error'),
+  );
+  expect(await identitiesOf(ada.token)).toHaveLength(1);
+  expect((await unlink(ada.token, one?.id)).status).toBe(204);
+});
+
+test('the repeat of an unlink that stopped after the removal ends the other sessions', async () => {
+  const ada = await owner();
+  await become({ email: ada.email });
+  await front().link('example', ada.token);
+  const federated = (await front().whole('example')).json.access_token;
+  const [one] = await identitiesOf(ada.token);
+  await collection('identities').deleteMany({ userId: ada.id });
+  expect(outcome(await unlink(ada.token, one?.id))).toEqual([404, 'identity_not_found']);
+  expect((await client('GET', '/api/auth/profile', { token: federated })).status).toBe(401);
+  expect((await client('GET', '/api/auth/profile', { token: ada.token })).status).toBe(200);
 });
 
 test('nobody is locked out: the last way to sign in stays, also against two hosts', async () => {
