@@ -14,7 +14,7 @@ export interface ProviderSettings {
   readonly scopes: readonly string[];
   /** undefined: by the metadata of the provider. */
   readonly clientAuthentication: 'client_secret_basic' | 'client_secret_post' | undefined;
-  /** The provider's addresses count as verified although it does not say so. */
+  /** The provider's addresses count as verified where it does not say whether they are. */
   readonly trustsEmail: boolean;
 }
 

@@ -131,12 +131,14 @@ function toClaims(issuer: string, found: object, trustsEmail: boolean): Provider
   if (!parsed.success) throw invalidProviderAnswer(new Error('the subject is not valid'));
   const { sub: subject, name, ...rest } = parsed.data;
   const email = emailAddress.safeParse(rest.email);
-  const isVerified = rest.email_verified === true || rest.email_verified === 'true';
+  const { email_verified: said } = rest;
+  // What the provider says counts: trust stands in where it says nothing.
+  const isVerified = said === undefined ? trustsEmail : said === true || said === 'true';
   return {
     issuer,
     subject,
     email: email.success ? email.data : null,
-    emailVerified: email.success && (isVerified || trustsEmail),
+    emailVerified: email.success && isVerified,
     name: typeof name === 'string' ? name.slice(0, 200) : null,
   };
 }

@@ -115,6 +115,15 @@ describe('a new user of a provider', () => {
     expect(json.user).toMatchObject({ email, email_verified: true });
   });
 
+  test.each([false, 'false', null])(
+    'gets none where a trusted provider says email_verified: %p',
+    async (email_verified) => {
+      await become({ email_verified }, company);
+      const refused = await front().whole('company');
+      expect(outcome(refused)).toEqual([403, 'provider_email_unverified']);
+    },
+  );
+
   test('gets none where the settings create none', async () => {
     await become();
     const there = createFront(createClient(other.baseUrl));
