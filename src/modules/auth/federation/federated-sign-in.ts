@@ -11,7 +11,7 @@ import type { Identities, Identity } from './identities';
 import { bannedAccount, invalidAttempt, invalidSignInCode, noSuchProvider } from './problems';
 import type { AttemptSecrets, CallbackParameters, Provider } from './provider';
 import type { ResolveAccount } from './resolve-account';
-import type { Journey, Steps } from './steps';
+import { isVerifierOf, type Journey, type Steps } from './steps';
 
 /** Where the browser goes next. */
 export interface Redirect {
@@ -139,9 +139,8 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
     },
 
     async redeem(code, verifier, client) {
-      const expected = { challenge: sha256(verifier), link: { $exists: false } };
-      const step = await steps.take('code', code, expected);
-      if (step === null) throw invalidSignInCode();
+      const step = await steps.take('code', code, { link: { $exists: false } });
+      if (step === null || !isVerifierOf(step, verifier)) throw invalidSignInCode();
       const resolved = await resolveAccount(step.provider, step.claims, client);
       const { identity, isCreated: isNew } = resolved;
       const found = await accountOf(identity, step.claims.email);

@@ -1,4 +1,3 @@
-import { sha256 } from '../../../kernel/crypto/digest';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
@@ -17,7 +16,7 @@ import {
   tooManyIdentities,
   unverifiedAccount,
 } from './problems';
-import { type Journey, STEP_SECONDS, type Steps } from './steps';
+import { isVerifierOf, type Journey, STEP_SECONDS, type Steps } from './steps';
 
 /** The identities of the own account. The routes ask for a recent login. */
 export interface Linking {
@@ -82,10 +81,9 @@ export function createLinking(deps: LinkingDependencies): Linking {
 
     async link({ userId, sid }, code, verifier, client) {
       await assertVerified(userId);
-      const challenge = sha256(verifier);
-      const expected = { challenge, 'link.userId': userId, 'link.sid': sid };
+      const expected = { 'link.userId': userId, 'link.sid': sid };
       const step = await steps.take('code', code, expected);
-      if (step === null) throw invalidSignInCode();
+      if (step === null || !isVerifierOf(step, verifier)) throw invalidSignInCode();
       const { provider, claims } = step;
       if ((await identities.ofUser(userId)).length >= IDENTITIES_MAX)
         throw tooManyIdentities(IDENTITIES_MAX);

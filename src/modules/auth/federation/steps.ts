@@ -1,5 +1,5 @@
 import type { Connection } from 'mongoose';
-import { sha256 } from '../../../kernel/crypto/digest';
+import { isEqualInConstantTime, sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
 import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
@@ -23,6 +23,13 @@ export interface Journey {
   readonly challenge: string;
   readonly link?: LinkTo | undefined;
 }
+
+/**
+ * Asked after the code was taken: a code that was seen by somebody else is used up with the first
+ * guess, and the page learns of it.
+ */
+export const isVerifierOf = ({ challenge }: Journey, verifier: string): boolean =>
+  isEqualInConstantTime(challenge, sha256(verifier));
 
 interface Kinds {
   /** Of a signed-in page: begins a link by a navigation. */
