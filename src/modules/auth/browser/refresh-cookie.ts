@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { cookieValues } from './cookie-values';
 
 /** The prefix makes browsers refuse it unless it is Secure, of this host alone, with Path=/. */
 const REFRESH_COOKIE = '__Host-refresh_token';
@@ -15,8 +16,6 @@ export const NO_REFRESH_COOKIE = {
 } as const;
 
 export function readRefreshCookie({ headers: { cookie } }: Pick<Request, 'headers'>) {
-  const prefix = `${REFRESH_COOKIE}=`;
-  const pairs = cookie?.split(';').map((pair) => pair.trim()) ?? [];
   // An empty value is a cookie that was removed.
-  return pairs.find((pair) => pair.startsWith(prefix))?.slice(prefix.length) || undefined;
+  return cookieValues(cookie, REFRESH_COOKIE)[0] || undefined;
 }

@@ -1,4 +1,5 @@
 import { randomToken } from '../../../kernel/crypto/random';
+import { cookieValues } from '../browser/cookie-values';
 
 /**
  * The cookie that binds a sign-in to the browser that began it (login CSRF, RFC 9700 §4.7). One for
@@ -25,12 +26,7 @@ export function createBrowserCookie(baseUrl: string, maxAgeSeconds: number): Bro
   const scope = isSecure ? 'Path=/; Secure' : 'Path=/api/auth/oidc';
   return {
     read(header) {
-      const prefix = `${name}=`;
-      const found = (header ?? '')
-        .split(';')
-        .map((part) => part.trim())
-        .filter((part) => part.startsWith(prefix))
-        .map((part) => part.slice(prefix.length));
+      const found = cookieValues(header, name);
       // Of two, one was planted: neither is trusted.
       return found.length === 1 && VALUE.test(found[0] ?? '') ? found[0] : undefined;
     },
