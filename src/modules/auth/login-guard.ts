@@ -34,6 +34,8 @@ interface FactorAttempt {
   /** The id of the account. */
   readonly account: string;
   readonly kind: string;
+  /** Its codes cannot be found by trying: guesses at those of other kinds do not lock it. */
+  readonly isAlone?: true;
   readonly client: ClientInfo;
 }
 
@@ -81,7 +83,7 @@ const WAIT_MS = 5000;
 const keyOf = (by: PasswordAttempt['by'], account: string, passwordHash: string) =>
   `login:${by}:${sha256(`${account}\n${passwordHash}`).slice(0, 22)}`;
 
-/** Of one kind of factor, or of all together. */
+/** Of one kind of factor, or of all together that are not alone. */
 const factorKey = (account: string, kind = 'all') =>
   `login:factor:${sha256(`${account}\n${kind}`).slice(0, 22)}`;
 
@@ -163,14 +165,14 @@ export function createLoginGuard({
     windowMs: 10 * MINUTE,
   });
 
-  function factorLimits({ account, kind, client }: FactorAttempt): AttemptLimit[] {
+  function factorLimits({ account, kind, isAlone, client }: FactorAttempt): AttemptLimit[] {
     const key = factorKey(account, kind);
     const ofDay = { limit: settings.accountAttemptsPerDay, windowMs: DAY };
     return [
       networkLimit(client),
       { key, limit: settings.accountAttempts, windowMs: SHORT_MS.confirm },
       { key, ...ofDay },
-      { key: factorKey(account), ...ofDay },
+      ...(isAlone === true ? [] : [{ key: factorKey(account), ...ofDay }]),
     ];
   }
 

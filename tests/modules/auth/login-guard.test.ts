@@ -94,6 +94,35 @@ const times = <T>(count: number, make: (i: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => make(i));
 const countOf = <T>(all: readonly T[], what: T) => all.filter((one) => one === what).length;
 
+test('guesses at all kinds of factors add up within a day, but for a kind that stands alone', async () => {
+  const guard = createLoginGuard({
+    counters: inDatabase(),
+    settings: { ...settings({ account: 4 }), accountAttemptsPerDay: 6 },
+    now,
+    clientDigest: (text) => text,
+  });
+  const { client } = attemptAt();
+  const checked: string[] = [];
+  const guess = async (kind: string, alone: { isAlone?: true } = {}) => {
+    const attempt = { by: 'factor', account: 'one', kind, ...alone, client } as const;
+    const { refusal } = await guard.guard(attempt, (turn) =>
+      turn(async () => {
+        checked.push(kind);
+        return false;
+      }),
+    );
+    return refusal?.status ?? 'wrong';
+  };
+  const alone = { isAlone: true } as const;
+  for (let i = 0; i < 3; i += 1) {
+    expect([await guess('app'), await guess('other')]).toEqual(['wrong', 'wrong']);
+    expect(await guess('codes', alone)).toBe('wrong');
+  }
+  expect([await guess('app'), await guess('other')]).toEqual([429, 429]);
+  expect([await guess('codes', alone), await guess('codes', alone)]).toEqual(['wrong', 429]);
+  expect(checked).toHaveLength(10);
+});
+
 const stores: [string, boolean][] = [
   ['the database', false],
   ...(redisAvailable ? ([['Redis', true]] as [string, boolean][]) : []),

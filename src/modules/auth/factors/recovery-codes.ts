@@ -125,7 +125,8 @@ export function createRecoveryCodes(deps: {
     async verify({ userId, client, input }) {
       let left: number | undefined;
       await loginGuard.enter(client);
-      const attempt = { by: 'factor', account: userId, kind: RECOVERY_CODE_KIND, client } as const;
+      const kind = RECOVERY_CODE_KIND;
+      const attempt = { by: 'factor', account: userId, kind, isAlone: true, client } as const;
       const { isRight, refusal } = await loginGuard.guard(attempt, (turn) =>
         turn(async () => {
           left = await use(userId, String(input['code']));

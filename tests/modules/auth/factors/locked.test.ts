@@ -40,6 +40,21 @@ test('a right code confirms no app while wrong ones have locked it', async () =>
   expect(await rows('factors').countDocuments({ userId: user.id })).toBe(1);
 });
 
+test('as many wrong codes as a day allows lock the app, and not the recovery codes', async () => {
+  const few = await startTestService({ LOGIN_ATTEMPTS_PER_ACCOUNT_DAY: '10' }, mongo);
+  try {
+    const by = createClient(few.baseUrl);
+    const { email, app, recoveryCodes } = await withTotp(few, by);
+    const token = await firstStep(by, email);
+    for (let i = 0; i < 10; i += 1) expect(codeOf(await verify(by, token, app(7)))).toEqual(WRONG);
+    expect(codeOf(await verify(by, token, app()))).toEqual(LOCKED);
+    const opened = await verify(by, token, recoveryCodes[0] ?? '', 'recovery_code');
+    expect(opened.status).toBe(200);
+  } finally {
+    await few.close();
+  }
+});
+
 test('a right recovery code is not used up while wrong ones have locked the kind', async () => {
   const { id, email, recoveryCodes } = await withTotp(service, client);
   const token = await firstStep(client, email);
