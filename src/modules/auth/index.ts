@@ -179,7 +179,9 @@ export function createAuth(deps: AuthDependencies): Auth {
   const federation = createFederation({
     ...{ ...deps, ...parts, assertRecentLogin },
     signInAnswer: signInAnswerOf(users),
-    hasOtherSignIn: parts.passkeyStore.canSignIn,
+    // Without an RP id nobody signs in by a passkey.
+    hasOtherSignIn: async (userId) =>
+      parts.passkeys.rpId !== undefined && (await parts.passkeyStore.canSignIn(userId)),
   });
   return {
     name: 'auth',

@@ -44,6 +44,13 @@ export interface Identities {
   forget(userId: string): Promise<void>;
 }
 
+/** Whether one can sign in: its issuer is that of a provider in the settings. */
+export const worksWith = (providers: readonly { readonly issuer: string }[]) => {
+  const issuers = new Set(providers.map(({ issuer }) => new URL(issuer).href));
+  return ({ issuer }: Pick<Identity, 'issuer'>): boolean =>
+    URL.canParse(issuer) && issuers.has(new URL(issuer).href);
+};
+
 /** Of one account. */
 export const IDENTITIES_MAX = 20;
 

@@ -12,7 +12,7 @@ import { baseUrlOf } from '../settings';
 import type { UsersPort } from '../users-port';
 import { createBrowserCookie } from './browser-cookie';
 import { createFederatedSignIn, type FederatedSignInDependencies } from './federated-sign-in';
-import { createIdentities, type Identities } from './identities';
+import { createIdentities, type Identities, worksWith } from './identities';
 import { createLinking } from './linking';
 import { createProvider } from './provider';
 import { createAccountResolver } from './resolve-account';
@@ -62,7 +62,8 @@ export function createFederation(deps: FederationDependencies): Federation {
     cookie: createBrowserCookie(baseUrl, STEP_SECONDS.attempt),
     resolveAccount: createAccountResolver({ ...deps, identities, createsAccounts }),
   });
-  const linking = createLinking({ ...deps, identities, steps });
+  const works = worksWith(config.federation.providers);
+  const linking = createLinking({ ...deps, identities, steps, works });
   return {
     routes: createFederationRoutes({ ...deps, signIn, linking, baseUrl, redirectUrls }),
     identities,

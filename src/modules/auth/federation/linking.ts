@@ -27,7 +27,8 @@ export interface Linking {
     journey: Omit<Journey, 'link'>,
   ): Promise<{ readonly ticket: string; readonly expiresInSeconds: number }>;
   /**
-   * Links the identity of a code that this session has begun. Throws 400 `invalid_provider_code`,
+   * Links the identity of a code that this session has begun. Throws 401 where the session ends
+   * meanwhile, 400 `invalid_provider_code`,
    * 403 `email_not_verified`, 409 `identity_taken` and `too_many_identities`.
    */
   link(
@@ -44,12 +45,14 @@ export interface Linking {
 }
 
 export interface LinkingDependencies {
-  readonly users: Pick<UsersPort, 'credentialsById'>;
+  readonly users: Pick<UsersPort, 'credentialsById' | 'stored' | 'sessionStands'>;
   readonly identities: Identities;
   readonly steps: Steps;
   readonly sessions: Pick<Sessions, 'endOthers'>;
   readonly locks: Locks;
   readonly emit: EmitEvent;
+  /** Whether an identity can sign in. */
+  readonly works: (identity: Identity) => boolean;
   /** Whether the account can be signed in to without a password and a provider: by a passkey. */
   readonly hasOtherSignIn: (userId: string) => Promise<boolean>;
 }
@@ -66,8 +69,20 @@ export function createLinking(deps: LinkingDependencies): Linking {
   async function hasOtherWay(userId: string, id: string): Promise<boolean> {
     const account = await users.credentialsById(userId);
     if (account !== null && hasPassword(account.passwordHash)) return true;
-    if ((await identities.ofUser(userId)).some((one) => one.id !== id)) return true;
+    const others = (await identities.ofUser(userId)).filter((one) => one.id !== id);
+    if (others.some(deps.works)) return true;
     return deps.hasOtherSignIn(userId);
+  }
+
+  /**
+   * After the insert, in the database: a link that was under way at the end of its session, by a
+   * reset or a logout, must not come after that.
+   */
+  async function assertStands({ userId, sid, ver }: CurrentSession, linked: Identity) {
+    const account = await users.stored(userId);
+    if (account !== null && users.sessionStands(account, sid, ver)) return;
+    await identities.remove(userId, linked.id);
+    throw invalidToken();
   }
 
   return {
@@ -79,7 +94,8 @@ export function createLinking(deps: LinkingDependencies): Linking {
       return { ticket, expiresInSeconds: STEP_SECONDS.ticket };
     },
 
-    async link({ userId, sid }, code, verifier, client) {
+    async link(current, code, verifier, client) {
+      const { userId, sid } = current;
       await assertVerified(userId);
       const expected = { 'link.userId': userId, 'link.sid': sid };
       const step = await steps.take('code', code, expected);
@@ -90,6 +106,7 @@ export function createLinking(deps: LinkingDependencies): Linking {
       const { issuer, subject, email } = claims;
       const identity = await identities.insert({ issuer, subject, provider, userId, email });
       if (identity !== null) {
+        await assertStands(current, identity);
         emit('IdentityLinked', { userId, provider, client, actor: userId, session: sid });
         return identity;
       }

@@ -9,7 +9,7 @@ import type { FactorChanges } from '../factors/factor-changes';
 import type { FactorKind } from '../factors/factor-kinds';
 import type { OwnFactors } from '../factors/own-factors';
 import { holderOf, type VerifyFactor } from '../factors/verify-factor';
-import { createIdentities } from '../federation/identities';
+import { createIdentities, worksWith } from '../federation/identities';
 import { hasPassword } from '../passwords/no-password';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { KnownDevices } from '../sessions/known-devices';
@@ -101,10 +101,11 @@ export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts
   const common = { party, userVerification, ttlSeconds, store, challenges, users, log, emit };
   const authentication = createPasskeyAuthentication(common);
   const identities = createIdentities(connection, { timeoutMs });
+  const works = worksWith(config.federation.providers);
   async function hasOtherWay(userId: string): Promise<boolean> {
     const found = await users.credentialsById(userId);
     if (found !== null && hasPassword(found.passwordHash)) return true;
-    return (await identities.ofUser(userId)).length > 0;
+    return (await identities.ofUser(userId)).some(works);
   }
   return {
     ...{ store, authentication, rpId: relyingParty?.id },

@@ -6,6 +6,7 @@ import {
   createFront,
   federationSettings,
   PAGE,
+  PUBLIC_URL,
   sha256,
 } from '../../../support/federation';
 import {
@@ -218,6 +219,62 @@ test('the repeat of an unlink that stopped after the removal ends the other sess
   expect(outcome(await unlink(ada.token, one?.id))).toEqual([404, 'identity_not_found']);
   expect((await client('GET', '/api/auth/profile', { token: federated })).status).toBe(401);
   expect((await client('GET', '/api/auth/profile', { token: ada.token })).status).toBe(200);
+});
+
+test('a link that was under way when its session ended links nothing', async () => {
+  const ada = await owner();
+  await become();
+  const mine = front();
+  const { url } = await mine.beginLink('example', ada.token);
+  const body = { code: url.searchParams.get('code'), code_verifier: mine.verifier };
+  // Past the cache: the request was authenticated before the end.
+  await collection('users').updateOne({ emailKey: ada.email }, { $inc: { sessionVersion: 1 } });
+  const end = await client('POST', '/api/auth/identities', { token: ada.token, body });
+  expect(outcome(end)).toEqual([401, 'invalid_token']);
+  expect(await collection('identities').countDocuments({ userId: ada.id })).toBe(0);
+});
+
+test('ways to sign in that the settings do not have any more do not count', async () => {
+  await become();
+  const { json } = await front().whole('example');
+  const [token, userId] = [json.access_token as string, json.user.id as string];
+  const [one] = await identitiesOf(token);
+  const { _id, ...row } = (await collection('identities').findOne({ userId })) ?? {};
+  // Of a provider that was removed, and of one that has another issuer now.
+  for (const [provider, subject] of [
+    ['removed', 'one'],
+    ['example', 'two'],
+  ])
+    await collection('identities').insertOne({
+      ...{ ...row, _id: `${subject} ${_id}` as never, provider, subject },
+      issuer: 'https://gone.example.org',
+    });
+  expect(outcome(await unlink(token, one?.id))).toEqual([409, 'last_sign_in_method']);
+  await become();
+  expect((await front().link('example', token)).status).toBe(201);
+  expect((await unlink(token, one?.id)).status).toBe(204);
+});
+
+test('nor do passkeys, where the service has no RP ID', async () => {
+  const issuer = { TOKEN_ISSUER: PUBLIC_URL };
+  const settings = federationSettings({ example: example.issuer });
+  const ofAddress = { ...settings, ...issuer, PUBLIC_URL: 'https://203.0.113.7' };
+  const without = await startTestService(ofAddress, mongo);
+  try {
+    await become();
+    const { json } = await front().whole('example');
+    const token = json.access_token as string;
+    await collection('passkeys').insertOne({
+      ...{ _id: json.user.id, handle: 'a handle' },
+      passkeys: [{ id: 'a', credentialId: json.user.id, isDiscoverable: true }],
+    });
+    const [one] = await identitiesOf(token);
+    const there = createClient(without.baseUrl);
+    expect(outcome(await unlink(token, one?.id, there))).toEqual([409, 'last_sign_in_method']);
+    expect((await unlink(token, one?.id)).status).toBe(204);
+  } finally {
+    await without.close();
+  }
 });
 
 test('nobody is locked out: the last way to sign in stays, also against two hosts', async () => {
