@@ -278,6 +278,7 @@ function createParts(deps: AuthDependencies) {
   const emailSignIn = createEmailSignIn({
     ...{ ...account, ...config.emailSignIn, loginGuard, delivery, provenSignIn },
     pending: mailedCodes,
+    addressDigest: clientDigest,
   });
   const service = createAuthService({
     ...account,

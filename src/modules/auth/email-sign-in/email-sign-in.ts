@@ -1,3 +1,4 @@
+import { sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
 import { foldEmail } from '../../../kernel/fold';
 import type { ClientInfo } from '../../../platform/http/client-info';
@@ -27,21 +28,45 @@ export interface EmailSignIn {
 export interface EmailSignInDependencies {
   readonly users: UsersPort;
   readonly pending: MailedCodes;
-  readonly delivery: Pick<MailDelivery, 'sendCode' | 'noteRequest'>;
+  readonly delivery: Pick<MailDelivery, 'sendCode' | 'issueDecoy' | 'noteRequest'>;
   readonly devices: Pick<KnownDevices, 'knownUntil'>;
   readonly loginGuard: LoginGuard;
   readonly backgroundQueue: BackgroundQueue;
   readonly provenSignIn: ProvenSignIn;
   readonly emit: EmitEvent;
+  /** Keyed. */
+  readonly addressDigest: (address: string) => string;
   readonly isEnabled: boolean;
   readonly ttlSeconds: number;
 }
 
+type Found = Credentials | undefined;
+
 /** Access to a mailbox (not among the values of RFC 8176). */
 const AMR = ['email'] as const;
 
+/** In the place of the address and the session version of an account. */
+const NO_ACCOUNT = { email: '', sessionVersion: -1 } as const;
+
 export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
   const { users, pending, delivery, devices, loginGuard, emit, ttlSeconds } = deps;
+
+  /** Stands for the account of an address that has none, or none that may sign in. */
+  function decoyOf(email: string): string {
+    const digest = sha256(deps.addressDigest(`sign-in code\n${foldEmail(email)}`));
+    return Buffer.from(digest, 'base64url').toString('hex', 0, 12);
+  }
+
+  /**
+   * A code that nobody gets, under the limits of one that is mailed: wrong codes are answered, and
+   * counted, as for an account.
+   */
+  async function issueDecoy(token: string, email: string): Promise<void> {
+    const userId = decoyOf(email);
+    await delivery.issueDecoy(userId, email, () =>
+      pending.issue(token, { userId, ...NO_ACCOUNT }, ttlSeconds),
+    );
+  }
 
   async function mailCode(token: string, email: string, client: ClientInfo): Promise<void> {
     const found = await users.credentialsByEmail(email);
@@ -49,7 +74,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     // a verified address signs in.
     const isUsable = found?.status === 'active' && found.emailVerified;
     emit('EmailSignInRequested', { userId: found?.id, isUsable, client });
-    if (!isUsable) return;
+    if (!isUsable) return issueDecoy(token, email);
     const { id: userId, sessionVersion } = found;
     await delivery.sendCode(userId, found.email, ttlSeconds, () =>
       pending.issue(token, { userId, email: found.email, sessionVersion }, ttlSeconds),
@@ -67,18 +92,26 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     return stands ? found : undefined;
   }
 
-  /** Counts a wrong code against the account, by the device's own count where it is known. */
-  async function check(account: Credentials, { isRight }: TakenTry, client: ClientInfo) {
-    const { id: userId } = account;
-    const knownUntil = await devices.knownUntil(account, client);
+  /**
+   * The account, after the same work whether or not there is one. Counts a wrong code against it,
+   * by the device's own count where it is known.
+   */
+  async function check(
+    { pending: { userId }, ...taken }: TakenTry,
+    found: Found,
+    client: ClientInfo,
+  ) {
+    const knownUntil = await devices.knownUntil(found, client);
     const key =
       knownUntil === undefined
         ? ({ by: 'login', account: userId } as const)
         : ({ by: 'device', account: deviceKey(userId, client) } as const);
     const attempt = { ...key, passwordHash: MAILED_CODE, client };
+    const isRight = taken.isRight && found !== undefined;
     const { refusal } = await loginGuard.guard(attempt, (turn) => turn(async () => isRight));
-    if (refusal === undefined && isRight) return knownUntil;
-    emit('LoginFailed', { userId, reason: refusal?.code ?? 'wrong_code', client });
+    if (refusal === undefined && isRight) return { account: found, knownUntil };
+    const reason = refusal?.code ?? (found === undefined ? 'no_usable_account' : 'wrong_code');
+    emit('LoginFailed', { userId: found?.id, reason, client });
     throw refusal ?? invalidSignInCode();
   }
 
@@ -96,9 +129,9 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       if (!deps.isEnabled) throw emailSignInDisabled();
       await loginGuard.enter(client);
       const taken = await pending.take(token, code);
-      const account = taken === undefined ? undefined : await accountOf(taken.pending);
-      if (taken === undefined || account === undefined) throw invalidSignInCode();
-      const knownUntil = await check(account, taken, client);
+      if (taken === undefined) throw invalidSignInCode();
+      const found = await accountOf(taken.pending);
+      const { account, knownUntil } = await check(taken, found, client);
       if (!(await pending.consume(token))) throw invalidSignInCode();
       return deps.provenSignIn(account, { amr: AMR, client, knownUntil }, invalidSignInCode);
     },

@@ -53,6 +53,8 @@ export interface MailDelivery {
     ttlSeconds: number,
     issue: () => Promise<string>,
   ): Promise<void>;
+  /** Calls `issue` where `sendCode` would, and mails nothing: for an address that gets no code. */
+  issueDecoy(account: string, to: string, issue: () => Promise<unknown>): Promise<void>;
   /** A notice of a login, with the link to ask for a new password. */
   sendNewDevice(account: string, to: string, login: NewDeviceLogin): Promise<void>;
   /** A notice of a change of linked identities, with the link to ask for a new password. */
@@ -227,6 +229,10 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
         const link = linkTo('sign-in', `code=${code}`);
         return { code, link, valid_until: utc(now() + ttlSeconds * 1000) };
       });
+    },
+    async issueDecoy(account, to, issue) {
+      if (sender === undefined) return;
+      if (await isWithinBudget({ kind: 'sign-in-code', account, to }, 'user')) await issue();
     },
     async sendNewDevice(account, to, { atMs, network, device }) {
       const values = { time: utc(atMs), network, device, reset_link: forgotLink() };

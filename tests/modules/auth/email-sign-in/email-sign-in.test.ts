@@ -84,6 +84,33 @@ test('the mailed code signs in on the device that asked, once', async () => {
   });
 });
 
+test('wrong codes do not tell which addresses have a verified account', async () => {
+  const unverified = uniqueEmail('unverified');
+  await register(client, { email: unverified });
+  const addresses = [(await verified()).email, unverified, uniqueEmail('nobody')];
+  const guess = (sign_in_token: string) =>
+    client('POST', '/api/auth/email-sign-in/verify', {
+      ...{ body: { sign_in_token, code: '000000' }, headers: { 'user-agent': 'a stranger' } },
+    });
+  const answers: unknown[][] = [];
+  for (const email of addresses) {
+    const outcomes: unknown[] = [];
+    for (let request = 0; request < 3; request += 1) {
+      const issued = await rows('mailed_codes').countDocuments();
+      const { sign_in_token: token } = (await ask(email)).json;
+      const isIssued = async () => (await rows('mailed_codes').countDocuments()) > issued;
+      await eventually('the code', isIssued);
+      for (let i = 0; i < 6; i += 1) outcomes.push(outcome(await guess(token)));
+    }
+    answers.push(outcomes);
+  }
+  const locked = [429, 'too_many_attempts'];
+  const of = (count: number, what: unknown) => Array.from({ length: count }, () => what);
+  // Of each token five tries are looked at.
+  const expected = [...of(12, REFUSED), ...of(5, locked), REFUSED];
+  expect(answers).toEqual(addresses.map(() => expected));
+});
+
 test('the code of one request is worth nothing with the token of another', async () => {
   const { email } = await verified();
   const [mine, theirs] = [await asked(email), await asked(email)];
