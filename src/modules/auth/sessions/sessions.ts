@@ -16,9 +16,21 @@ import {
 } from './presented-token';
 import { createSessionRefresher, type RefreshSession } from './refresh-session';
 import { renewedToken } from './refresh-token';
-import { findByToken, isLive, type SessionRow, type SessionStore } from './session-store';
+import {
+  type FoundSession,
+  findByToken,
+  isLive,
+  type SessionRow,
+  type SessionStore,
+} from './session-store';
 import { type SessionView, sessionViewOf } from './session-view';
-import { type DeliveredPair, forCookie, issuePair, withoutRefreshToken } from './token-pair';
+import {
+  type DeliveredPair,
+  forCookie,
+  issuePair,
+  type TokenPair,
+  withoutRefreshToken,
+} from './token-pair';
 
 export interface Sessions {
   readonly open: OpenSession;
@@ -83,6 +95,12 @@ export interface SessionsDependencies {
   readonly now: () => number;
 }
 
+/** Who may have a new refresh token: of a session in a cookie, the cookie alone. */
+function receiverOf(row: FoundSession, cookieHash: string | undefined) {
+  if (row.inCookie !== true) return 'body';
+  return cookieHash !== undefined && isLive(row, cookieHash) ? 'cookie' : 'nobody';
+}
+
 export function createSessions(deps: SessionsDependencies): Sessions {
   const { store, users, tokens, settings, now } = deps;
   const ender = createSessionEnder(deps);
@@ -106,18 +124,21 @@ export function createSessions(deps: SessionsDependencies): Sessions {
       ? { ...row, ...stepUp, authenticatedAt: row.readAt, stepUpEnded: false }
       : row;
     const pair = issuePair(tokens, user, token, sessionAuthOf(present, row.until));
-    const inCookie = row.inCookie === true;
-    const isForeign = inCookie && (cookieHash === undefined || !isLive(row, cookieHash));
+    const to = receiverOf(row, cookieHash);
     const refresh = { family: sha256(token.family), tokenHash: sha256(token.text) };
     const isRenewed = await store.renew(sid, {
-      ...(isForeign && stepUp ? {} : { refresh }),
+      ...(to === 'nobody' && stepUp ? {} : { refresh }),
       version: user.sessionVersion,
       accessUntil: new Date(now() + pair.expires_in * 1000),
       ...(stepUp && { stepUp }),
     });
     if (!isRenewed) throw invalidToken();
-    if (isForeign) return withoutRefreshToken(pair);
-    return inCookie ? forCookie(pair, settings.idleTtlSeconds) : pair;
+    return delivered(pair, to);
+  }
+
+  function delivered(pair: TokenPair, to: ReturnType<typeof receiverOf>): DeliveredPair {
+    if (to === 'nobody') return withoutRefreshToken(pair);
+    return to === 'cookie' ? forCookie(pair, settings.idleTtlSeconds) : pair;
   }
 
   async function list({
