@@ -1,3 +1,12 @@
+import {
+  createIdentities,
+  type Identity,
+} from '../../../../src/modules/auth/federation/identities';
+import {
+  createLinking,
+  type LinkingDependencies,
+} from '../../../../src/modules/auth/federation/linking';
+import { NO_CLIENT } from '../../../../src/platform/http/client-info';
 import { startTestService, type TestService } from '../../../support/app';
 import { claimsIn } from '../../../support/factors';
 import {
@@ -221,17 +230,36 @@ test('the repeat of an unlink that stopped after the removal ends the other sess
   expect((await client('GET', '/api/auth/profile', { token: ada.token })).status).toBe(200);
 });
 
-test('a link that was under way when its session ended links nothing', async () => {
-  const ada = await owner();
-  await become();
-  const mine = front();
-  const { url } = await mine.beginLink('example', ada.token);
-  const body = { code: url.searchParams.get('code'), code_verifier: mine.verifier };
-  // Past the cache: the request was authenticated before the end.
-  await collection('users').updateOne({ emailKey: ada.email }, { $inc: { sessionVersion: 1 } });
-  const end = await client('POST', '/api/auth/identities', { token: ada.token, body });
-  expect(outcome(end)).toEqual([401, 'invalid_token']);
-  expect(await collection('identities').countDocuments({ userId: ada.id })).toBe(0);
+test('a link whose session ends after its insert links nothing', async () => {
+  const { connection } = service.database;
+  const identities = createIdentities(connection, { timeoutMs: 2000 });
+  const userId = '0123456789abcdef01234567';
+  let stands = true;
+  const account = { emailVerified: true } as never;
+  const claims = { issuer: 'https://one.example.org', subject: 'of a link', email: null };
+  const journey = { provider: 'example', redirectTo: PAGE, challenge: sha256('verifier') };
+  const linking = createLinking({
+    emit: () => undefined,
+    users: {
+      credentialsById: async () => account,
+      stored: async () => account,
+      sessionStands: () => stands,
+    },
+    identities: {
+      ...identities,
+      insert: async (identity: Identity) => {
+        const inserted = await identities.insert(identity);
+        stands = false;
+        return inserted;
+      },
+    },
+    steps: { take: async () => ({ ...journey, claims }) },
+    works: () => true,
+    hasOtherSignIn: async () => false,
+  } as never as LinkingDependencies);
+  const link = linking.link({ userId, sid: 'a', ver: 0 }, 'code', 'verifier', NO_CLIENT);
+  await expect(link).rejects.toMatchObject({ code: 'invalid_token' });
+  expect(await collection('identities').countDocuments({ userId })).toBe(0);
 });
 
 test('ways to sign in that the settings do not have any more do not count', async () => {
