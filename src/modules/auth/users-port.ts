@@ -132,6 +132,8 @@ export interface UsersPort {
   readonly pendingEnds: PendingEnds;
   /** From the primary of the database. */
   readonly exists: (id: string) => Promise<boolean>;
+  /** Those of the ids whose removal has not been committed for good: a failover may undo it. */
+  readonly existing: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
   /** After these two have resolved, every worker refuses the tokens of those sessions. */
   readonly endSessions: (
     id: string,

@@ -132,6 +132,7 @@ const expired = () =>
 async function startOf(eventLog: EventLog, after: number | undefined): Promise<number> {
   const oldest = await eventLog.oldest();
   if (after === undefined) return oldest - 1;
-  if (after < oldest - 1 || (after >= oldest && after > (await eventLog.latest()))) throw expired();
+  if (after < oldest - 1 || (after >= oldest && after > (await eventLog.reached())))
+    throw expired();
   return after;
 }

@@ -77,7 +77,7 @@ export function startRedisStream(options: RedisStreamOptions): Closable {
   /** The sequence to go on after, and that of the stream: 0 where it is new. */
   async function position(): Promise<{ after: number; expected: number }> {
     const { last, id } = await append(LOOK, []);
-    const [oldest, latest] = [await eventLog.oldest(), await eventLog.latest()];
+    const [oldest, latest] = [await eventLog.oldest(), await eventLog.reached()];
     if (last === 0) return { after: Math.max(oldest - 1, latest - maxLength), expected: 0 };
     const [known] = id === '' ? [] : await eventLog.read(last - 1, { limit: 1, upTo: last });
     if (last > latest || (known !== undefined && known.id !== id))

@@ -64,6 +64,7 @@ export function createAccounts(deps: AccountsDependencies) {
     ...{ setPassword, resetPassword, replacePassword, changePassword },
     ...{ confirmEmail, endSessions, revokeSessions },
     exists: (id: string) => repository.exists(id),
+    existing: (ids: readonly string[]) => repository.existing(ids),
     tokensEnded: deps.tokensEnded,
     pendingEnds: deps.pendingEnds,
     noteLogin: deps.noteLogin,

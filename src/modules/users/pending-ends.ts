@@ -1,5 +1,6 @@
 import { Types } from 'mongoose';
 import { randomToken } from '../../kernel/crypto/random';
+import { exactReads } from '../../platform/mongo/exact-reads';
 import type { KeptSession, UserDocument, UserModel } from './model';
 
 /**
@@ -55,11 +56,7 @@ export function createPendingEnds(users: UserModel, { timeoutMs }: { timeoutMs: 
       const ids = subjects?.filter((id) => Types.ObjectId.isValid(id));
       const some = ids && { _id: { $in: ids.map((id) => new Types.ObjectId(id)) } };
       const found = await rows()
-        .find({ ...hasPendingEnds, ...some }, {
-          projection,
-          maxTimeMS: timeoutMs,
-          readPreference: 'primary',
-        } as const)
+        .find({ ...hasPendingEnds, ...some }, { ...exactReads(users.db, timeoutMs), projection })
         .limit(limit)
         .toArray();
       return found.flatMap(({ _id, sessionVersion, keptSession, pendingEnds }) =>

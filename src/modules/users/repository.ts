@@ -2,6 +2,7 @@ import { Types } from 'mongoose';
 import { foldEmail } from '../../kernel/fold';
 import type { Role } from '../../kernel/permissions';
 import { inTime } from '../../platform/mongo/bounded';
+import { exactReads } from '../../platform/mongo/exact-reads';
 import type { PendingEvent } from '../../platform/outbox/pending-event';
 import { type CachedFields, type CachedUser, toCached } from './cached';
 import { CREDENTIALS, type Credentials, type FoundCredentials, toCredentials } from './credentials';
@@ -76,7 +77,7 @@ export interface UserRepository {
   find(id: string): Promise<CachedFields | null>;
   /** From the primary, whatever the read preference is. */
   exists(id: string): Promise<boolean>;
-  /** Those of the ids that exist, as `exists`. */
+  /** Those of the ids whose removal has not been committed for good: a failover may undo it. */
   existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** What a write is decided on. */
   look(id: string, timeoutMs: number): Promise<Snapshot | null>;
@@ -160,7 +161,7 @@ export function createUserRepository(
     },
     async existing(ids) {
       const filter = { _id: { $in: ids.map((id) => new Types.ObjectId(id)) } };
-      const options = { ...bounded, projection: { _id: 1 }, readPreference: 'primary' } as const;
+      const options = { ...exactReads(users.db, timeoutMs), projection: { _id: 1 } };
       const found = await users.collection.find(filter, options).toArray();
       return new Set(found.map(({ _id }) => _id.toHexString()));
     },

@@ -19,7 +19,7 @@ export interface WebhookRoutesDependencies {
   readonly store: WebhookStore;
   readonly deliveries: DeliveryStore;
   readonly secrets: WebhookSecrets;
-  readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest'>;
+  readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest' | 'reached'>;
   readonly types: readonly string[];
   readonly allowed: BlockList;
   /** Whether `http` addresses are taken. */
@@ -164,10 +164,10 @@ const expired = () =>
 
 /** Throws 410 unless the log has all events after it. */
 async function assertKept(
-  eventLog: Pick<EventLog, 'latest' | 'oldest'>,
+  eventLog: Pick<EventLog, 'reached' | 'oldest'>,
   after: number,
 ): Promise<void> {
-  if (after < (await eventLog.oldest()) - 1 || after > (await eventLog.latest())) throw expired();
+  if (after < (await eventLog.oldest()) - 1 || after > (await eventLog.reached())) throw expired();
 }
 
 /** Throws 422. A name is checked again when it has been resolved, at each attempt. */

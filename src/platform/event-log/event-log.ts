@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection, mongo } from 'mongoose';
 import { backoffMs } from '../../kernel/lifecycle';
+import { exactReads } from '../mongo/exact-reads';
 import type { IndexedCollection } from '../mongo/indexes';
 import type { PendingEvent } from '../outbox/pending-event';
 
@@ -37,6 +38,11 @@ export interface EventLog {
   ofSubject(subject: string, limit: number): Promise<LoggedEvent[]>;
   /** The sequence of the last event; 0 where there was none. */
   latest(): Promise<number>;
+  /**
+   * The same, with events that a failover may still take back. A new primary may know for a moment
+   * of fewer that it will not, than its predecessor has shown.
+   */
+  reached(): Promise<number>;
   /** The sequence of the oldest event that is kept; 1 where there was none. */
   oldest(): Promise<number>;
   /** The sequence of an event; undefined: it is not in the log. */
@@ -70,13 +76,16 @@ export function createEventLog(
   { timeoutMs }: { readonly timeoutMs: number },
 ): EventLog {
   const stored = () => connection.collection<Stored>(EVENTS_COLLECTION);
-  const bounded = { maxTimeMS: timeoutMs, readPreference: 'primary' } as const;
+  /** Readers go on after what they have seen: none of it may get another number, or go away. */
+  const exact = exactReads(connection, timeoutMs);
+  const local = { maxTimeMS: timeoutMs, readPreference: 'primary' } as const;
 
-  async function edge(direction: 1 | -1): Promise<number | undefined> {
-    const options = { ...bounded, projection: { _id: 1 }, sort: { _id: direction } };
+  async function edge(direction: 1 | -1, how: typeof local = exact): Promise<number | undefined> {
+    const options = { ...how, projection: { _id: 1 }, sort: { _id: direction } };
     return (await stored().findOne({}, options))?._id;
   }
   const latest = async () => (await edge(-1)) ?? 0;
+  const reached = async () => (await edge(-1, local)) ?? 0;
 
   /**
    * Inserts in order from `next` on and stops at the first that is refused. Resolves with how many
@@ -98,11 +107,13 @@ export function createEventLog(
 
   return {
     latest,
+    reached,
     async append(events) {
       let rest = events;
       let next: number | undefined;
       for (let overtaken = 0; rest.length > 0; ) {
-        next ??= (await latest()) + 1;
+        // A number that is taken here is taken, whoever knows it.
+        next ??= (await reached()) + 1;
         const { count, refusal } = await insertFrom(next, rest.slice(0, APPEND_MAX));
         rest = rest.slice(refusal === 'repeated' ? count + 1 : count);
         if (refusal !== 'overtaken') {
@@ -123,21 +134,21 @@ export function createEventLog(
         ...(types === undefined ? {} : { type: { $in: [...types] } }),
       };
       const found = await stored()
-        .find(filter, { ...bounded, sort: { _id: 1 }, limit })
+        .find(filter, { ...exact, sort: { _id: 1 }, limit })
         .toArray();
       return found.map(toLogged);
     },
     async ofSubject(subject, limit) {
-      const options = { ...bounded, sort: { _id: -1 as const }, limit };
+      const options = { ...exact, sort: { _id: -1 as const }, limit };
       const found = await stored().find({ subject }, options).toArray();
       return found.reverse().map(toLogged);
     },
     oldest: async () => (await edge(1)) ?? 1,
     async sequenceOf(id) {
-      return (await stored().findOne({ id }, { ...bounded, projection: { _id: 1 } }))?._id;
+      return (await stored().findOne({ id }, { ...exact, projection: { _id: 1 } }))?._id;
     },
     async removeBefore(before, limit) {
-      const options = { ...bounded, projection: { at: 1 }, sort: { _id: 1 as const }, limit };
+      const options = { ...exact, projection: { at: 1 }, sort: { _id: 1 as const }, limit };
       const oldest = await stored().find({}, options).toArray();
       const kept = oldest.findIndex(({ at }) => at >= before);
       const last = oldest[(kept === -1 ? oldest.length : kept) - 1]?._id;

@@ -1,4 +1,5 @@
 import type { Connection, mongo, Types } from 'mongoose';
+import { exactReads } from '../mongo/exact-reads';
 import { HAS_PENDING, type PendingEvent } from './pending-event';
 
 /** The pending events of one document, in the order of its writes. */
@@ -59,7 +60,8 @@ export function createOutboxSource(
   return {
     async pending(limit) {
       const [filter, options] = pendingQuery(limit, timeoutMs);
-      return committedOf(await documents().find(filter, options).toArray());
+      const exact = { ...options, ...exactReads(connection, timeoutMs) };
+      return committedOf(await documents().find(filter, exact).toArray());
     },
     async moved(batch) {
       const operations: mongo.AnyBulkWriteOperation<Documents>[] = batch.map(

@@ -1,5 +1,6 @@
 import type { Connection } from 'mongoose';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
+import { exactReads } from '../../../platform/mongo/exact-reads';
 import type { IndexedCollection } from '../../../platform/mongo/indexes';
 
 export const REVOCATIONS_COLLECTION = 'revocations';
@@ -54,11 +55,7 @@ export function createRevocationLog(
 ): RevocationLog {
   const rows = () => connection.collection<Row>(REVOCATIONS_COLLECTION);
   // A member that is behind, or an entry that a failover takes back, would leave a gap.
-  const exact = {
-    maxTimeMS: timeoutMs,
-    readPreference: 'primary',
-    ...(writesToMajority(connection) ? { readConcern: { level: 'majority' } as const } : {}),
-  } as const;
+  const exact = exactReads(connection, timeoutMs);
 
   async function edge(direction: 1 | -1): Promise<number | undefined> {
     const options = { ...exact, projection: { _id: 1 }, sort: { _id: direction } } as const;
@@ -108,7 +105,3 @@ export function createRevocationLog(
     },
   };
 }
-
-/** A standalone server has no other member that could take an entry back. */
-const writesToMajority = (connection: Connection): boolean =>
-  connection.getClient().options.writeConcern?.w === 'majority';

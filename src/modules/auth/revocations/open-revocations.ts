@@ -22,7 +22,7 @@ interface Dependencies {
   readonly log: Logger;
   readonly own: <T extends Closable>(name: string, resource: T) => T;
   readonly now: () => number;
-  readonly users: Pick<UsersPort, 'pendingEnds' | 'exists'>;
+  readonly users: Pick<UsersPort, 'pendingEnds' | 'exists' | 'existing'>;
   /** A remote key ring cannot sign: the process serves no routes of this module. */
   readonly keys: Pick<KeyRing, 'signing'>;
 }
@@ -39,6 +39,7 @@ export function createKeyRevocation({
     timeoutMs: config.database.operationTimeoutMs,
     leaseMs: config.auth.revocationLeaseMs,
     userExists: async () => true,
+    existingUsers: async (ids) => new Set(ids),
   });
   return async (keys: readonly string[]): Promise<void> => {
     if (keys.length > 0) await record({ type: 'keys_removed', keys });
@@ -63,6 +64,7 @@ export function openRevocations(
       leaseMs: config.auth.revocationLeaseMs,
       retainMs: RETAIN_MS,
       userExists: users.exists,
+      existingUsers: users.existing,
       sources: [users.pendingEnds, services.pendingEnds],
     }),
   );

@@ -1,4 +1,5 @@
 import type { Connection } from 'mongoose';
+import { exactReads } from '../../../platform/mongo/exact-reads';
 import { afterNow } from '../../../platform/mongo/expressions';
 import type { PendingEnds } from './pending-ends';
 
@@ -27,9 +28,11 @@ export function createRemovedSubjects(
     readonly timeoutMs: number;
     /** From the primary of the database. */
     readonly exists: (userId: string) => Promise<boolean>;
+    /** Those of the ids whose removal has not been committed for good. */
+    readonly existing: (userIds: readonly string[]) => Promise<ReadonlySet<string>>;
   },
 ): RemovedSubjects {
-  const { timeoutMs, exists } = options;
+  const { timeoutMs, exists, existing } = options;
   const bounded = { maxTimeMS: timeoutMs } as const;
   const rows = () => connection.collection<Row>(REMOVED_COLLECTION);
 
@@ -41,12 +44,11 @@ export function createRemovedSubjects(
     // All of them: those that are not carried out must not hide the others.
     async read(subjects) {
       const filter = subjects === undefined ? {} : { _id: { $in: [...subjects] } };
-      const options = { ...bounded, readPreference: 'primary' } as const;
-      const found = await rows().find(filter, options).toArray();
-      const gone = await Promise.all(
-        found.map(async ({ _id }) => ((await exists(_id)) ? [] : [_id])),
-      );
-      return gone.flat().map((subject) => ({ subject, mark: subject, isRemoved: true }));
+      const found = await rows().find(filter, exactReads(connection, timeoutMs)).toArray();
+      const ids = found.map(({ _id }) => _id);
+      const remaining = ids.length === 0 ? new Set<string>() : await existing(ids);
+      const gone = ids.filter((id) => !remaining.has(id));
+      return gone.map((subject) => ({ subject, mark: subject, isRemoved: true }));
     },
     async clear(moved) {
       const filter = { _id: { $in: moved.map(({ subject }) => subject) } };

@@ -44,6 +44,8 @@ export interface RevocationsDependencies {
   readonly now: () => number;
   readonly sources: readonly PendingEnds[];
   readonly userExists: (id: string) => Promise<boolean>;
+  /** Those of the ids whose removal has not been committed for good. */
+  readonly existingUsers: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
 }
 
 const SWEEP_MS = 5000;
@@ -54,7 +56,9 @@ export function createRevocations(deps: RevocationsDependencies): Revocations {
   const boundMs = timeoutMs + DRIVER_GRACE_MS;
   const log = createRevocationLog(connection, { timeoutMs, now });
   const verifiers = createVerifiers(connection, { timeoutMs, now });
-  const removed = createRemovedSubjects(connection, { timeoutMs, exists: deps.userExists });
+  const removed = createRemovedSubjects(connection, {
+    ...{ timeoutMs, exists: deps.userExists, existing: deps.existingUsers },
+  });
   const mover = createMover(log, [...deps.sources, removed]);
   const tail = createTail(log.latest);
   const acknowledged = createAcknowledgements({

@@ -15,15 +15,14 @@ export interface PendingAccountEnds {
 /** Without an index: there are few accounts. */
 export function createPendingAccountEnds(
   rows: () => mongo.Collection<AccountRow>,
-  { timeoutMs }: { readonly timeoutMs: number },
+  { exact, timeoutMs }: { readonly exact: () => mongo.FindOptions; readonly timeoutMs: number },
 ): PendingEnds {
   const bounded = { maxTimeMS: timeoutMs } as const;
   return {
     async read(subjects, limit) {
       const some = subjects === undefined ? {} : { _id: { $in: [...subjects] } };
       const filter = { ...some, pendingEnds: { $exists: true } };
-      const options = { ...bounded, readPreference: 'primary' } as const;
-      const found = await rows().find(filter, options).limit(limit).toArray();
+      const found = await rows().find(filter, exact()).limit(limit).toArray();
       return found.flatMap((row): PendingEnd[] => {
         const { _id: subject, pendingEnds, revokedAt, tokenVersion = 0 } = row;
         if (pendingEnds === undefined) return [];

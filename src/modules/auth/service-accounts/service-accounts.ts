@@ -4,6 +4,7 @@ import { randomToken } from '../../../kernel/crypto/random';
 import { problems } from '../../../kernel/errors';
 import type { Scope } from '../../../kernel/permissions';
 import type { Cache, TypedCache } from '../../../platform/cache/port';
+import { exactReads } from '../../../platform/mongo/exact-reads';
 import { insertWithin } from '../../../platform/mongo/insert-within';
 import type { PendingEnds } from '../revocations/pending-ends';
 import { createPendingAccountEnds, type PendingAccountEnds } from './pending-ends';
@@ -178,7 +179,10 @@ export function createServiceAccounts(
       await options.tokensEnded([id]);
       return before !== null && !(before.revokedTokens ?? []).some((one) => one.jti === jti);
     },
-    pendingEnds: createPendingAccountEnds(rows, options),
+    pendingEnds: createPendingAccountEnds(rows, {
+      ...options,
+      exact: () => exactReads(connection, options.timeoutMs),
+    }),
     find,
     findStored: load,
     async authenticate(id, secret) {
