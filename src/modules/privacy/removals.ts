@@ -59,18 +59,27 @@ export const removalIndexes: IndexedCollection = {
  */
 const SETTLE_MS = 15 * 60_000;
 const LEASE_MS = 60_000;
-/** Of earlier announcements, what this one does not have; an earlier removal came to nothing. */
-const earlier = (events: readonly PendingEvent[]) => ({
-  $filter: {
-    input: { $ifNull: ['$outbox', []] },
-    cond: {
-      $and: [
-        { $ne: ['$$this.type', events.at(-1)?.type ?? ''] },
-        { $not: [{ $in: ['$$this.id', events.map(({ id }) => id)] }] },
-      ],
+/**
+ * What was announced before, then what is new, and the removal last: that of the later revision.
+ * Several announce the removal of one user. Of those that saw it earlier, one may come later.
+ */
+function announced(events: readonly PendingEvent[]) {
+  const removal = events.at(-1);
+  const stored = { $ifNull: ['$outbox', []] };
+  const ofType = (is: '$eq' | '$ne') => ({
+    $filter: { input: stored, cond: { [is]: ['$$this.type', removal?.type ?? ''] } },
+  });
+  const isNew = { $not: [{ $in: ['$$this.id', { $ifNull: ['$outbox.id', []] }] }] };
+  const added = { $filter: { input: { $literal: events.slice(0, -1) }, cond: isNew } };
+  const newest = {
+    $reduce: {
+      input: ofType('$eq'),
+      initialValue: { $literal: removal },
+      in: { $cond: [{ $gt: ['$$this.revision', '$$value.revision'] }, '$$this', '$$value'] },
     },
-  },
-});
+  };
+  return { $concatArrays: [ofType('$ne'), added, removal === undefined ? [] : [newest]] };
+}
 
 /** Commits are given up long before (docs/adr/0011-one-deadline.md). */
 const graceMs = (timeoutMs: number) => Math.max(30_000, 4 * timeoutMs);
@@ -104,7 +113,7 @@ export function createRemovals(
         isSettling: { $ifNull: ['$isSettling', fresh.isSettling] },
         holder: '',
         dueAt: afterNow(graceMs(timeoutMs)),
-        outbox: { $concatArrays: [earlier(events), { $literal: [...events] }] },
+        outbox: announced(events),
       };
       await rows().updateOne({ _id: userId }, [{ $set: set }], { ...bounded, upsert: true });
     },

@@ -7,6 +7,7 @@ import {
   hasRoomFor,
   type PendingEvent,
   pendingEvent,
+  singleEvent,
 } from '../../platform/outbox/pending-event';
 import { USERS_COLLECTION } from './model';
 import type { Changes, EndSessions } from './repository';
@@ -20,6 +21,8 @@ export const USER_EVENTS = [
   'user.sessions_ended',
 ] as const;
 export type UserEvent = (typeof USER_EVENTS)[number];
+
+const REMOVED: UserEvent = 'user.removed';
 
 /** Names of the API. A hash is never more than `password`. */
 const FIELDS = {
@@ -51,8 +54,11 @@ const userEvent = (type: UserEvent, at: Date, rest?: Parameters<typeof pendingEv
 export const createdEvent = (at: Date): PendingEvent =>
   userEvent('user.created', at, { revision: 1 });
 
-export const removedEvent = ({ rev }: Pick<Snapshot, 'rev'>, at: Date): PendingEvent =>
-  userEvent('user.removed', at, { revision: rev + 1 });
+/** Of one user the same, whoever removes it, so that the log has it once. */
+export const removedEvent = (
+  { id, rev, view }: Pick<Snapshot, 'id' | 'rev' | 'view'>,
+  at: Date,
+): PendingEvent => singleEvent(`${id} ${view.created_at}`, REMOVED, at, { revision: rev + 1 });
 
 /** `sessionVersion`: after the end. */
 export const endedEvent = (at: Date, sessionVersion: number, { keep }: EndSessions): PendingEvent =>

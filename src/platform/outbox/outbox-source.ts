@@ -50,19 +50,28 @@ export function createOutboxSource(
 ): OutboxSource {
   const documents = () => connection.collection<Documents>(collection);
 
-  async function committedOf(found: readonly Documents[]): Promise<readonly PendingOf[]> {
-    const all = found.map(({ _id, outbox = [] }) => ({ subject: String(_id), events: outbox }));
+  async function read(limit: number, among: object): Promise<readonly PendingOf[]> {
+    const [filter, options] = pendingQuery(limit, timeoutMs);
+    const exact = { ...options, ...exactReads(connection, timeoutMs) };
+    const found = await documents()
+      .find({ ...filter, ...among }, exact)
+      .toArray();
+    return found.map(({ _id, outbox = [] }) => ({ subject: String(_id), events: outbox }));
+  }
+
+  /**
+   * What the committed write has left, and not what was there before the question: an attempt that
+   * was refused in between may have been announced with fewer events.
+   */
+  async function committedOf(all: readonly PendingOf[]): Promise<readonly PendingOf[]> {
     if (committed === undefined || all.length === 0) return all;
     const some = await committed(all.map(({ subject }) => subject));
-    return all.filter(({ subject }) => some.has(subject));
+    if (some.size === 0) return [];
+    return read(some.size, { _id: { $in: [...some].map(idOf) } });
   }
 
   return {
-    async pending(limit) {
-      const [filter, options] = pendingQuery(limit, timeoutMs);
-      const exact = { ...options, ...exactReads(connection, timeoutMs) };
-      return committedOf(await documents().find(filter, exact).toArray());
-    },
+    pending: async (limit) => committedOf(await read(limit, {})),
     async moved(batch) {
       const operations: mongo.AnyBulkWriteOperation<Documents>[] = batch.map(
         ({ subject, events }) => ({

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Types, trusted } from 'mongoose';
 
 /** Sessions that ended: their access tokens are not accepted any more. */
@@ -30,6 +31,18 @@ export const pendingEvent = (
   at: Date,
   rest: Pick<PendingEvent, 'revision' | 'fields' | 'sessions'> = {},
 ): PendingEvent => ({ id: new Types.ObjectId().toHexString(), type, at, ...rest });
+
+/**
+ * The same for what can happen once only, to what `names` says: the log takes the first of several
+ * such events that writers have announced.
+ */
+export const singleEvent = (
+  names: string,
+  ...[type, ...rest]: Parameters<typeof pendingEvent>
+): PendingEvent => ({
+  ...pendingEvent(type, ...rest),
+  id: hash('sha256', `${type} ${names}`, 'hex').slice(0, 24),
+});
 
 /** A filter: the document has fewer than `max` pending events. The operator is ours, not a request's. */
 export const hasRoomFor = (max: number) => ({
