@@ -75,12 +75,13 @@ export function createSessionEnder({
     end,
     async endIfValid(userId, sid) {
       const row = await store.find(sid);
-      if (row === null || row.userId !== userId) return false;
-      const user = await users.get(userId);
-      if (user !== null && users.sessionStands(user, sid, row.version)) return end(userId, [sid]);
-      // The attempt that ended it may not have been acknowledged.
+      const isOwn = row !== null && row.userId === userId;
+      const user = isOwn ? await users.get(userId) : null;
+      if (isOwn && user !== null && users.sessionStands(user, sid, row.version))
+        return end(userId, [sid]);
+      // What ended it may not have been acknowledged, also where its record is gone already.
       await users.tokensEnded([userId]);
-      await store.remove(userId, [sid]);
+      if (isOwn) await store.remove(userId, [sid]);
       return false;
     },
     async endActing(userId, sid) {

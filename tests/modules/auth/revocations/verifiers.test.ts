@@ -3,7 +3,14 @@ import { parseConfig } from '../../../../src/kernel/config/config';
 import { createKeyRevocation } from '../../../../src/modules/auth';
 import { createLogger } from '../../../../src/platform/telemetry/logger';
 import { startTestService, type TestService } from '../../../support/app';
-import { type Client, createClient, login, PASSWORD, register } from '../../../support/http';
+import {
+  type Client,
+  createClient,
+  eventually,
+  login,
+  PASSWORD,
+  register,
+} from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
 
 const ISSUER = 'http://auth.example.test';
@@ -268,6 +275,37 @@ test('the log has no gap, and a position that it does not have is 410', async ()
   await far('GET', `${path}?after=${end}&wait=200`, { token });
   expect(performance.now() - waiting).toBeGreaterThan(190);
 });
+
+test('a session without a record is not said to have ended before a verifier knows', async () => {
+  const settings = { ...SETTINGS, REVOCATION_LEASE_MS: '5000' };
+  const host = await startTestService(settings, mongo);
+  let isCut = false;
+  const fetchOf: typeof fetch = async (url, init) => {
+    const answer = isCut ? undefined : await fetch(String(url).replace(ISSUER, host.baseUrl), init);
+    // An answer that was under way is lost, too.
+    if (answer === undefined || isCut) throw new TypeError('fetch failed');
+    return answer;
+  };
+  const { verifier } = await follow({ fetch: fetchOf });
+  const one = await register(near);
+  expect(await codeOf(verifier.verify(one.access_token))).toBe('accepted');
+  isCut = true;
+  const path = `/api/users/${one.user.id}`;
+  const banned = near('POST', `${path}/ban`, { token: admin, body: {} });
+  await eventually(
+    'the ban',
+    async () => (await far('GET', path, { token: admin })).json.status === 'banned',
+  );
+  // As the clean-up of an import does, which waits for no verifier.
+  const rows = host.database.connection.collection<{ _id: string }>('sessions');
+  const sid = sidOf(one.access_token);
+  await rows.deleteOne({ _id: sid });
+  expect((await near('DELETE', `${path}/sessions/${sid}`, { token: admin })).status).toBe(204);
+  expect(await codeOf(verifier.verify(one.access_token))).toBe('not_current');
+  expect((await banned).status).toBe(200);
+  verifier.close();
+  await host.close();
+}, 60_000);
 
 // Last: it ends every token.
 test('tokens of a removed key are refused before the key is removed', async () => {
