@@ -45,8 +45,18 @@ const FIELDS = {
 const PENDING_MAX = 64;
 /** Ends of sessions go on for longer: nobody keeps a session because of it. */
 const PENDING_ENDS_MAX = 256;
-export const roomForChange = hasRoomFor(PENDING_MAX);
+/**
+ * Bans, other roles and new passwords for longer still: whoever has a session can make changes, and
+ * end sessions, until there is no more room for those.
+ */
+const PENDING_SECURITY_MAX = 512;
+const roomForChange = hasRoomFor(PENDING_MAX);
 export const roomForEnd = hasRoomFor(PENDING_ENDS_MAX);
+const roomForSecurity = hasRoomFor(PENDING_SECURITY_MAX);
+
+/** Of an update. */
+export const roomFor = (endSessions: EndSessions | undefined) =>
+  endSessions === undefined ? roomForChange : roomForSecurity;
 
 const userEvent = (type: UserEvent, at: Date, rest?: Parameters<typeof pendingEvent>[2]) =>
   pendingEvent(type, at, rest);

@@ -6,7 +6,7 @@ import { pendingAll, pendingSessions } from './pending-ends';
 import type { Changes, EndSessions, UpdateOptions } from './repository';
 import { searchFields } from './search/search-keys';
 import { type Attempt, type Snapshot, unchanged } from './snapshot';
-import { revokedEvent, roomForChange, type SeenMembers, updateEvents } from './user-events';
+import { revokedEvent, roomFor, type SeenMembers, updateEvents } from './user-events';
 
 export const conditionsOf = (
   seen: Snapshot,
@@ -15,7 +15,7 @@ export const conditionsOf = (
   { endSessions, sameSessions }: UpdateOptions,
 ) => ({
   ...unchanged(seen, attempt),
-  ...roomForChange,
+  ...roomFor(endSessions),
   ...standing(endSessions),
   // The event of the end names the version.
   ...(sameSessions === true || endSessions !== undefined

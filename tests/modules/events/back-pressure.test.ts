@@ -1,13 +1,25 @@
+import { Types } from 'mongoose';
+import { sha256 } from '../../../src/kernel/crypto/digest';
+import { createOneTimeTokens } from '../../../src/modules/auth/recovery/one-time-tokens';
 import { createLocks } from '../../../src/platform/mongo/locks';
+import { pendingEvent } from '../../../src/platform/outbox/pending-event';
 import { startTestService, type TestService } from '../../support/app';
-import { type Client, createClient, eventually, login, register } from '../../support/http';
+import {
+  type Client,
+  createClient,
+  eventually,
+  login,
+  PASSWORD,
+  register,
+} from '../../support/http';
 
 let service: TestService;
 let client: Client;
 let admin: string;
 
 beforeAll(async () => {
-  service = await startTestService();
+  // Nobody listens there: mails wait.
+  service = await startTestService({ JOBS_POLL_MS: '50', SMTP_URL: 'smtp://127.0.0.1:9' });
   client = createClient(service.baseUrl);
   admin = await login(client, service.admin.email, service.admin.password);
 });
@@ -65,3 +77,69 @@ test('where nothing takes events away, a user takes 64 changes; then writes are 
   expect(types.filter((type) => type === 'user.updated')).toHaveLength(changes + 1);
   expect(types).toEqual(expect.arrayContaining(['user.created', 'user.sessions_ended']));
 });
+
+/** Whoever has stolen a session can leave so much behind, and nothing moves it. */
+async function filled() {
+  const { user, access_token: token } = await register(client);
+  const users = service.database.connection.collection('users');
+  const $each = Array.from({ length: 300 }, () => pendingEvent('user.updated', new Date()));
+  await users.updateOne({ _id: new Types.ObjectId(user.id) }, {
+    $push: { outbox: { $each } },
+  } as never);
+  return { ...user, token, path: `/api/users/${user.id}` };
+}
+type Filled = Awaited<ReturnType<typeof filled>>;
+
+async function reset({ id, email }: Filled) {
+  const tokens = createOneTimeTokens(service.database.connection, { timeoutMs: 2000 });
+  const users = service.database.connection.collection('users');
+  const owner = await users.findOne({ _id: new Types.ObjectId(id) });
+  const replaces = sha256(String(owner?.['passwordHash']));
+  const grant = { userId: id, email, accountEmail: email, replaces };
+  const token = await tokens.issue({ purpose: 'reset-password', ...grant }, 600);
+  const body = { token, new_password: 'another horse battery' };
+  return (await client('POST', '/api/auth/password/reset', { body })).status;
+}
+
+async function bannedByImport({ email }: Filled) {
+  const raw = `${JSON.stringify({ email, status: 'banned' })}\n`;
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const path = '/api/users/import?conflict=update';
+  const { json } = await client('POST', path, { token: admin, raw, headers });
+  const job = await eventually('the end of the import', async () => {
+    const found = (await client('GET', `/api/jobs/${json.id}`, { token: admin })).json;
+    return !['queued', 'running'].includes(found.state) && found;
+  });
+  return job.progress.updated === 1 ? 200 : 503;
+}
+
+const ends: Readonly<Record<string, (user: Filled) => Promise<number>>> = {
+  ban: async ({ path }) => (await client('POST', `${path}/ban`, { token: admin, body: {} })).status,
+  'another role': async ({ path }) =>
+    (await client('PATCH', path, { token: admin, body: { role: 'support' } })).status,
+  'another password': async ({ token }) =>
+    (
+      await client('PATCH', '/api/auth/password', {
+        token,
+        body: { current_password: PASSWORD, new_password: 'another horse battery' },
+      })
+    ).status,
+  'a reset of the password': reset,
+  'a ban by an import': bannedByImport,
+};
+
+test.each(Object.entries(ends))(
+  'no events that wait refuse what ends every session: %s',
+  async (name, end) => {
+    await withoutPump(async () => {
+      const user = await filled();
+      const { token } = user;
+      const refused = await client('PATCH', user.path, { token, body: { name: 'A' } });
+      expect(refused.status).toBe(503);
+      expect([200, 204]).toContain(await end(user));
+      // The one that sets another password itself goes on.
+      const status = name === 'another password' ? 200 : 401;
+      expect((await client('GET', '/api/auth/profile', { token })).status).toBe(status);
+    });
+  },
+);

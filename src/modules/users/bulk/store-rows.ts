@@ -7,7 +7,7 @@ import type { MetadataChanges } from '../metadata/changes';
 import type { UserDocument, UserModel } from '../model';
 import { newDocument } from '../new-document';
 import type { Changes } from '../repository';
-import { roomForChange } from '../user-events';
+import { roomFor } from '../user-events';
 import { changeOf, present } from '../write-commands';
 import { type Decision, type Holders, rowId } from './decide-row';
 import { withMark } from './marks';
@@ -108,14 +108,12 @@ function updateOf(
     ...('passwordHash' in changes ? { mustChangePassword: null } : {}),
     ...changes,
   };
-  const change = changeOf(seen, whole, {
-    now,
-    endSessions: endsSessions(changes) ? {} : undefined,
-  });
+  const endSessions = endsSessions(changes) ? {} : undefined;
+  const change = changeOf(seen, whole, { now, endSessions });
   const did = securityChanges(seen, changes);
   const mark = { ...markOf(job, row), ...(did.length > 0 && { did }) };
   const { _id, rev, role, status, passwordHash, sessionVersion } = seen;
-  const same = { _id, rev, role, status, passwordHash, sessionVersion, ...roomForChange };
+  const same = { _id, rev, role, status, passwordHash, sessionVersion, ...roomFor(endSessions) };
   return {
     updateOne: {
       filter: { ...same, $expr: isBefore(until) },
