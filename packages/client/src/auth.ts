@@ -97,8 +97,10 @@ function createLogout(caller: Caller, session: Session) {
     const logout: Call = { ...call, template: '/api/auth/logout', query: { scope } };
     const { status, body, headers, isRepeated } = await caller.run(logout, deadline, [401]);
     if (status === 401) {
-      const has = token !== undefined && hasEnded[scope](isRepeated || isAgain);
-      if (!has) throw problemOf(401, JSON.stringify(body), headers);
+      const problem = problemOf(401, JSON.stringify(body), headers);
+      const isOver = isProblem(problem, 'missing_token', 'invalid_token', 'token_expired');
+      const has = token !== undefined && isOver && hasEnded[scope](isRepeated || isAgain);
+      if (!has) throw problem;
       await caller.run({ ...call, template: '/api/auth/revoke', body: { token } }, deadline);
     }
     unconfirmed = undefined;

@@ -215,6 +215,16 @@ describe('an end of tokens', () => {
     await one.auth.logout();
   });
 
+  test('a logout that is refused for another reason does not succeed', async () => {
+    const storage = await signedIn();
+    const refusal = Response.json({ code: 'insufficient_user_authentication' }, { status: 401 });
+    const refusing: typeof fetch = async (input, init) =>
+      String(input).includes('logout') ? refusal : fetch(input, init);
+    const logout = clientOf({ storage, fetch: refusing }).auth.logout();
+    await expect(logout).rejects.toMatchObject({ code: 'insufficient_user_authentication' });
+    expect(await storage.getItem('clustered-auth')).not.toBeNull();
+  });
+
   test('a logout that was not confirmed is by the next one', async () => {
     const storage = await signedIn();
     const { verifier, cut } = await cutOffVerifier();
