@@ -1,12 +1,8 @@
-import type { Request, RequestHandler } from 'express';
-import { createClientDigest } from '../../kernel/crypto/client-digest';
-import type { Policy, Role, Scope } from '../../kernel/permissions';
-import type { Cache } from '../../platform/cache/port';
-import type { AttemptCounters } from '../../platform/counters/counters';
+import type { Request } from 'express';
+import type { Role, Scope } from '../../kernel/permissions';
 import type { GuardsOf, Route } from '../../platform/http/endpoint';
 import type { Module } from '../../platform/module';
-import type { Locks } from '../../platform/mongo/locks';
-import type { DomainEvents, EmitEvent } from '../domain-events';
+import type { DomainEvents } from '../domain-events';
 import { type AuthAdministration, createAuthAdministration } from './administration';
 import { createBulkCleanUp } from './administration/bulk-clean-up';
 import { createFactorAdministrationRoutes } from './administration/factor-routes';
@@ -15,58 +11,35 @@ import { createSessionAdministration } from './administration/session-administra
 import { createSessionAdministrationRoutes } from './administration/session-routes';
 import { createGuards, createRecheck } from './authenticate';
 import { refuseImpersonator } from './authorize';
-import { openBackgroundQueue } from './background-jobs';
 import { withCookieGuard } from './browser/cookie-guard';
 import { createPageOrigins } from './browser/page-origin';
 import { createRefresh } from './browser/refresh-by-cookie';
 import { withTokenBinding } from './browser/token-binding';
-import { createDpop } from './dpop/dpop';
-import { createUsedProofs } from './dpop/used-proofs';
-import { createEmailSignIn } from './email-sign-in/email-sign-in';
-import { createMailedCodes } from './email-sign-in/mailed-codes';
 import { createEmailSignInRoutes } from './email-sign-in/routes';
-import { createFactors } from './factors/factors';
 import { createFactorRoutes } from './factors/routes';
 import { createFederation } from './federation';
 import { createImpersonation } from './impersonation/impersonation';
-import { exposeSigningKey } from './keys/key-metrics';
-import type { KeyRing } from './keys/keys';
-import type { RemoteKeyRing } from './keys/remote-keyring';
-import { createLoginGuard } from './login-guard';
 import { createDiscoveryRoutes } from './oauth/discovery-routes';
 import { createOAuth } from './oauth/oauth';
 import { createOAuthRoutes } from './oauth/routes';
-import { createPasskeyParts, createPasskeys } from './passkeys/passkeys';
+import { type AuthDependencies, createParts } from './parts';
 import { createPasskeyRoutes } from './passkeys/routes';
-import type { CompromisedPasswords } from './passwords/compromised/compromised-passwords';
 import { newPasswordOf } from './passwords/password-rules';
-import { createPasswords } from './passwords/passwords';
 import { createAuthPersonalData } from './personal-data';
 import { principalOf } from './principal';
 import { accountPage } from './recovery/account-page';
-import { createMailFlows, type MailFlows } from './recovery/mail-flows';
-import { createOneTimeTokens } from './recovery/one-time-tokens';
-import { type DeliveryDependencies, openMailDelivery } from './recovery/open-delivery';
+import type { MailFlows } from './recovery/mail-flows';
 import { createMailRoutes } from './recovery/routes';
 import { type OpenRevocations, openRevocations } from './revocations/open-revocations';
 import { createServiceAccountRoutes } from './service-accounts/routes';
 import { createServiceAccounts } from './service-accounts/service-accounts';
-import { createKnownDevices } from './sessions/known-devices';
 import { createSessionRoutes } from './sessions/routes';
-import { createSessionStore } from './sessions/session-store';
-import { createSessions } from './sessions/sessions';
-import { baseUrlOf, hashQueueSettings, hashSettings, tokenSettings } from './settings';
-import { createCompleteSignIn, createOpenSignIn } from './sign-in/complete-sign-in';
+import { baseUrlOf, tokenSettings } from './settings';
 import { signInAnswerOf } from './sign-in/contract';
-import { createProvenSignIn } from './sign-in/proven-sign-in';
-import { createPasswordDemand } from './sign-in/required-password';
 import { createAuthRoutes } from './sign-in/routes';
-import { createAuthService } from './sign-in/service';
 import { authStorage } from './storage';
 import { authSubscribers } from './subscribers';
 import { createSubjectResolver } from './tokens/subject-resolver';
-import { createTokens } from './tokens/tokens';
-import type { UsersPort } from './users-port';
 
 export { createKeyReaders, type KeyReader } from './keys/key-readers';
 export { keyState, type RotationRules } from './keys/key-schedule';
@@ -109,20 +82,6 @@ export { loadAuthMailTemplates } from './recovery/mail-kinds';
 export { createKeyRevocation } from './revocations/open-revocations';
 export { hashSettings, issuerOf } from './settings';
 export { authStorage } from './storage';
-
-export interface AuthDependencies extends DeliveryDependencies {
-  /** A remote key ring verifies and cannot sign: the process serves no routes of this module. */
-  readonly keys: KeyRing | RemoteKeyRing;
-  readonly counters: AttemptCounters;
-  readonly compromised: CompromisedPasswords;
-  readonly cache: Cache;
-  readonly locks: Locks;
-  readonly users: UsersPort;
-  readonly policy: Policy;
-  readonly emit: EmitEvent;
-  /** For the routes where credentials can be guessed. */
-  readonly limiter: RequestHandler;
-}
 
 export interface Auth extends Module<DomainEvents> {
   readonly guardsOf: GuardsOf;
@@ -226,74 +185,5 @@ export function createAuth(deps: AuthDependencies): Auth {
         assertRecentLogin,
       }),
     ],
-  };
-}
-
-/** Passwords, sessions, mails and the services on them. */
-function createParts(deps: AuthDependencies) {
-  const { config, log, metrics, connection, keys, counters, users, emit, now } = deps;
-  const timeoutMs = config.database.operationTimeoutMs;
-  const settings = config.sessions;
-  exposeSigningKey(metrics, keys, now);
-  const tokens = createTokens({
-    ...{ ...tokenSettings(config), keys, now },
-    claimsOf: users.tokenClaims,
-  });
-  const mailTokens = createOneTimeTokens(connection, { timeoutMs });
-  const stored = { sample: users.sampleHashParameters, log };
-  const passwords = createPasswords({
-    ...hashQueueSettings(config),
-    hashing: hashSettings(config),
-    ...{ metrics, stored, compromised: deps.compromised, tracing: deps.tracing },
-  });
-  const delivery = openMailDelivery(deps, mailTokens);
-  const backgroundQueue = openBackgroundQueue(deps);
-  const clientDigest = createClientDigest(deps.secrets[0]);
-  const loginGuard = createLoginGuard({ counters, settings: config.login, now, clientDigest });
-  const devices = createKnownDevices(connection, { timeoutMs, now });
-  const store = createSessionStore(connection, { timeoutMs });
-  const dpop = createDpop({
-    ...{ used: createUsedProofs(connection, { timeoutMs }), settings: config.dpop, now },
-    publicUrl: config.server.publicUrl === undefined ? undefined : baseUrlOf(config),
-  });
-  const common = { users, emit, backgroundQueue };
-  const sessions = createSessions({ ...common, store, tokens, settings, now });
-  const account = { ...common, passwords, sessions, devices };
-  const mails = createMailFlows({
-    ...account,
-    ...{ tokens: mailTokens, delivery, counters, now },
-    mailsNewDevices: config.mail.newDevice,
-    removeFactors: (userId, cause, before) => factors.factors.reset(userId, cause, before),
-  });
-  const openSignIn = createOpenSignIn({ ...account, mails });
-  const passkeyParts = createPasskeyParts(deps);
-  const factors = createFactors({
-    ...{ ...deps, ...account, loginGuard, openSignIn },
-    others: [passkeyParts.kind],
-  });
-  const completeSignIn = createCompleteSignIn(openSignIn, factors);
-  const mailedCodes = createMailedCodes(connection, { timeoutMs });
-  const demandPassword = createPasswordDemand({ tokens: mailTokens, emit });
-  const provenSignIn = createProvenSignIn({ users, completeSignIn, demandPassword });
-  const emailSignIn = createEmailSignIn({
-    ...{ ...account, ...config.emailSignIn, loginGuard, delivery, provenSignIn },
-    pending: mailedCodes,
-    addressDigest: clientDigest,
-  });
-  const service = createAuthService({
-    ...account,
-    ...{ completeSignIn, provenSignIn, loginGuard, mails },
-    tokens: mailTokens,
-  });
-  const passkeys = createPasskeys({
-    ...{ parts: passkeyParts, devices, sessions, users, provenSignIn, emit },
-    ...factors,
-  });
-  return {
-    ...{ passkeys, passkeyStore: passkeyParts.store, tokens, passwords, backgroundQueue },
-    ...{ devices, sessions, mails, service },
-    ...{ store, mailTokens, mailedCodes, emailSignIn, delivery, dpop, now },
-    provenSignIn,
-    ...factors,
   };
 }
