@@ -1,10 +1,8 @@
 import type { Request } from 'express';
-import { Problem } from '../../kernel/errors';
 import type { Closable } from '../../kernel/lifecycle';
 import type { Permission } from '../../kernel/permissions';
 import {
   EVENTS_COLLECTION,
-  type EventLog,
   eventLogIndexes,
   type LoggedEvent,
 } from '../../platform/event-log/event-log';
@@ -15,6 +13,7 @@ import type { DomainEvents } from '../domain-events';
 import { eventEndpoints, LIMIT, STREAM_MAX_SECONDS, viewOfEvent } from './contract';
 import { createEventExport } from './personal-data';
 import { type PumpOptions, startPump } from './pump';
+import { type EventsAfter, eventsAfter, expired, startOf } from './reading';
 import { type RedisStream, startRedisStream } from './redis-stream';
 import { createEventStream } from './stream';
 import { createTail } from './tail';
@@ -67,6 +66,8 @@ export interface Events extends Module<DomainEvents> {
   start(): void;
 }
 
+type PageQuery = Parameters<typeof eventsAfter>[2];
+
 const NOT_STORED = { 'Cache-Control': 'no-store' } as const;
 
 /** Shows other services what happened to users, in one order, and without loss. */
@@ -75,21 +76,21 @@ export function createEvents(deps: EventsDependencies): Events {
   const endpoints = eventEndpoints(types);
   const tail = createTail(eventLog);
   const stream = createEventStream({ ...deps, tail });
+
+  async function page(after: number | undefined, query: PageQuery): Promise<EventsAfter> {
+    const found = await eventsAfter(eventLog, await startOf(eventLog, after), query);
+    if (found !== undefined) return found;
+    if (after !== undefined) throw expired();
+    // What was the oldest event is gone meanwhile.
+    return page(after, query);
+  }
+
   const routes: Route[] = [
-    route(endpoints.list, async ({ query: { after: given, type, limit = LIMIT } }) => {
-      const after = await startOf(eventLog, given);
-      // Before the events: what comes between the two reads is left for the next request.
-      const upTo = await eventLog.latest();
-      const found = await eventLog.read(after, {
-        limit: limit + 1,
-        upTo,
-        ...(type === undefined ? {} : { types: type }),
-      });
-      const page = found.slice(0, limit);
-      const has_more = found.length > limit;
-      const next_after = has_more ? (page.at(-1)?.sequence ?? after) : Math.max(after, upTo);
-      const data = page.map((event) => viewOfEvent(issuer, event));
-      return { status: 200, headers: NOT_STORED, body: { data, next_after, has_more } };
+    route(endpoints.list, async ({ query: { after, type: types, limit = LIMIT } }) => {
+      const { found, hasMore, seen } = await page(after, { limit, types });
+      const data = found.map((event) => viewOfEvent(issuer, event));
+      const body = { data, next_after: seen, has_more: hasMore };
+      return { status: 200, headers: NOT_STORED, body };
     }),
     route(endpoints.stream, async ({ query: { after, type, ...query } }, req) => {
       const seen = sequenceIn(req.headers['last-event-id']);
@@ -121,18 +122,3 @@ export function createEvents(deps: EventsDependencies): Events {
 
 const sequenceIn = (header: string | string[] | undefined): number | undefined =>
   typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
-
-const expired = () =>
-  new Problem(410, 'events_expired', 'Gone', {
-    detail:
-      'The events after this sequence are not here. Read all users again, then the events from the oldest on.',
-  });
-
-/** Throws 410 where events after it are no longer kept, or the log is a restored one. */
-async function startOf(eventLog: EventLog, after: number | undefined): Promise<number> {
-  const oldest = await eventLog.oldest();
-  if (after === undefined) return oldest - 1;
-  if (after < oldest - 1 || (after >= oldest && after > (await eventLog.reached())))
-    throw expired();
-  return after;
-}

@@ -23,6 +23,7 @@ const POLL_MS = 100;
 const BUSY_POLL_MS = 5;
 const BUSY_MS = 500;
 const PURGE_EVERY_MS = 60_000;
+/** In one turn. Where there are more, the next turn goes on. */
 const PURGE_MAX = 5000;
 
 /**
@@ -31,7 +32,7 @@ const PURGE_MAX = 5000;
  */
 export function startPump(options: PumpOptions): Closable {
   const { mover, eventLog, locks, log, keepMs, now } = options;
-  let purgedMs = performance.now();
+  let purgedMs = Number.NEGATIVE_INFINITY;
   let isHolder = false;
   let foundMs = Number.NEGATIVE_INFINITY;
 
@@ -39,6 +40,7 @@ export function startPump(options: PumpOptions): Closable {
     if (performance.now() - purgedMs < PURGE_EVERY_MS) return;
     purgedMs = performance.now();
     const removed = await eventLog.removeBefore(new Date(now() - keepMs), PURGE_MAX);
+    if (removed >= PURGE_MAX) purgedMs = Number.NEGATIVE_INFINITY;
     if (removed > 0) log.info({ removed }, 'old events removed');
   }
 

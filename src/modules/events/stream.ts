@@ -1,6 +1,7 @@
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
 import { createLiveStreams } from '../../platform/http/live-streams';
 import { viewOfEvent } from './contract';
+import { eventsAfter } from './reading';
 import type { Tail } from './tail';
 
 export interface StreamOptions {
@@ -36,15 +37,6 @@ export function createEventStream(options: StreamOptions) {
     refusal: 'Too many clients follow events on this worker. Read /api/events instead.',
   });
 
-  /** The next events of these types, and the sequence up to which they are all of them. */
-  async function next(after: number, types: readonly string[] | undefined) {
-    const upTo = await eventLog.latest();
-    const only = types === undefined ? {} : { types };
-    const found = await eventLog.read(after, { limit: READ_MAX, upTo, ...only });
-    const isAll = found.length < READ_MAX;
-    return { found, isAll, seen: isAll ? upTo : (found.at(-1)?.sequence ?? upTo) };
-  }
-
   async function* following({
     after,
     types,
@@ -57,14 +49,16 @@ export function createEventStream(options: StreamOptions) {
     let sentMs = performance.now();
     const isOver = () => draining() || closed.aborted || performance.now() >= endMs;
     while (!isOver() && (await isAllowed())) {
-      const { found, isAll, seen } = await next(position, types);
-      position = seen;
-      const isSilent = performance.now() - sentMs > HEARTBEAT_MS;
-      if (found.length > 0 || isSilent) {
+      const page = await eventsAfter(eventLog, position, { limit: READ_MAX, types });
+      // The next request is told so: it goes on after the last event that was sent.
+      if (page === undefined) return;
+      position = page.seen;
+      const text = page.found.map(textOf).join('') || heartbeatAfter(sentMs, position);
+      if (text !== '') {
         sentMs = performance.now();
-        yield found.length > 0 ? found.map(textOf).join('') : heartbeat(position);
+        yield text;
       }
-      if (isAll) await tail.hasAfter(position, WAIT_MS);
+      if (!page.hasMore) await tail.hasAfter(position, WAIT_MS);
     }
   }
 
@@ -75,4 +69,5 @@ export function createEventStream(options: StreamOptions) {
 }
 
 /** Names the place to go on from, if nothing of its types comes for long. */
-const heartbeat = (sequence: number) => `id: ${sequence}\n: alive\n\n`;
+const heartbeatAfter = (sentMs: number, sequence: number) =>
+  performance.now() - sentMs > HEARTBEAT_MS ? `id: ${sequence}\n: alive\n\n` : '';

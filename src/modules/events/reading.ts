@@ -1,0 +1,48 @@
+import { Problem } from '../../kernel/errors';
+import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
+
+export interface EventsAfter {
+  /** At most `limit` of them. */
+  readonly found: readonly LoggedEvent[];
+  readonly hasMore: boolean;
+  /** Up to here the reader has all events of its types. */
+  readonly seen: number;
+}
+
+/**
+ * The next events. undefined: the log does not have all of them. Old events are removed while it is
+ * read, so it is asked for its oldest one afterwards: what was there then, was there before.
+ */
+export async function eventsAfter(
+  eventLog: Pick<EventLog, 'latest' | 'oldest' | 'read'>,
+  after: number,
+  { limit, types }: { readonly limit: number; readonly types?: readonly string[] | undefined },
+): Promise<EventsAfter | undefined> {
+  // Before the events: what comes between the two reads is left for the next request.
+  const upTo = Math.max(after, await eventLog.latest());
+  if (upTo === after) return { found: [], hasMore: false, seen: after };
+  const only = types === undefined ? {} : { types };
+  const events = await eventLog.read(after, { limit: limit + 1, upTo, ...only });
+  if (after < (await eventLog.oldest()) - 1) return undefined;
+  const found = events.slice(0, limit);
+  const hasMore = events.length > limit;
+  return { found, hasMore, seen: hasMore ? (found.at(-1)?.sequence ?? after) : upTo };
+}
+
+export const expired = () =>
+  new Problem(410, 'events_expired', 'Gone', {
+    detail:
+      'The events after this sequence are not here. Read all users again, then the events from the oldest on.',
+  });
+
+/** Throws 410 where events after it are no longer kept, or the log is a restored one. */
+export async function startOf(
+  eventLog: Pick<EventLog, 'oldest' | 'reached'>,
+  after: number | undefined,
+): Promise<number> {
+  const oldest = await eventLog.oldest();
+  if (after === undefined) return oldest - 1;
+  if (after < oldest - 1 || (after >= oldest && after > (await eventLog.reached())))
+    throw expired();
+  return after;
+}
