@@ -20,8 +20,14 @@ const ALLOWED_HEADERS = [
 
 /** Browsers expose or evaluate them anyway, and never show cookies to a page. */
 const NOT_EXPOSED = ['Cache-Control', 'Access-Control-Allow-Origin', 'Set-Cookie'];
-/** All other documented headers. */
-const EXPOSED_HEADERS = Object.keys(RESPONSE_HEADERS).filter((name) => !NOT_EXPOSED.includes(name));
+/**
+ * All other documented headers, and that by which a page judges times of the service on a computer
+ * whose clock is wrong.
+ */
+const EXPOSED_HEADERS = [
+  ...Object.keys(RESPONSE_HEADERS).filter((name) => !NOT_EXPOSED.includes(name)),
+  'Date',
+];
 
 /** Origins by what CORS allows them. */
 export interface CorsOrigins {

@@ -50,6 +50,7 @@ describe('CORS', () => {
       const exposed = answer.headers.get('access-control-expose-headers')?.split(',') ?? [];
       expect(exposed).toEqual(
         expect.arrayContaining([
+          'Date',
           'ETag',
           'Link',
           'Location',
