@@ -115,9 +115,10 @@ export function createAuth(deps: AuthDependencies): Auth {
   const { tokensEnded } = users;
   const bounds = { timeoutMs: config.database.operationTimeoutMs, now, tokensEnded };
   const services = createServiceAccounts(connection, deps.cache, bounds);
-  const outside = openRevocations(deps, services);
   const mayImpersonate = (role: Role) => policy.permissionsOf(role).has('users:impersonate');
   const subjects = createSubjectResolver(users, services, mayImpersonate);
+  const mayStill = createRecheck({ tokens, subjects, policy });
+  const outside = openRevocations({ ...deps, mayStill }, services);
   const { issuer, audience } = tokenSettings(config);
   const impersonation = createImpersonation({
     ...{ tokens, subjects, sessions, users, policy, emit, now },
@@ -153,7 +154,7 @@ export function createAuth(deps: AuthDependencies): Auth {
     hashPassword: (password) => passwords.hashNew(password, '/password'),
     assertRecentLogin,
     serviceScopes: async (id) => (await services.findStored(id))?.scopes ?? null,
-    mayStill: createRecheck({ tokens, subjects, policy }),
+    mayStill,
     guardsOf: withCookieGuard(guardsOf, { pages, sessions, dpop, policy }),
     revocations: outside.revocations,
     async start() {

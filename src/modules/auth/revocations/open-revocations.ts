@@ -9,7 +9,7 @@ import { MAX_ACCESS_SECONDS, MAX_LEEWAY_SECONDS } from '../sessions/end-sessions
 import { baseUrlOf, tokenSettings } from '../settings';
 import type { UsersPort } from '../users-port';
 import { createRevocations, type Revocations } from './revocations';
-import { createRevocationRoutes } from './routes';
+import { createRevocationRoutes, type MayStill } from './routes';
 import { createSecurityEventRoutes } from './security-event-routes';
 import { createSecurityEvents } from './security-events';
 
@@ -23,6 +23,7 @@ interface Dependencies {
   readonly own: <T extends Closable>(name: string, resource: T) => T;
   readonly now: () => number;
   readonly users: Pick<UsersPort, 'pendingEnds' | 'exists' | 'existing'>;
+  readonly mayStill: MayStill;
   /** A remote key ring cannot sign: the process serves no routes of this module. */
   readonly keys: Pick<KeyRing, 'signing'>;
 }
@@ -55,7 +56,7 @@ export function openRevocations(
   deps: Dependencies,
   services: Pick<ServiceAccounts, 'pendingEnds'>,
 ): OpenRevocations {
-  const { config, users, now } = deps;
+  const { config, users, now, mayStill } = deps;
   const revocations = deps.own(
     'revocation log',
     createRevocations({
@@ -75,8 +76,8 @@ export function openRevocations(
   return {
     revocations,
     routes: [
-      ...createRevocationRoutes({ revocations, retainMs: RETAIN_MS, now }),
-      ...createSecurityEventRoutes({ poll, issuer, baseUrl: baseUrlOf(config) }),
+      ...createRevocationRoutes({ revocations, retainMs: RETAIN_MS, now, mayStill }),
+      ...createSecurityEventRoutes({ poll, issuer, baseUrl: baseUrlOf(config), mayStill }),
     ],
   };
 }

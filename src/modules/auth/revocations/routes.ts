@@ -1,17 +1,29 @@
+import type { Request } from 'express';
+import type { Permission } from '../../../kernel/permissions';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { principalOf } from '../principal';
+import { invalidToken } from '../problems';
 import { entryViewOf, MAX_LIMIT, revocationsEndpoint } from './contract';
 import type { Revocations } from './revocations';
+
+export type MayStill = (req: Request, permission: Permission) => Promise<boolean>;
+
+/** After a wait: throws 401 where the token, or its permission, has ended meanwhile. */
+export async function assertStill(mayStill: MayStill, req: Request): Promise<void> {
+  if (!(await mayStill(req, 'revocations:read'))) throw invalidToken();
+}
 
 export function createRevocationRoutes({
   revocations,
   retainMs,
   now,
+  mayStill,
 }: {
   readonly revocations: Pick<Revocations, 'lookUp' | 'leaseMs'>;
   readonly retainMs: number;
   /** The database's time, ms since the epoch. */
   readonly now: () => number;
+  readonly mayStill: MayStill;
 }): Route[] {
   return [
     route(revocationsEndpoint, async ({ query }, req) => {
@@ -21,6 +33,7 @@ export function createRevocationRoutes({
         query.verifier === undefined ? undefined : `${principalOf(req).userId}:${query.verifier}`;
       const time = new Date(now()).toISOString();
       const found = await revocations.lookUp({ after, verifier, waitMs, limit });
+      if (waitMs > 0) await assertStill(mayStill, req);
       return {
         status: 200,
         headers: { 'Cache-Control': 'no-store' },

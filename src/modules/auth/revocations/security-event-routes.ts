@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { endpoint, type Route, route } from '../../../platform/http/endpoint';
 import { shownText } from '../../../platform/http/view-schemas';
 import { principalOf } from '../principal';
+import { assertStill, type MayStill } from './routes';
 import { type PollSecurityEvents, SESSION_REVOKED } from './security-events';
 
 const MAX_EVENTS = 100;
@@ -105,10 +106,11 @@ export interface SecurityEventRoutesDependencies {
   readonly poll: PollSecurityEvents;
   readonly issuer: string;
   readonly baseUrl: string;
+  readonly mayStill: MayStill;
 }
 
 export function createSecurityEventRoutes(deps: SecurityEventRoutesDependencies): Route[] {
-  const { poll, issuer, baseUrl } = deps;
+  const { poll, issuer, baseUrl, mayStill } = deps;
   const here = `${baseUrl}/api/auth/security-events`;
   const metadata = {
     spec_version: '1_0',
@@ -128,6 +130,7 @@ export function createSecurityEventRoutes(deps: SecurityEventRoutesDependencies)
         waitMs: body.returnImmediately ? 0 : MAX_WAIT_MS,
         done: [...body.ack, ...Object.keys(body.setErrs)],
       });
+      if (!body.returnImmediately) await assertStill(mayStill, req);
       return { status: 200, headers, body: answer };
     }),
     route(endpoints.stream, (_, req) => {

@@ -111,6 +111,32 @@ test('a poll waits for the next event', async () => {
   expect(got.payloads).toMatchObject([{ sub_id: { sub: one.user.id } }]);
 });
 
+/** An account whose token the service has given, and which ends while its request waits. */
+test.each([
+  ['a poll', 'POST', PATH, {}],
+  ['a look', 'GET', '/api/auth/revocations?wait=5000&after=', undefined],
+] as const)(
+  '%s of an account that ends while it waits is refused',
+  async (_, method, path, body) => {
+    const token = await login(client, service.admin.email, service.admin.password);
+    const account = { name: 'Ends', scopes: ['revocations:read'] };
+    const { json } = await client('POST', '/api/service-accounts', { token, body: account });
+    const grant = { grant_type: 'client_credentials', client_id: json.id };
+    const fields = form({ ...grant, client_secret: json.client_secret });
+    const own = (await client('POST', '/api/auth/token', fields)).json.access_token as string;
+    const page = await client('GET', '/api/auth/revocations', { token: own });
+    const at = path.endsWith('=') ? `${path}${page.json.next_after}` : path;
+    // The stream of a receiver begins with its first poll.
+    await client('POST', PATH, { token: own, body: now });
+    const waiting = client(method, at, { token: own, ...(body && { body }) });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await client('DELETE', `/api/service-accounts/${json.id}`, { token })).status).toBe(
+      204,
+    );
+    expect((await waiting).status).toBe(401);
+  },
+);
+
 test('the end of a service account is told to nobody as that of a user', async () => {
   await poll({ ...now, ack: (await poll(now)).ids });
   const token = await login(client, service.admin.email, service.admin.password);
