@@ -4699,6 +4699,7 @@ export interface components {
       failing_since: string | null;
       last_delivered_at: string | null;
       last_failure: components['schemas']['WebhookFailure'] | null;
+      last_gap: components['schemas']['WebhookGap'] | null;
       created_by: string;
       created_at: string;
       secret: string;
@@ -4708,6 +4709,11 @@ export interface components {
       /** @enum {string} */
       reason: 'status' | 'redirect' | 'timeout' | 'connection' | 'refused_target';
       status: number | null;
+    };
+    WebhookGap: {
+      at: string;
+      after: number;
+      before: number;
     };
     WebhookList: {
       data: components['schemas']['Webhook'][];
@@ -4724,6 +4730,7 @@ export interface components {
       failing_since: string | null;
       last_delivered_at: string | null;
       last_failure: components['schemas']['WebhookFailure'] | null;
+      last_gap: components['schemas']['WebhookGap'] | null;
       created_by: string;
       created_at: string;
     };

@@ -150,6 +150,30 @@ const storeChecks: readonly Check[] = [
     ),
 ];
 
+const DAY_SECONDS = 86_400;
+
+/** The log has an event for as long as it may have to be sent again. */
+const eventChecks: readonly Check[] = [
+  ({ events, webhooks }) =>
+    fault(
+      (webhooks.retrySeconds ?? []).reduce((sum, one) => sum + one, 0) >
+        events.keepDays * DAY_SECONDS,
+      'EVENTS_KEEP_DAYS',
+      () =>
+        `must be at least ${retryDays(webhooks.retrySeconds)}, the sum of WEBHOOKS_RETRY_SECONDS in days: an event would expire before the last attempts to deliver it; it is ${events.keepDays}`,
+    ),
+  ({ events, webhooks }) =>
+    fault(
+      webhooks.disableAfterDays > events.keepDays,
+      'EVENTS_KEEP_DAYS',
+      () =>
+        `must be at least WEBHOOKS_DISABLE_AFTER_DAYS (${webhooks.disableAfterDays}): events for a receiver that is away would expire while it is still waited for; it is ${events.keepDays}`,
+    ),
+];
+
+const retryDays = (seconds: readonly number[]) =>
+  Math.ceil(seconds.reduce((sum, one) => sum + one, 0) / DAY_SECONDS);
+
 const redisOf = (url: string | undefined) => (url === undefined ? undefined : readRedisUrls(url));
 
 const processChecks: readonly Check[] = [
@@ -225,6 +249,7 @@ const checks: readonly Check[] = [
   ...moduleChecks,
   ...federationChecks,
   ...storeChecks,
+  ...eventChecks,
   ...processChecks,
   ...browserChecks,
   ...productionChecks,

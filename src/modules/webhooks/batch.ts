@@ -2,11 +2,11 @@ import { jittered } from '../../kernel/lifecycle';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
 import type { Attempt } from './attempt';
 import type { DeliveryStore } from './delivery-store';
-import type { Failure, Webhook } from './webhook';
+import type { Failure, Gap, Webhook } from './webhook';
 import type { BatchOutcome } from './webhook-store';
 
 export interface BatchOptions {
-  readonly eventLog: Pick<EventLog, 'read' | 'latest'>;
+  readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest'>;
   readonly deliveries: Pick<DeliveryStore, 'due' | 'failed' | 'remove'>;
   /** Asked before each attempt: nothing goes to an address that was changed or removed. */
   readonly stands: (claimed: Webhook) => Promise<boolean>;
@@ -74,13 +74,14 @@ export async function deliverBatch(
   return {
     ...counts,
     ...(failure && { failure }),
+    ...(fresh.gap && { gap: fresh.gap }),
     position: firstOpen === undefined ? fresh.upTo : firstOpen.event.sequence - 1,
     pauseMs: jittered(Math.min(PAUSE_MAX_MS, Math.max(pauseMs, retryAfterMs)), PAUSE_SHARE),
   };
 }
 
-/** The next ones of its types, and how far this look goes. */
-async function newItems(webhook: Webhook, { eventLog }: BatchOptions, limit: number) {
+/** The next ones of its types, how far this look goes, and what the log no longer has. */
+async function newItems(webhook: Webhook, { eventLog, now }: BatchOptions, limit: number) {
   const { position, types } = webhook;
   // Before the events: what comes between the two reads is left for the next batch.
   const latest = Math.max(position, await eventLog.latest());
@@ -88,9 +89,13 @@ async function newItems(webhook: Webhook, { eventLog }: BatchOptions, limit: num
     ...{ limit, upTo: latest },
     ...(types === null ? {} : { types }),
   });
+  // Afterwards: old events are removed while the log is read.
+  const oldest = await eventLog.oldest();
+  const gap: Gap | undefined =
+    position < oldest - 1 ? { at: new Date(now()), after: position, before: oldest } : undefined;
   const items = events.map((event): Item => ({ event, attempts: 0, isNew: true }));
   const upTo = events.length < limit ? latest : (events.at(-1)?.sequence ?? latest);
-  return { items, upTo };
+  return { items, upTo, gap };
 }
 
 async function repeatedItems(
@@ -102,8 +107,9 @@ async function repeatedItems(
   for (const { sequence, attempts } of await deliveries.due(_id, limit)) {
     const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
     if (event !== undefined) items.push({ event, attempts, isNew: false });
-    // The log no longer has it.
-    else await deliveries.remove(_id, sequence);
+    // The log no longer has it: nothing is left to send, and whoever looks can see that.
+    else
+      await deliveries.failed({ webhook: _id, sequence, failure: undefined, pauseMs: undefined });
   }
   return items;
 }

@@ -53,6 +53,11 @@ export function startDispatcher(options: DispatcherOptions): Closable {
     );
     const settled = await store.settle(claimed, outcome, disableAfterMs);
     if (claimed.failures > 0 && outcome.delivered > 0) await deliveries.makeDue(id, 'waiting');
+    if (settled !== null && outcome.gap !== undefined)
+      log.warn(
+        { webhook: id, ...outcome.gap },
+        'events expired before they were sent to a webhook',
+      );
     if (settled?.status !== 'disabled') return;
     log.warn({ webhook: id, reason: settled.disabledReason }, 'webhook disabled');
     options.disabled(settled);

@@ -28,6 +28,18 @@ export const failure = z
   })
   .meta({ id: 'WebhookFailure' });
 
+const gap = z
+  .object({
+    at: shownTime('When it was found.'),
+    after: sequence.meta({ description: 'The last event that was sent before.' }),
+    before: sequence.meta({ description: 'The first event that was still kept.' }),
+  })
+  .meta({
+    id: 'WebhookGap',
+    description:
+      'The events between the two expired before they were sent: read again what they are about.',
+  });
+
 export const webhookView = (types: readonly string[]) =>
   z
     .object({
@@ -50,6 +62,7 @@ export const webhookView = (types: readonly string[]) =>
       failing_since: shownTime('Since when nothing can be delivered; null: it can.').nullable(),
       last_delivered_at: shownTime('The last delivery; null: none yet.').nullable(),
       last_failure: failure.nullable().meta({ description: 'The last failed attempt.' }),
+      last_gap: gap.nullable().meta({ description: 'The last loss of events; null: none.' }),
       created_by: shownText(
         30,
         'The user who created it; the pseudonym of a removed one.',
@@ -70,7 +83,8 @@ export const deliveryView = (types: readonly string[]) =>
         .nullable()
         .meta({ description: 'Type of the event; null: the event is no longer kept.' }),
       state: z.enum(['waiting', 'dead']).meta({
-        description: '`dead`: all attempts have failed; `redeliver` begins anew.',
+        description:
+          '`dead`: all attempts have failed, or the event is no longer kept; `redeliver` begins anew.',
         examples: ['dead'],
       }),
       attempts: z

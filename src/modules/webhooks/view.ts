@@ -1,11 +1,14 @@
 import type { EventLog } from '../../platform/event-log/event-log';
 import type { WebhookView } from './view-schemas';
-import type { Delivery, Failure, Webhook } from './webhook';
+import type { Delivery, Failure, Gap, Webhook } from './webhook';
 
 const viewOfFailure = (failure: Failure | undefined) =>
   failure === undefined
     ? null
     : { at: failure.at.toISOString(), reason: failure.reason, status: failure.status ?? null };
+
+const viewOfGap = (gap: Gap | undefined) =>
+  gap === undefined ? null : { ...gap, at: gap.at.toISOString() };
 
 /** Without its secrets. */
 export const viewOfWebhook = (webhook: Webhook): WebhookView => ({
@@ -19,6 +22,7 @@ export const viewOfWebhook = (webhook: Webhook): WebhookView => ({
   failing_since: webhook.failingSince?.toISOString() ?? null,
   last_delivered_at: webhook.lastDeliveredAt?.toISOString() ?? null,
   last_failure: viewOfFailure(webhook.lastFailure),
+  last_gap: viewOfGap(webhook.lastGap),
   created_by: webhook.createdBy,
   created_at: webhook.createdAt.toISOString(),
 });

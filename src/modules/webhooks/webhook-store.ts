@@ -3,7 +3,7 @@ import { type Connection, Types } from 'mongoose';
 import { problems } from '../../kernel/errors';
 import { afterNow } from '../../platform/mongo/expressions';
 import { insertWithin } from '../../platform/mongo/insert-within';
-import type { DisabledReason, Failure, StoredSecret, Webhook } from './webhook';
+import type { DisabledReason, Failure, Gap, StoredSecret, Webhook } from './webhook';
 
 export const WEBHOOKS_COLLECTION = 'webhooks';
 /** Few are needed, and the list is not paged. */
@@ -23,6 +23,8 @@ export interface BatchOutcome {
   readonly delivered: number;
   readonly failed: number;
   readonly failure?: Failure;
+  /** What was to be sent and was not: it has expired. */
+  readonly gap?: Gap;
   /** Nothing is sent for so long, if nothing was delivered. */
   readonly pauseMs: number;
   /** The receiver wants no more events. */
@@ -175,9 +177,10 @@ const IS_DUE = {
 } as const;
 
 function settlement(outcome: BatchOutcome, disableAfterMs: number): object[] {
-  const { position, delivered, failed, failure, pauseMs, isGone } = outcome;
+  const { position, delivered, failed, failure, gap, pauseMs, isGone } = outcome;
   const done = {
     ...{ position, ...FREE, ...(failure && { lastFailure: failure }) },
+    ...(gap && { lastGap: gap }),
     ...(delivered > 0 && { lastDeliveredAt: '$$NOW' }),
   };
   if (isGone) return [{ $set: { ...done, ...disabled('gone') } }];

@@ -11,6 +11,15 @@ export interface Failure {
   readonly status?: number;
 }
 
+/** Events that the log no longer had when it was their turn. */
+export interface Gap {
+  readonly at: Date;
+  /** The last one that was sent before. */
+  readonly after: number;
+  /** The first one that the log had. */
+  readonly before: number;
+}
+
 /** `gone`: the receiver answered 410. `failing`: nothing could be delivered for days. */
 export const DISABLED_REASONS = ['manual', 'failing', 'gone'] as const;
 export type DisabledReason = (typeof DISABLED_REASONS)[number];
@@ -49,6 +58,7 @@ export interface Webhook {
   readonly failingSince?: Date;
   readonly lastDeliveredAt?: Date;
   readonly lastFailure?: Failure;
+  readonly lastGap?: Gap;
 }
 
 /** A delivery that failed, and is repeated or given up. */

@@ -101,6 +101,8 @@ test('timeouts of a write must be consistent', () => {
   ).toBe('');
   refused({ DB_OPERATION_TIMEOUT_MS: '5000' }, 'CACHE_WRITER_TTL_MS');
   refused({ REDIS_COMMAND_TIMEOUT_MS: '8000' }, 'CACHE_WRITER_TTL_MS');
+  refused({ EVENTS_KEEP_DAYS: '4' }, 'EVENTS_KEEP_DAYS');
+  refused({ EVENTS_KEEP_DAYS: '3', WEBHOOKS_DISABLE_AFTER_DAYS: '1' }, 'EVENTS_KEEP_DAYS');
   refused({ DB_OPERATION_TIMEOUT_MS: '30000', CACHE_WRITER_TTL_MS: '70000' }, 'SOCKET_TIMEOUT_MS');
   refused(
     { NEAR_CACHE_TTL_MS: '29000', DRAIN_TIMEOUT_MS: '40000', SHUTDOWN_DEADLINE_MS: '40000' },

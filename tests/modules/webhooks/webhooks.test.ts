@@ -1,4 +1,5 @@
 import { createWebhookStore, MAX_WEBHOOKS } from '../../../src/modules/webhooks/webhook-store';
+import { createEventLog } from '../../../src/platform/event-log/event-log';
 import { startTestService, type TestService } from '../../support/app';
 import {
   type Client,
@@ -197,6 +198,56 @@ describe('delivery', () => {
     const outcome = { delivered: 0, failed: 1, pauseMs: 1, isGone: true };
     expect(await other.settle(claimed, { ...outcome, position: 0 }, 1)).toBeNull();
     expect((await api('GET', id)).json.status).toBe('enabled');
+  });
+});
+
+describe('events that expire before they are sent', () => {
+  const log = () => createEventLog(service.database.connection, { timeoutMs: 2000 });
+  /** The log keeps one event: the newest. */
+  async function expire(): Promise<number> {
+    const user = await newUser();
+    const last = await eventually('the newest event', async () => {
+      const [event] = await log().ofSubject(user, 1);
+      return event?.sequence ?? false;
+    });
+    await log().removeBefore(new Date(Date.now() + 60_000), 100_000);
+    return last;
+  }
+
+  test('are said to be lost, and the others are sent', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    await api('PATCH', id, { status: 'disabled' });
+    await rename(user, 'Lost');
+    const { position: after } = (await api('GET', id)).json;
+    const before = await expire();
+    const enabled = await api('PATCH', id, { status: 'enabled' });
+    expect(enabled.json.last_gap).toBeNull();
+    await accepted(1);
+    expect(receiver.accepted[0]?.sequence).toBe(before);
+    const shown = await eventually('the gap', async () => (await api('GET', id)).json.last_gap);
+    expect(shown).toMatchObject({ after, before });
+  });
+
+  test('are dead letters where they were to be sent again', async () => {
+    const user = await newUser();
+    const { id } = await createWebhook();
+    receiver.answerWith(refuse(500));
+    await rename(user, 'Refused');
+    const deliveries = service.database.connection.collection('webhook_deliveries');
+    const due = (dueAt: Date) =>
+      deliveries.updateMany({ webhook: id, state: 'waiting' }, { $set: { dueAt } });
+    await eventually('the failure', async () => (await deliveriesOf(id)).length === 1);
+    expect((await due(new Date('2999-01-01'))).matchedCount).toBe(1);
+    receiver.answerWith(accept);
+    await expire();
+    await accepted(1);
+    await due(new Date(0));
+    const [dead] = await eventually('the dead letter', async () => {
+      const found = await deliveriesOf(id, '?state=dead');
+      return found.length === 1 && found;
+    });
+    expect(dead).toMatchObject({ type: null, last_failure: { status: 500 } });
   });
 });
 
