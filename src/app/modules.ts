@@ -132,6 +132,7 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
       await removals.announce(userId, events);
       await auth.revocations.announceRemoval(userId);
     },
+    removedAmong: removals.announced,
     tokensEnded: (userIds) => auth.revocations.settle(userIds),
     bulk: {
       ...jobs,

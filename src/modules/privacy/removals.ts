@@ -20,6 +20,8 @@ export interface Removals {
    * the user's document, and that of the removal.
    */
   announce(userId: string, events: readonly PendingEvent[]): Promise<void>;
+  /** Those of the ids whose removal was announced, and has not been forgotten. */
+  announced(userIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** The removal of this user, if it waits for its first purge. */
   claim(userId: string): Promise<ClaimedRemoval | null>;
   /** The next removal that is due; another process may have left it behind. */
@@ -63,7 +65,7 @@ const LEASE_MS = 60_000;
  * What was announced before, then what is new, and the removal last: that of the later revision.
  * Several announce the removal of one user. Of those that saw it earlier, one may come later.
  */
-function announced(events: readonly PendingEvent[]) {
+function withAnnounced(events: readonly PendingEvent[]) {
   const removal = events.at(-1);
   const stored = { $ifNull: ['$outbox', []] };
   const ofType = (is: '$eq' | '$ne') => ({
@@ -113,9 +115,16 @@ export function createRemovals(
         isSettling: { $ifNull: ['$isSettling', fresh.isSettling] },
         holder: '',
         dueAt: afterNow(graceMs(timeoutMs)),
-        outbox: announced(events),
+        outbox: withAnnounced(events),
       };
       await rows().updateOne({ _id: userId }, [{ $set: set }], { ...bounded, upsert: true });
+    },
+    async announced(userIds) {
+      const options = { ...bounded, readPreference: 'primary', projection: { _id: 1 } } as const;
+      const found = await rows()
+        .find({ _id: { $in: [...userIds] } }, options)
+        .toArray();
+      return new Set(found.map(({ _id }) => _id));
     },
     claim: (userId) => take({ _id: userId, isSettling: false }),
     claimDue: () => take(dueFilter),

@@ -59,6 +59,8 @@ export interface UsersDependencies
   readonly announceRemoval: (userId: string, events: readonly PendingEvent[]) => Promise<void>;
   /** After each write that ends tokens, before it is acknowledged. */
   readonly tokensEnded: TokensEnded;
+  /** Those of the ids that were users, and are being removed. */
+  readonly removedAmong: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
   /** Of the deployment: the cursors of lists are signed under them. */
   readonly secrets: Secrets;
   /** Longest time of one operation of the database. */

@@ -6,7 +6,7 @@ import { LIST_GROUP, userGroup } from '../cached';
 import type { IndexedPath } from '../metadata/indexed';
 import type { UserModel } from '../model';
 import { type AfterWriteDependencies, createAfterWrite } from './after-write';
-import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED } from './decide-row';
+import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED, rowId } from './decide-row';
 import type { ImportOrder } from './intake';
 import { jobsOfMarks, markOfJob } from './marks';
 import { withoutOldBan } from './row-changes';
@@ -33,6 +33,8 @@ export interface ApplyDependencies extends AfterWriteDependencies {
   readonly noPassword: string;
   /** Those of these jobs that have not ended. */
   readonly activeJobs: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Those of the ids that were users, and are being removed. */
+  readonly removedAmong: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
   /** The database's time. */
   readonly now: () => number;
 }
@@ -74,7 +76,10 @@ export function createApply(deps: ApplyDependencies) {
     let conflict: TakenRow | undefined;
     for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
       const holdersOf = await bounded(findHolders(users, open, context), context);
-      const decided = open.map((row): Decided => [row, decideRow(row, holdersOf(row), decision)]);
+      const decided = await withoutRemoved(
+        open.map((row): Decided => [row, decideRow(row, holdersOf(row), decision)]),
+        context,
+      );
       conflict ??= decided.find(([, { kind }]) => kind === 'conflict')?.[0];
       const before = conflict?.line ?? Number.POSITIVE_INFINITY;
       const wanted = decided.filter(([row]) => row.line < before);
@@ -84,6 +89,18 @@ export function createApply(deps: ApplyDependencies) {
     if (!order.dryRun) await afterWrite(settled, context);
     return { ...summary(settled, conflict?.line), conflict };
   };
+
+  /** What a line has made before a crash, and somebody has removed since, it does not make again. */
+  async function withoutRemoved(decided: readonly Decided[], context: ApplyContext) {
+    const idOf = ({ line }: TakenRow) => rowId(context.job, line).toHexString();
+    const inserted = decided.filter(([, { kind }]) => kind === 'insert').map(([row]) => idOf(row));
+    if (inserted.length === 0 || context.order.dryRun) return decided;
+    const removed = await bounded(deps.removedAmong(inserted), context);
+    return decided.map(
+      ([row, one]): Decided =>
+        one.kind === 'insert' && removed.has(idOf(row)) ? [row, { kind: 'created' }] : [row, one],
+    );
+  }
 
   /** Resolves with the rows that have to be decided again. */
   async function write(decided: readonly Decided[], context: ApplyContext): Promise<TakenRow[]> {

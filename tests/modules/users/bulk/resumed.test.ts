@@ -206,3 +206,16 @@ describe('a part that is done again after another import has changed its users',
     expect(await rows('users').findOne({ email: user.email })).toMatchObject({ name: 'Between' });
   });
 });
+
+test('a part that is done again does not make a user again that was removed meanwhile', async () => {
+  const email = uniqueEmail('removed');
+  const job = await sent('conflict=update', { email });
+  const expire = await killedBeforeCheckpoint(job);
+  const { json } = await client('GET', `/api/users?email=${email}`, { token: admin });
+  const path = `/api/users/${json.data[0].id}`;
+  expect((await client('DELETE', path, { token: admin })).status).toBe(204);
+  await expire();
+  expect(await ended(job)).toMatchObject({ state: 'done', progress: { refused: 0 } });
+  expect((await client('GET', path, { token: admin })).status).toBe(404);
+  expect(await rows('users').countDocuments({ email })).toBe(0);
+});
