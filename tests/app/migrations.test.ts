@@ -3,10 +3,12 @@ import { migrateAtStart, migrations } from '../../src/app/migrate';
 import { ConfigError, parseConfig } from '../../src/kernel/config/config';
 import { userMigrations } from '../../src/modules/users/migrations';
 import { searchFields, searchKeysOf } from '../../src/modules/users/search/search-keys';
+import { createEventLog } from '../../src/platform/event-log/event-log';
 import { runMigrations } from '../../src/platform/mongo/migrations/run';
+import { pendingEvent } from '../../src/platform/outbox/pending-event';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { startTestService, type TestService } from '../support/app';
-import { type Client, createClient, login } from '../support/http';
+import { type Client, createClient, eventually, login, register } from '../support/http';
 import { startTestMongo, type TestMongo } from '../support/mongo';
 import { oldUser } from '../support/old-users';
 import { run } from '../support/processes';
@@ -164,4 +166,45 @@ test('MIGRATE_ON_START=false: a start changes nothing, and refuses when an index
   const usual = parseConfig({ NODE_ENV: 'test', MONGODB_URI: mongo.uri });
   await migrateAtStart(connection, usual, log);
   await expect(migrateAtStart(connection, config, log)).resolves.toBeUndefined();
+});
+
+test('npm run migrate -- restored: who has seen later events and ends is not shown others for them', async () => {
+  const { connection } = service.database;
+  const events = createEventLog(connection, { timeoutMs: 2000 });
+  const { user } = await register(client);
+  await eventually('its event', async () => (await events.ofSubject(user.id, 1)).length === 1);
+  const now = new Date();
+  const revocations = connection.collection<{ _id: number }>('revocations');
+  await revocations.insertMany(
+    [1, 2].map((n) => ({
+      ...{ _id: n, at: now, type: 'tokens_ended', subject: user.id, version: n },
+    })),
+  );
+  const backup = await events.latest();
+  /** Of a reader that went on until the restore. */
+  const after = backup + 2;
+
+  const { code, output } = await migrate('restored');
+  expect(code).toBe(0);
+  expect(output).toMatch(/^events goes on after \d{13}$/m);
+  expect(output).toMatch(/^revocations goes on after \d{13}$/m);
+  expect(await events.oldest()).toBe(await events.latest());
+  const subject = user.id;
+  const more = [1, 2, 3].map(() => ({ ...pendingEvent('user.updated', now), subject }));
+  await events.append(more);
+  const gone = await client('GET', `/api/events?after=${after}`, { token });
+  expect([gone.status, gone.json.code]).toEqual([410, 'events_expired']);
+  const anew = await client('GET', '/api/events', { token });
+  const ids = (anew.json.data as { id: string }[]).map(({ id }) => id);
+  expect(ids.slice(1, 4)).toEqual(more.map(({ id }) => id));
+
+  // What ended before the backup is kept, and what ends after it has later numbers.
+  const numbers = (await revocations.find().sort({ _id: 1 }).toArray()).map(({ _id }) => _id);
+  expect(numbers.slice(0, 2)).toEqual([1, 2]);
+  expect(numbers.at(-1)).toBeGreaterThan(now.getTime());
+
+  // Again, as after a command that was stopped: later numbers once more.
+  const latest = await events.latest();
+  expect((await migrate('restored')).code).toBe(0);
+  expect(await events.latest()).toBeGreaterThan(latest);
 });

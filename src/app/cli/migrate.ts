@@ -5,8 +5,10 @@ import { ensureIndexes, INDEX_BUILD_TIMEOUT_MS } from '../../platform/mongo/inde
 import { acceptLaterMigrations } from '../../platform/mongo/migrations/known';
 import { runMigrations } from '../../platform/mongo/migrations/run';
 import { migrationStatus } from '../../platform/mongo/migrations/status';
+import { moveNumbers } from '../../platform/mongo/move-numbers';
 import { createLogger, type Logger } from '../../platform/telemetry/logger';
 import { indexesOf, migrations } from '../migrate';
+import { numberedLogs } from '../numbered-logs';
 import { parseArguments } from './arguments';
 import { withDatabase } from './database';
 import { EXIT_CODES_HELP, runCli, UsageError } from './run';
@@ -14,6 +16,7 @@ import { EXIT_CODES_HELP, runCli, UsageError } from './run';
 const USAGE = `Usage: npm run migrate -- status
        npm run migrate -- up
        npm run migrate -- prune
+       npm run migrate -- restored
 
 status  lists the migrations with the documents that remain, and where the indexes differ from the declared ones.
         Exits with 1 when a migration is pending or an index is missing or different.
@@ -21,10 +24,12 @@ up      creates the missing indexes and runs the migrations to their end, beside
         run again at any time, and on several hosts at once.
 prune   drops the indexes of the service's collections that this version does not declare. Run it when no service of
         an earlier version runs any more.
+restored  after the restore of a backup, before a service starts: gives the logs that other services follow numbers that
+        they have not seen, so that those read everything again (events) or miss nothing (ended tokens).
 
 ${EXIT_CODES_HELP}`;
 
-const COMMANDS = { status, up, prune } as const;
+const COMMANDS = { status, up, prune, restored } as const;
 
 interface Context {
   readonly database: Database;
@@ -87,6 +92,15 @@ async function prune({ database: { connection }, config }: Context): Promise<voi
     if (fault !== 'undeclared') continue;
     await connection.collection(collection).dropIndex(index);
     process.stdout.write(`index ${collection}.${index} dropped\n`);
+  }
+}
+
+async function restored({ database: { connection, clock } }: Context): Promise<void> {
+  const nowMs = clock.now();
+  for (const { name, ...log } of numberedLogs(connection, new Date(nowMs))) {
+    const next = await moveNumbers(log, nowMs);
+    const what = next === undefined ? 'is empty' : `goes on after ${next}`;
+    process.stdout.write(`${name} ${what}\n`);
   }
 }
 

@@ -79,6 +79,7 @@ export {
 } from './passwords/tune';
 export { principalOf } from './principal';
 export { loadAuthMailTemplates } from './recovery/mail-kinds';
+export { REVOCATIONS_COLLECTION } from './revocations/log';
 export { createKeyRevocation } from './revocations/open-revocations';
 export { hashSettings, issuerOf } from './settings';
 export { authStorage } from './storage';

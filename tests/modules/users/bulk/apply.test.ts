@@ -36,6 +36,7 @@ const applyWith = (afterWrites: () => Promise<unknown> = async () => undefined) 
     } as unknown as Cache,
     ...{ policy: createPolicy(), indexed: [], noPassword: 'none', now: Date.now },
     activeJobs: store().active,
+    removedAmong: async () => new Set(),
     tokensEnded: async () => undefined,
     cleanUp: async () => undefined,
     emit: () => undefined,
