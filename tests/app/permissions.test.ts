@@ -116,8 +116,12 @@ async function usable(known: Promise<SignedIn>, role: Role): Promise<SignedIn> {
   return status === 200 ? known : signIn(role);
 }
 
-/** Writes of one row run at the same time: none may end what another one acts with. */
+/**
+ * Writes of one row run at the same time: none may end what another one acts with. What is done to
+ * the actor itself may end its recent login.
+ */
 function actorFor(role: Role, { method }: PermissionRow, target: Target): Promise<SignedIn> {
+  if (method !== 'GET' && target === 'itself') return signIn(role);
   const key = method === 'GET' ? role : `${role} ${target}`;
   const known = actors.get(key);
   const actor = known === undefined ? signIn(role) : method === 'GET' ? known : usable(known, role);
