@@ -13,7 +13,7 @@ export interface Mirror {
 const USERS = 10;
 const ANSWER_MS = 5000;
 /** For all users together: a target that was disturbed needs a moment. */
-const REMOVAL_MS = 20_000;
+const REMOVAL_MS = 60_000;
 const AGAIN_MS = 250;
 
 export const bearer = ({ access_token }: Mirror) => ({ authorization: `Bearer ${access_token}` });
