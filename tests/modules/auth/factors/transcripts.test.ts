@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { startTestService, type TestService } from '../../../support/app';
+import { createClient, register } from '../../../support/http';
 import { root } from '../../../support/service';
+import { startTestSmtp, type TestSmtp } from '../../../support/smtp';
+import { openTranscript, type Transcript, transcriptOf } from '../../../support/transcripts';
 
 /**
  * oathtool, by the library of the service. Each call gives the code of the next step, as if half a
@@ -22,32 +20,44 @@ oathtool() {
   ' "$OTPAUTH" "$3" "$calls"
 }
 `;
+const GRACE = 'grace@example.org';
 
+let smtp: TestSmtp;
 let service: TestService;
-let folder: string;
+let shell: Transcript;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'transcript-'));
-  service = await startTestService();
+  smtp = await startTestSmtp();
+  service = await startTestService({ SMTP_URL: smtp.url, EMAIL_SIGN_IN: 'true' });
+  shell = await openTranscript(OATHTOOL);
+  await shell.set({ URL: service.baseUrl, OTPAUTH: join(root, 'node_modules/otpauth') });
 });
 afterAll(async () => {
+  await shell?.close();
   await service?.close();
-  await rm(folder, { recursive: true, force: true });
+  await smtp?.close();
 });
 
+/** An account whose address was confirmed with the mailed token. */
+async function registerGrace() {
+  const client = createClient(service.baseUrl);
+  const { password } = await register(client, { name: 'Grace', email: GRACE });
+  const { text } = await smtp.waitFor(GRACE, /Confirm your e-mail/);
+  const token = /The token is: (\S+)/.exec(text)?.[1];
+  const body = { token, current_password: password };
+  expect((await client('POST', '/api/auth/email/verify', { body })).status).toBe(204);
+}
+async function mailedDigits() {
+  const { text } = await smtp.waitFor(GRACE, /Your code to sign in/);
+  return /^(\d{6})$/m.exec(text)?.[1] ?? '';
+}
+
 test('the transcripts of docs/sign-in.md run as they stand', async () => {
-  const page = readFileSync(join(root, 'docs/sign-in.md'), 'utf8');
-  const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, block]) => block);
-  expect(blocks.length).toBeGreaterThan(3);
-  const script = join(folder, 'transcript.sh');
-  writeFileSync(script, `set -euo pipefail\n${OATHTOOL}${blocks.join('\n')}\necho complete\n`);
-  const { stdout } = await promisify(execFile)('bash', [script], {
-    cwd: folder,
-    timeout: 60_000,
-    env: {
-      PATH: process.env['PATH'],
-      URL: service.baseUrl,
-      OTPAUTH: join(root, 'node_modules/otpauth'),
-    },
-  });
-  expect(stdout).toMatch(/complete\n$/);
+  await registerGrace();
+  const blocks = transcriptOf('docs/sign-in.md');
+  expect(blocks.length).toBeGreaterThan(5);
+  for (const block of blocks) {
+    const needsMail = block.some(({ command }) => command.includes('$DIGITS'));
+    if (needsMail) await shell.set({ DIGITS: await mailedDigits() });
+    await shell.replay(block);
+  }
 });
