@@ -156,11 +156,10 @@ const DAY_SECONDS = 86_400;
 const eventChecks: readonly Check[] = [
   ({ events, webhooks }) =>
     fault(
-      (webhooks.retrySeconds ?? []).reduce((sum, one) => sum + one, 0) >
-        events.keepDays * DAY_SECONDS,
+      retryDays(webhooks) > events.keepDays,
       'EVENTS_KEEP_DAYS',
       () =>
-        `must be at least ${retryDays(webhooks.retrySeconds)}, the sum of WEBHOOKS_RETRY_SECONDS in days: an event would expire before the last attempts to deliver it; it is ${events.keepDays}`,
+        `must be at least ${Math.ceil(retryDays(webhooks))}, the sum of WEBHOOKS_RETRY_SECONDS in days: an event would expire before the last attempts to deliver it; it is ${events.keepDays}`,
     ),
   ({ events, webhooks }) =>
     fault(
@@ -171,8 +170,8 @@ const eventChecks: readonly Check[] = [
     ),
 ];
 
-const retryDays = (seconds: readonly number[]) =>
-  Math.ceil(seconds.reduce((sum, one) => sum + one, 0) / DAY_SECONDS);
+const retryDays = ({ retrySeconds }: Config['webhooks']) =>
+  (retrySeconds ?? []).reduce((sum, one) => sum + one, 0) / DAY_SECONDS;
 
 const redisOf = (url: string | undefined) => (url === undefined ? undefined : readRedisUrls(url));
 

@@ -20,8 +20,7 @@ import type { CompromisedPasswords } from './passwords/compromised/compromised-p
 import { createPasswords } from './passwords/passwords';
 import { createMailFlows } from './recovery/mail-flows';
 import { createOneTimeTokens } from './recovery/one-time-tokens';
-import type { DeliveryDependencies } from './recovery/open-delivery';
-import { openMailDelivery } from './recovery/open-delivery';
+import { type DeliveryDependencies, openMailDelivery } from './recovery/open-delivery';
 import { createKnownDevices } from './sessions/known-devices';
 import { createSessionStore } from './sessions/session-store';
 import { createSessions } from './sessions/sessions';

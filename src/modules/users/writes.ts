@@ -40,9 +40,9 @@ export function createUserWrites(deps: UserWritesDependencies): UserWrites {
   const { repository, locks, now, emit, noPassword } = deps;
 
   /**
-   * A commit after which an administrator who can sign in remains, whatever happens at the same time elsewhere:
-   * both the question and the write fall within the lock, the write by its filter even if this
-   * process was frozen in between.
+   * A commit after which an administrator who can sign in remains, whatever happens at the same
+   * time elsewhere: both the question and the write fall within the lock, the write by its filter
+   * even if this process was frozen in between.
    */
   const keepingAnAdmin =
     <R>(id: string, commit: Commit<R>): Commit<R> =>

@@ -28,8 +28,8 @@ export interface Linking {
   ): Promise<{ readonly ticket: string; readonly expiresInSeconds: number }>;
   /**
    * Links the identity of a code that this session has begun. Throws 401 where the session ends
-   * meanwhile, 400 `invalid_provider_code`,
-   * 403 `email_not_verified`, 409 `identity_taken` and `too_many_identities`.
+   * meanwhile, 400 `invalid_provider_code`, 403 `email_not_verified`, 409 `identity_taken` and
+   * `too_many_identities`.
    */
   link(
     current: CurrentSession,

@@ -163,16 +163,12 @@ export function createSessions(deps: SessionsDependencies): Sessions {
     return row;
   }
 
-  async function findStanding(text: string): Promise<SessionRow | undefined> {
+  async function findByCurrentToken(text: string): Promise<SessionRow | undefined> {
     const row = await findByToken(store, text);
     if (row === undefined || row.endedAt !== undefined || row.until <= row.readAt) return undefined;
+    if (row.tokenHash !== sha256(text)) return undefined;
     const user = await users.get(row.userId);
     return user !== null && users.sessionStands(user, row._id, row.version) ? row : undefined;
-  }
-
-  async function findByCurrentToken(text: string): Promise<SessionRow | undefined> {
-    const row = await findStanding(text);
-    return row?.tokenHash === sha256(text) ? row : undefined;
   }
 
   async function assertRecentLogin(sid: string, needsFactor = false): Promise<void> {

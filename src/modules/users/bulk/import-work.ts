@@ -64,8 +64,10 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       // Awaited in the next turn; until then a failure is no unhandled one.
       next.catch(() => undefined);
       const { counts, stops, reported } = await doChunk(run, n, rows);
-      for (const kind of COUNTED) progress[kind] += counts[kind];
-      for (const kind of COUNTED) progress.done += counts[kind];
+      for (const kind of COUNTED) {
+        progress[kind] += counts[kind];
+        progress.done += counts[kind];
+      }
       progress.reported += reported;
       const stop = stopOf(stops, progress);
       // Without a checkpoint: another holder would count this part a second time.

@@ -91,8 +91,7 @@ const FLAG_COLUMNS = new Set(['email_verified', 'password_change_required']);
 
 /**
  * A record of a CSV file as an NDJSON file would have it, parsed and as text: an empty field is
- * none. A field that
- * cannot be read stays a text, which the schema refuses.
+ * none. A field that cannot be read stays a text, which the schema refuses.
  */
 export function recordOfFields(
   columns: readonly string[],

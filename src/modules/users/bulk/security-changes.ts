@@ -1,5 +1,6 @@
 import { foldEmail } from '../../../kernel/fold';
 import type { Cause, EmitEvent } from '../../domain-events';
+import type { ImportMark } from '../model';
 import type { Changes } from '../repository';
 import type { Seen } from './seen';
 
@@ -11,13 +12,15 @@ export interface ChangedAccounts {
   readonly passwords: readonly { readonly id: string; readonly sessionVersion: number }[];
 }
 
+export type SecurityChange = NonNullable<ImportMark['did']>[number];
+
 const ENDING_SESSIONS = ['passwordHash', 'role', 'status'] as const;
-const SECURITY_CHANGES = [
-  ...(['email', 'emailVerified'] as const),
+const SECURITY_CHANGES: readonly SecurityChange[] = [
+  'email',
+  'emailVerified',
   ...ENDING_SESSIONS,
   'mustChangePassword',
-] as const;
-export type SecurityChange = (typeof SECURITY_CHANGES)[number];
+];
 
 /** Those of an update that concern who gets into the account, and what it may do. */
 export function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[] {
