@@ -4,6 +4,7 @@ import { namesDatabase } from '../../kernel/config/connections';
 import { backoffMs, type Closable, withTimeout } from '../../kernel/lifecycle';
 import type { Logger } from '../telemetry/logger';
 import { askDatabaseTime, type DatabaseClock, startClock } from './clock';
+import { watchMonitor } from './monitor-watch';
 import { followRequests } from './request-commands';
 import { flagOf, overriddenOptions } from './uri-options';
 
@@ -90,11 +91,13 @@ export async function connectDatabase(
         log,
         timeoutMs: settings.operationTimeoutMs,
       });
+      const monitorWatch = watchMonitor(connection.getClient(), log);
       return {
         connection,
         clock,
         ping: (timeoutMs) => ping(connection, timeoutMs),
         async close() {
+          await monitorWatch.close();
           await clock.close();
           await connection.close();
         },
