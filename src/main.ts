@@ -21,6 +21,7 @@ import { exitCodeOf, exitCodes } from './runtime/exit-codes';
 import { isSupervision } from './runtime/ops/supervision-lines';
 import { runPrimary } from './runtime/primary/primary';
 import { createMember } from './runtime/worker/member';
+import { keepTickObject } from './runtime/worker/tick-object';
 
 async function main(): Promise<number> {
   const config = loadConfig();
@@ -85,6 +86,7 @@ const resourceOf = ({ role, workerId }: ProcessRole) => ({
   ...(role === 'primary' ? {} : { 'service.worker': workerId }),
 });
 
+keepTickObject();
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
