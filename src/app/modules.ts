@@ -53,6 +53,7 @@ import { createMover } from '../platform/event-log/mover';
 import { createEventBus } from '../platform/events';
 import type { Module, ModuleStorage } from '../platform/module';
 import { createLocks, type Locks } from '../platform/mongo/locks';
+import { createPendingLook } from '../platform/outbox/outbox-source';
 import type { Logger } from '../platform/telemetry/logger';
 import type { Metrics } from '../platform/telemetry/metrics';
 import type { Tracing } from '../platform/telemetry/tracing';
@@ -183,11 +184,12 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   const eventSources = [
     createUserOutbox(connection, { timeoutMs }),
     createRemovalOutbox(connection, { timeoutMs, existing: users.existing }),
-  ];
+  ] as const;
   const mover = createMover(eventLog, eventSources, measureMoves(metrics, now));
   const leases = createLocks(connection, { ttlMs: PUMP_LEASE_MS, timeoutMs });
   const events = createEvents({
     ...{ mover, eventLog, own, log, now },
+    anyPending: createPendingLook(connection, eventSources, timeoutMs),
     locks: leases,
     keepMs: config.events.keepDays * DAY_MS,
     types: USER_EVENTS,

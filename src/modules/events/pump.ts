@@ -8,6 +8,8 @@ import type { Logger } from '../../platform/telemetry/logger';
 
 export interface PumpOptions {
   readonly mover: Mover;
+  /** Whether a round would find anything. */
+  readonly anyPending: () => Promise<boolean>;
   readonly eventLog: EventLog;
   readonly locks: Locks;
   readonly log: Logger;
@@ -18,10 +20,13 @@ export interface PumpOptions {
 
 /** A holder that died is replaced after this time. Longer than a turn. */
 export const PUMP_LEASE_MS = 3000;
-/** Between two looks for events; the shorter one after some were found. */
-const POLL_MS = 100;
-const BUSY_POLL_MS = 5;
+/** Between two looks for events, while there are none. */
+const POLL_MS = 150;
+/** Between two rounds while there are some: what is written meanwhile costs one round together. */
+const BUSY_POLL_MS = 80;
 const BUSY_MS = 500;
+/** A round that moved so many goes on at once: there may be more. */
+const MANY = 100;
 const PURGE_EVERY_MS = 60_000;
 /** In one turn. Where there are more, the next turn goes on. */
 const PURGE_MAX = 5000;
@@ -31,7 +36,7 @@ const PURGE_MAX = 5000;
  * two that work at once do no harm (docs/adr/0038-events.md).
  */
 export function startPump(options: PumpOptions): Closable {
-  const { mover, eventLog, locks, log, keepMs, now } = options;
+  const { mover, anyPending, eventLog, locks, log, keepMs, now } = options;
   let purgedMs = Number.NEGATIVE_INFINITY;
   let isHolder = false;
   let foundMs = Number.NEGATIVE_INFINITY;
@@ -47,12 +52,14 @@ export function startPump(options: PumpOptions): Closable {
   async function work({ isOver }: Turn): Promise<void> {
     if (!isHolder) log.info('event pump took over');
     isHolder = true;
+    let moved = 0;
     while (!isOver()) {
-      if ((await mover.round()) > 0) foundMs = performance.now();
-      else {
-        const isBusy = performance.now() - foundMs < BUSY_MS;
-        await delay(isBusy ? BUSY_POLL_MS : POLL_MS, undefined, { ref: false });
-      }
+      // Where there were some, there are likely more.
+      moved = moved > 0 || (await anyPending()) ? await mover.round() : 0;
+      if (moved > 0) foundMs = performance.now();
+      if (moved >= MANY) continue;
+      const isBusy = performance.now() - foundMs < BUSY_MS;
+      await delay(isBusy ? BUSY_POLL_MS : POLL_MS, undefined, { ref: false });
     }
     await purge();
   }

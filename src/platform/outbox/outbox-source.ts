@@ -11,6 +11,7 @@ export interface PendingOf {
 
 /** A collection whose writes leave events behind. */
 export interface OutboxSource {
+  readonly collection: string;
   /** Of `limit` documents at most, those with the oldest events first. */
   pending(limit: number): Promise<readonly PendingOf[]>;
   /** They are in the log. A repetition is harmless. */
@@ -44,6 +45,26 @@ export const pendingQuery = (limit: number, timeoutMs: number) =>
     },
   ] as const;
 
+/** Whether any of the sources has a pending event: one command, for looks that seldom find. */
+export function createPendingLook(
+  connection: Connection,
+  [first, ...others]: readonly [OutboxSource, ...OutboxSource[]],
+  timeoutMs: number,
+): () => Promise<boolean> {
+  const one = [{ $match: HAS_PENDING }, { $limit: 1 }, { $project: { _id: 1 } }];
+  const pipeline = [
+    ...one,
+    ...others.map(({ collection }) => ({ $unionWith: { coll: collection, pipeline: one } })),
+    { $limit: 1 },
+  ];
+  return async () => {
+    const found = connection
+      .collection(first.collection)
+      .aggregate(pipeline, exactReads(connection, timeoutMs));
+    return (await found.next()) !== null;
+  };
+}
+
 export function createOutboxSource(
   connection: Connection,
   { collection, timeoutMs, idOf, committed }: OutboxSourceOptions,
@@ -71,6 +92,7 @@ export function createOutboxSource(
   }
 
   return {
+    collection,
     pending: async (limit) => committedOf(await read(limit, {})),
     async moved(batch) {
       const operations: mongo.AnyBulkWriteOperation<Documents>[] = batch.map(

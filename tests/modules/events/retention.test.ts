@@ -92,7 +92,7 @@ test('what has expired is removed without a pause, however much it is', async ()
   await append(11_000);
   await append(1, new Date());
   const pump = startPump({
-    ...{ mover: createMover(log, []), eventLog: log, log: quiet },
+    ...{ mover: createMover(log, []), anyPending: async () => false, eventLog: log, log: quiet },
     locks: createLocks(connection, { ttlMs: 3000, timeoutMs: 5000 }),
     ...{ keepMs: 3_600_000, now: Date.now },
   });
