@@ -303,7 +303,7 @@ const WITHOUT_DATABASE = [
 const AT_TIMES_WITHOUT_DATABASE = ['GET /api/auth/security-events'];
 /** Commands that no timer and no work after a response sends. */
 const ONLY_OF_REQUESTS = [
-  ...['insert sessions', 'find sessions', 'findAndModify sessions', 'aggregate users'],
+  ...['insert sessions', 'find sessions', 'findAndModify sessions'],
   ...['insert service_accounts', 'find factors', 'find passkeys', 'insert jobs'],
 ];
 
