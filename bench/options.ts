@@ -29,6 +29,7 @@ export const USAGE = `npm run bench -- [options]
   --only a,b      only these questions
   --rounds N      turns per contestant (5)
   --seconds N     seconds per turn (4)
+  --warm N        seconds of warming up per contestant (10: the compiler works on the same cores)
   --no-write      leaves bench/RESULTS.md and bench/results.svg alone`;
 
 export function parseOptions(args: readonly string[]): Options {
@@ -43,6 +44,7 @@ export function parseOptions(args: readonly string[]): Options {
       only: { type: 'string', default: '' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      warm: { type: 'string' },
       'no-write': { type: 'boolean', default: false },
     },
   });
@@ -57,7 +59,7 @@ export function parseOptions(args: readonly string[]): Options {
     write: !values['no-write'] && !quick && values.only === '',
     rounds: whole(values.rounds, quick ? 2 : 5),
     seconds: whole(values.seconds, quick ? 1 : 4),
-    warmSeconds: quick ? 1 : 3,
+    warmSeconds: whole(values.warm, quick ? 1 : 10),
     connections: 64,
   };
 }
