@@ -79,7 +79,8 @@ async function docsPictures() {
 
 async function tryPictures() {
   const { email, password } = await registered(service.url);
-  await taken('try', `${service.url}/docs/try#/auth/profile`, { viewport: wide }, async (page) => {
+  const url = `${service.url}/docs/try#/auth/profile`;
+  const executed = async (page) => {
     const operation = page.locator('#operations-auth-profile');
     await operation.getByRole('button', { name: 'Try it out' }).click();
     await page.getByLabel('E-mail').fill(email);
@@ -91,7 +92,10 @@ async function tryPictures() {
     // The form, and below it the operation with its answer.
     await page.locator('#swagger .info').evaluate((element) => element.remove());
     await page.evaluate('scrollTo(0, 0)');
-  });
+  };
+  await taken('try', url, { viewport: wide }, executed);
+  await taken('try-dark', url, { viewport: wide, colorScheme: 'dark' }, executed);
+  await taken('try-phone', url, { viewport: phone }, executed);
 }
 
 const PEOPLE = [
