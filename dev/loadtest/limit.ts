@@ -71,15 +71,15 @@ export function useOf(readings: readonly Reading[]): Use | undefined {
     1,
     average(({ workers: ready }) => ready),
   );
-  const hashing = grown(({ hashSeconds }) => hashSeconds) / seconds;
   const cpu = grown(({ cpuSeconds }) => cpuSeconds) / seconds;
+  // A hash takes longer than its processor time where processors are few.
+  const hashing = Math.min(cpu, grown(({ hashSeconds }) => hashSeconds) / seconds);
   const requestSeconds = grown((one) => one.requestSeconds);
   const mongoSeconds = grown((one) => one.mongoSeconds);
   const commands = grown(({ mongoCommands }) => mongoCommands);
   return {
     workers,
-    // A hash takes longer than its processor time where processors are few.
-    loop: Math.max(0, cpu - Math.min(hashing, cpu)) / workers,
+    loop: (cpu - hashing) / workers,
     hashing,
     hashQueue: average(({ hashQueue }) => hashQueue),
     hashRefused: grown(({ hashRefused }) => hashRefused),

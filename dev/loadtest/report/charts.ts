@@ -72,19 +72,27 @@ function errorsOf(points: readonly Point[]): readonly Series[] {
   return [...series, { name: 'others', values: values((one) => !shown.includes(one)) }];
 }
 
-/** The readings around the time of each point: they are taken about once a second. */
-function around(readings: readonly Reading[], points: readonly Point[]) {
-  const startMs = readings[0]?.atMs ?? 0;
+/** A hash counts when it ends, with all its time: over less than this, shares mean nothing. */
+const USE_MARGIN_MS = 2000;
+
+/**
+ * The readings around the time of each point: they are taken about once a second. `marginMs`: how
+ * much earlier and later they may be, at the ends of the run less.
+ */
+function around(readings: readonly Reading[], points: readonly Point[], marginMs = -500) {
+  const [firstMs, lastMs] = [readings[0]?.atMs ?? 0, readings.at(-1)?.atMs ?? 0];
   return points.map(({ second, width }) => {
-    const from = readings.findLast(({ atMs }) => atMs - startMs <= second * 1000 + 500);
-    const to = readings.find(({ atMs }) => atMs - startMs >= (second + width) * 1000 - 500);
+    const fromMs = Math.max(firstMs, firstMs + second * 1000 - marginMs);
+    const toMs = Math.min(lastMs, firstMs + (second + width) * 1000 + marginMs);
+    const from = readings.findLast(({ atMs }) => atMs <= fromMs);
+    const to = readings.find(({ atMs }) => atMs >= toMs);
     return from === undefined || to === undefined || to.atMs <= from.atMs ? undefined : [from, to];
   });
 }
 
 function usesOf(readings: readonly Reading[], points: readonly Point[]): readonly Series[] {
   if (readings.length < 2) return [];
-  const uses = around(readings, points).map((pair) => (pair === undefined ? pair : useOf(pair)));
+  const uses = around(readings, points, USE_MARGIN_MS).map((pair) => pair && useOf(pair));
   return [
     { name: 'event loop of a worker', values: uses.map((use) => use && use.loop * 100) },
     { name: 'hashing, all threads', values: uses.map((use) => use && use.hashing * 100) },
@@ -98,7 +106,7 @@ function queuesOf(
 ): readonly Chart[] {
   if (readings.length < 2) return [];
   const at = around(readings, points).map((pair) => pair?.[1]);
-  const uses = around(readings, points).map((pair) => (pair === undefined ? pair : useOf(pair)));
+  const uses = around(readings, points).map((pair) => pair && useOf(pair));
   return [
     {
       ...{ id: 'queues', title: 'Inside the service', unit: '', kind: 'lines', seconds },
