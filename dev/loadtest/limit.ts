@@ -42,6 +42,8 @@ export interface Use {
   readonly workers: number;
   /** Share of one processor that a worker's own thread used. */
   readonly loop: number;
+  /** Share of the time in which a worker's event loop did not wait for work. */
+  readonly loopActive: number;
   /** Processors that hashed. */
   readonly hashing: number;
   readonly hashQueue: number;
@@ -80,6 +82,7 @@ export function useOf(readings: readonly Reading[]): Use | undefined {
   return {
     workers,
     loop: (cpu - hashing) / workers,
+    loopActive: grown(({ loopSeconds }) => loopSeconds) / seconds / workers,
     hashing,
     hashQueue: average(({ hashQueue }) => hashQueue),
     hashRefused: grown(({ hashRefused }) => hashRefused),

@@ -11,6 +11,8 @@ export interface Reading {
   readonly workers: number;
   /** Processor time of all workers, hashing threads included. */
   readonly cpuSeconds: number;
+  /** In which the event loops did not wait for work. */
+  readonly loopSeconds: number;
   readonly hashSeconds: number;
   readonly hashes: number;
   readonly hashWaitSeconds: number;
@@ -53,6 +55,7 @@ export function readingOf(text: string, atMs: number): Reading {
     atMs,
     workers: sum('cluster_workers_ready') || 1,
     cpuSeconds: sum('process_cpu_seconds_total'),
+    loopSeconds: sum('nodejs_eventloop_active_seconds_total'),
     hashSeconds: sum('auth_hash_seconds_sum'),
     hashes: sum('auth_hash_seconds_count'),
     hashWaitSeconds: sum('auth_hash_wait_seconds_sum'),

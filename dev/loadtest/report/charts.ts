@@ -94,7 +94,7 @@ function usesOf(readings: readonly Reading[], points: readonly Point[]): readonl
   if (readings.length < 2) return [];
   const uses = around(readings, points, USE_MARGIN_MS).map((pair) => pair && useOf(pair));
   return [
-    { name: 'event loop of a worker', values: uses.map((use) => use && use.loop * 100) },
+    { name: 'event loop of a worker', values: uses.map((use) => use && use.loopActive * 100) },
     { name: 'hashing, all threads', values: uses.map((use) => use && use.hashing * 100) },
   ];
 }
