@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Schema } from 'mongoose';
 import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
 import { parseConfig } from '../../../src/kernel/config/config';
 import { connectDatabase, type Database } from '../../../src/platform/mongo/connection';
@@ -61,10 +62,12 @@ async function restartOfTheServer(): Promise<void> {
 
 test('the database is used again after each restart, also when a check of it never ended', async () => {
   const hello = await database.connection.db?.admin().command({ hello: 1 });
+  const Any = database.connection.model('Any', new Schema({}));
   const isPolled = hello?.['topologyVersion'] === undefined;
   for (let round = 0; round < MOST_ROUNDS && reopened() < 2; round += 1) {
     await restartOfTheServer();
     await eventually(`the database, round ${round}`, () => database.ping(1000), 10_000);
+    expect(await Any.findOne({}).lean()).toBeNull();
     if (!isPolled && round === ROUNDS_OF_STREAMS) return;
   }
   // Else the driver has mended it, and src/platform/mongo/monitor-watch.ts can go.
