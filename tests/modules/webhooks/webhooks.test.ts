@@ -55,7 +55,19 @@ const api = (method: string, path: string, body?: unknown) =>
     ...(body === undefined ? {} : { body }),
   });
 
+/** Of what was done before: a webhook without `after` begins at the end of the log. */
+const allEventsInLog = () =>
+  eventually('no pending event', async () => {
+    const counts = ['users', 'user_removals'].map((name) =>
+      service.database.connection
+        .collection(name)
+        .countDocuments({ 'outbox.at': { $exists: true } }),
+    );
+    return (await Promise.all(counts)).every((count) => count === 0);
+  });
+
 async function createWebhook(body: object = {}): Promise<{ id: string; secret: string }> {
+  await allEventsInLog();
   const answer = await api('POST', '', { url: `${receiver.url}/hook`, ...body });
   expect(answer.status).toBe(201);
   created.push(answer.json.id);
