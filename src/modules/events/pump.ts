@@ -49,6 +49,12 @@ export function startPump(options: PumpOptions): Closable {
     if (removed > 0) log.info({ removed }, 'old events removed');
   }
 
+  /** Until the next round; `moved`: how many events the last one moved. */
+  function pauseMs(moved: number): number {
+    if (moved >= MANY) return 0;
+    return performance.now() - foundMs < BUSY_MS ? BUSY_POLL_MS : POLL_MS;
+  }
+
   async function work({ isOver }: Turn): Promise<void> {
     if (!isHolder) log.info('event pump took over');
     isHolder = true;
@@ -57,9 +63,7 @@ export function startPump(options: PumpOptions): Closable {
       // Where there were some, there are likely more.
       moved = moved > 0 || (await anyPending()) ? await mover.round() : 0;
       if (moved > 0) foundMs = performance.now();
-      if (moved >= MANY) continue;
-      const isBusy = performance.now() - foundMs < BUSY_MS;
-      await delay(isBusy ? BUSY_POLL_MS : POLL_MS, undefined, { ref: false });
+      await delay(pauseMs(moved), undefined, { ref: false });
     }
     await purge();
   }
