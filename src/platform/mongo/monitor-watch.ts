@@ -21,20 +21,19 @@ export function watchMonitor(client: Client, log: Logger, tickMs = 1000): Closab
   const started = (event: { connectionId: string; awaited: boolean }) =>
     void running.set(event.connectionId, { awaited: event.awaited, waitedMs: 0 });
   const ended = (event: { connectionId: string }) => void running.delete(event.connectionId);
-  const closed = (event: { address: string }) => void running.delete(event.address);
   client.on('serverHeartbeatStarted', started);
   client.on('serverHeartbeatSucceeded', ended);
   client.on('serverHeartbeatFailed', ended);
-  client.on('serverClosed', closed);
+  client.on('serverClosed', ({ address }) => running.delete(address));
 
   let reopening: Promise<void> | undefined;
   let isClosed = false;
 
   async function reopen(): Promise<void> {
     running.clear();
-    await client.close();
     for (let attempt = 0; !isClosed; attempt += 1) {
       try {
+        await client.close();
         await client.connect();
         log.info('the connections to the database are open again');
         return;
@@ -51,11 +50,9 @@ export function watchMonitor(client: Client, log: Logger, tickMs = 1000): Closab
       const limitMs = connectTimeoutMS + (check.awaited ? heartbeatFrequencyMS : 0) + GRACE_MS;
       if (check.waitedMs <= limitMs) continue;
       log.warn({ address }, 'the check of the database never ended; its connections are reopened');
-      reopening = reopen()
-        .catch((err) => log.error({ err }, 'the connections to the database did not close'))
-        .finally(() => {
-          reopening = undefined;
-        });
+      reopening = reopen().finally(() => {
+        reopening = undefined;
+      });
       return;
     }
   }, tickMs);
@@ -65,10 +62,6 @@ export function watchMonitor(client: Client, log: Logger, tickMs = 1000): Closab
     async close() {
       isClosed = true;
       clearInterval(timer);
-      client.off('serverHeartbeatStarted', started);
-      client.off('serverHeartbeatSucceeded', ended);
-      client.off('serverHeartbeatFailed', ended);
-      client.off('serverClosed', closed);
       await reopening;
     },
   };
