@@ -181,15 +181,13 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
     assertRecentLogin: auth.assertRecentLogin,
   });
   const eventLog = createEventLog(connection, { timeoutMs });
-  const eventSources = [
-    createUserOutbox(connection, { timeoutMs }),
-    createRemovalOutbox(connection, { timeoutMs, existing: users.existing }),
-  ] as const;
-  const mover = createMover(eventLog, eventSources, measureMoves(metrics, now));
+  const userOutbox = createUserOutbox(connection, { timeoutMs });
+  const removalOutbox = createRemovalOutbox(connection, { timeoutMs, existing: users.existing });
+  const mover = createMover(eventLog, [userOutbox, removalOutbox], measureMoves(metrics, now));
   const leases = createLocks(connection, { ttlMs: PUMP_LEASE_MS, timeoutMs });
   const events = createEvents({
     ...{ mover, eventLog, own, log, now },
-    anyPending: createPendingLook(connection, eventSources, timeoutMs),
+    anyPending: createPendingLook(connection, [removalOutbox, userOutbox], timeoutMs),
     locks: leases,
     keepMs: config.events.keepDays * DAY_MS,
     types: USER_EVENTS,

@@ -8,16 +8,20 @@ export interface WatchedCommands {
   readonly withId: ReadonlySet<string>;
   /** `command collection` of the commands that carried none while a request was under way. */
   readonly withoutId: ReadonlySet<string>;
-  /** Comments that are no id of a request under way. */
+  /** `operation: command collection` of those that carried the id of an earlier request. */
+  readonly late: ReadonlySet<string>;
+  /** Comments that are no id of a request. */
   readonly foreign: ReadonlySet<string>;
 }
 
 export function watchCommands(connection: Connection): WatchedCommands {
   const withId = new Set<string>();
   const withoutId = new Set<string>();
+  const late = new Set<string>();
   const foreign = new Set<string>();
-  let sent = 0;
-  let current: { readonly operation: string; readonly id: string } | undefined;
+  const operations = new Map<unknown, string>();
+  /** The id of the request under way. */
+  let current: string | undefined;
 
   connection.getClient().on('commandStarted', (event: mongo.CommandStartedEvent) => {
     const { commandName, command } = event;
@@ -25,18 +29,22 @@ export function watchCommands(connection: Connection): WatchedCommands {
     if (comment === undefined && current !== undefined)
       withoutId.add(`${commandName} ${command[commandName]}`);
     if (comment === undefined) return;
-    if (current !== undefined && comment === current.id) withId.add(current.operation);
-    else foreign.add(`${comment}: ${commandName} ${command[commandName]}`);
+    const operation = operations.get(comment);
+    const named = `${operation ?? comment}: ${commandName} ${command[commandName]}`;
+    if (operation === undefined) foreign.add(named);
+    else if (comment === current) withId.add(operation);
+    else late.add(named);
   });
 
   return {
     withId,
     withoutId,
+    late,
     foreign,
     async during(operation, send) {
-      sent += 1;
-      const id = `watched-${sent}`;
-      current = { operation, id };
+      const id = `watched-${operations.size + 1}`;
+      operations.set(id, operation);
+      current = id;
       try {
         return await send(id);
       } finally {

@@ -45,10 +45,12 @@ export const pendingQuery = (limit: number, timeoutMs: number) =>
     },
   ] as const;
 
+type Outbox = Pick<OutboxSource, 'collection'>;
+
 /** Whether any of the sources has a pending event: one command, for looks that seldom find. */
 export function createPendingLook(
   connection: Connection,
-  [first, ...others]: readonly [OutboxSource, ...OutboxSource[]],
+  [first, ...others]: readonly [Outbox, ...Outbox[]],
   timeoutMs: number,
 ): () => Promise<boolean> {
   const one = [{ $match: HAS_PENDING }, { $limit: 1 }, { $project: { _id: 1 } }];

@@ -1,5 +1,6 @@
 import { createWebhookStore, MAX_WEBHOOKS } from '../../../src/modules/webhooks/webhook-store';
 import { createEventLog } from '../../../src/platform/event-log/event-log';
+import { createPendingLook } from '../../../src/platform/outbox/outbox-source';
 import { startTestService, type TestService } from '../../support/app';
 import {
   type Client,
@@ -24,6 +25,8 @@ let client: Client;
 let admin: string;
 let receiver: WebhookReceiver;
 const created: string[] = [];
+const OUTBOXES = [{ collection: 'users' }, { collection: 'user_removals' }] as const;
+let anyPending: () => Promise<boolean>;
 
 beforeAll(async () => {
   smtp = await startTestSmtp();
@@ -35,6 +38,7 @@ beforeAll(async () => {
     ROLES: 'hooks=webhooks:manage',
   });
   client = createClient(service.baseUrl);
+  anyPending = createPendingLook(service.database.connection, OUTBOXES, 5000);
   admin = await login(client, service.admin.email, service.admin.password);
 });
 afterAll(async () => {
@@ -56,15 +60,7 @@ const api = (method: string, path: string, body?: unknown) =>
   });
 
 /** Of what was done before: a webhook without `after` begins at the end of the log. */
-const allEventsInLog = () =>
-  eventually('no pending event', async () => {
-    const counts = ['users', 'user_removals'].map((name) =>
-      service.database.connection
-        .collection(name)
-        .countDocuments({ 'outbox.at': { $exists: true } }),
-    );
-    return (await Promise.all(counts)).every((count) => count === 0);
-  });
+const allEventsInLog = () => eventually('no pending event', async () => !(await anyPending()));
 
 async function createWebhook(body: object = {}): Promise<{ id: string; secret: string }> {
   await allEventsInLog();
