@@ -70,17 +70,17 @@ async function opsPictures() {
   await page.close();
 }
 
-async function docsPictures() {
-  const url = `${service.url}/docs#login`;
-  await taken('docs', url, { viewport: wide });
-  await taken('docs-dark', url, { viewport: wide, colorScheme: 'dark' });
-  await taken('docs-phone', url, { viewport: phone });
-}
+const takenInThemes = async (path, url, prepare) => {
+  await taken(path, url, { viewport: wide }, prepare);
+  await taken(`${path}-dark`, url, { viewport: wide, colorScheme: 'dark' }, prepare);
+  await taken(`${path}-phone`, url, { viewport: phone }, prepare);
+};
+
+const docsPictures = () => takenInThemes('docs', `${service.url}/docs#login`);
 
 async function tryPictures() {
   const { email, password } = await registered(service.url);
-  const url = `${service.url}/docs/try#/auth/profile`;
-  const executed = async (page) => {
+  await takenInThemes('try', `${service.url}/docs/try#/auth/profile`, async (page) => {
     const operation = page.locator('#operations-auth-profile');
     await operation.getByRole('button', { name: 'Try it out' }).click();
     await page.getByLabel('E-mail').fill(email);
@@ -92,10 +92,7 @@ async function tryPictures() {
     // The form, and below it the operation with its answer.
     await page.locator('#swagger .info').evaluate((element) => element.remove());
     await page.evaluate('scrollTo(0, 0)');
-  };
-  await taken('try', url, { viewport: wide }, executed);
-  await taken('try-dark', url, { viewport: wide, colorScheme: 'dark' }, executed);
-  await taken('try-phone', url, { viewport: phone }, executed);
+  });
 }
 
 const PEOPLE = [

@@ -105,8 +105,9 @@ function queuesOf(
   seconds: readonly number[],
 ): readonly Chart[] {
   if (readings.length < 2) return [];
-  const at = around(readings, points).map((pair) => pair?.[1]);
-  const uses = around(readings, points).map((pair) => pair && useOf(pair));
+  const pairs = around(readings, points);
+  const at = pairs.map((pair) => pair?.[1]);
+  const uses = pairs.map((pair) => pair && useOf(pair));
   return [
     {
       ...{ id: 'queues', title: 'Inside the service', unit: '', kind: 'lines', seconds },
