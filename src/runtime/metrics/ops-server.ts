@@ -38,28 +38,26 @@ export async function startOps({
   const collector = createCollector(runtimeDir, COLLECT_TIMEOUT_MS);
   const page = createOpsPage(sources, () => collector.values(own));
   const refusalOf = createRefusals([host, ...names]);
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = ''] = (request.url ?? '').split('?');
+    const refusal = refusalOf(request, path);
+    if (refusal !== undefined) return refuse(request, response, refusal);
+    if (await page.handle(path, request, response)) return;
+    if (path !== '/metrics') return void response.writeHead(404).end();
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return void response.writeHead(405, { Allow: 'GET, HEAD' }).end();
+    const { text, contentType, silent } = await collector.collect(own);
+    const headers = { 'Content-Type': contentType, 'X-Silent-Workers': silent };
+    response.writeHead(200, { ...headers, 'Cache-Control': 'no-store' }).end(text);
+  }
+
   const server = createServer(
     { requestTimeout: 5000, headersTimeout: 5000 },
     (request, response) => {
       closeWithConnection(request, response);
-      const [path = ''] = (request.url ?? '').split('?');
-      const refusal = refusalOf(request, path);
-      if (refusal !== undefined) return refuse(request, response, refusal);
-      if (page.handle(path, request, response)) return;
-      if (path !== '/metrics') return void response.writeHead(404).end();
-      if (request.method !== 'GET' && request.method !== 'HEAD')
-        return void response.writeHead(405, { Allow: 'GET, HEAD' }).end();
-      collector.collect(own).then(
-        ({ text, contentType, silent }) =>
-          response
-            .writeHead(200, {
-              'Content-Type': contentType,
-              'X-Silent-Workers': silent,
-              'Cache-Control': 'no-store',
-            })
-            .end(text),
-        () => response.writeHead(500).end(),
-      );
+      // Whatever is thrown: this process supervises the workers, and they end with it.
+      answer(request, response).catch(() => fail(response));
     },
   );
   server.maxConnections = 64;
@@ -74,6 +72,11 @@ export async function startOps({
         server.closeAllConnections();
       }),
   };
+}
+
+function fail(response: ServerResponse): void {
+  if (response.headersSent) response.destroy();
+  else response.writeHead(500).end();
 }
 
 function refuse({ method }: IncomingMessage, response: ServerResponse, detail: string): void {

@@ -24,6 +24,11 @@ const HISTORY_MS = 3_600_000;
 /** However often pages are opened and closed, samples lie this far apart. */
 const FRESH_MS = 5000;
 
+/** Of the oldest point. By their number too: the clock of the host may be set back. */
+const isOver = (points: readonly Point[], nowMs: number): boolean =>
+  points.length > HISTORY_MS / WATCHED_EVERY_MS ||
+  (points[0]?.at ?? Infinity) < (nowMs - HISTORY_MS) / 1000;
+
 /** The last hour, in memory: at most 240 points of 13 numbers. */
 export function createHistory(options: HistoryOptions): History {
   const { collect, onPoint, always, now = Date.now } = options;
@@ -43,7 +48,7 @@ export function createHistory(options: HistoryOptions): History {
       if (latest !== undefined) {
         const point = pointOf(latest, reading);
         points.push(point);
-        while ((points[0]?.at ?? Infinity) < (reading.atMs - HISTORY_MS) / 1000) points.shift();
+        while (isOver(points, reading.atMs)) points.shift();
         onPoint(point, reading);
       }
       latest = reading;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { builtFile } from '../../kernel/root';
 import type { Snapshot } from '../metrics/exchange';
@@ -7,8 +7,8 @@ import type { OpsSources } from './fleet-view';
 
 /** The ops page: static files, a stream of server-sent events, and three actions by token. */
 export interface OpsPage {
-  /** False: the path is not of the page. */
-  handle(path: string, request: IncomingMessage, response: ServerResponse): boolean;
+  /** False: the path is not of the page. Rejects where a file of the build cannot be read. */
+  handle(path: string, request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   close(): void;
 }
 
@@ -61,21 +61,30 @@ export function createOpsPage(sources: OpsSources, collect: () => Promise<Snapsh
     answer(refusal === undefined ? 202 : 400, refusal);
   }
 
+  async function sendFile(
+    file: string,
+    type: string,
+    { method }: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const body = await readFile(builtFile(`assets/${file}`));
+    response
+      .writeHead(200, { ...HEADERS, 'Content-Type': type })
+      .end(method === 'HEAD' ? undefined : body);
+  }
+
   return {
-    handle(path, request, response) {
+    async handle(path, request, response) {
       if (path === '/ops/act') {
         act(request, response);
         return true;
       }
-      const [file, type] = FILES[path] ?? [];
+      const [file, type = ''] = FILES[path] ?? [];
       if (file === undefined && path !== '/ops/events') return false;
       if (request.method !== 'GET' && request.method !== 'HEAD')
         response.writeHead(405, { Allow: 'GET, HEAD' }).end();
       else if (file === undefined) events(request, response);
-      else
-        response
-          .writeHead(200, { ...HEADERS, 'Content-Type': type })
-          .end(request.method === 'HEAD' ? undefined : readFileSync(builtFile(`assets/${file}`)));
+      else await sendFile(file, type, request, response);
       return true;
     },
     close: feed.close,

@@ -42,6 +42,22 @@ async function firstEvents(pages: number): Promise<(string | undefined)[]> {
   }
 }
 
+test('what fails for one request is answered 500, and the process goes on', async () => {
+  const recent = { lines: () => [], listen: () => () => {} };
+  const broken = () => {
+    throw new Error('no file descriptor is left');
+  };
+  const page = { environment: 'test', recent, actions: { allows: broken, act: broken } };
+  const failing = await startOps({ host: '127.0.0.1', port: 0, names: [], runtimeDir: dir, page });
+  try {
+    const url = `http://127.0.0.1:${failing.address.port}`;
+    expect((await fetch(`${url}/ops/act`, { method: 'POST' })).status).toBe(500);
+    expect((await fetch(`${url}/metrics`)).status).toBe(200);
+  } finally {
+    await failing.close();
+  }
+});
+
 test('HEAD of the events is answered, and takes no place', async () => {
   const socket = connect(ops.address.port, '127.0.0.1');
   socket.write('HEAD /ops/events HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(VIEWERS_MAX));

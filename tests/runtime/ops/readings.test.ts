@@ -90,6 +90,11 @@ test('the history is bounded to one hour', async () => {
     await jest.advanceTimersByTimeAsync(2 * 3_600_000);
     expect(history.points().length).toBeLessThanOrEqual(181);
     expect(history.points().length).toBeGreaterThan(150);
+    // The clock is set back: all points lie in the future.
+    history.watch(true);
+    jest.setSystemTime(Date.now() - 86_400_000);
+    await jest.advanceTimersByTimeAsync(2 * 3_600_000);
+    expect(history.points().length).toBeLessThanOrEqual(240);
   } finally {
     history.close();
     jest.useRealTimers();
