@@ -172,6 +172,9 @@ export function createAuditLog({
   now,
 }: AuditLogOptions): AuditLog {
   const waiting: AuditRow[] = [];
+  /** Sent to the database, and not acknowledged. */
+  let storing: readonly AuditRow[] = [];
+  let isClosed = false;
   let flushing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   const budget = createAuditBudget();
@@ -207,6 +210,7 @@ export function createAuditLog({
         return;
       } catch (error) {
         if (isDuplicateKey(error)) return;
+        if (isClosed) return;
         if (attempt + 1 >= ATTEMPTS) return giveUp(rows, error);
         await delay(backoffMs(attempt, 100, 2000));
       }
@@ -214,7 +218,12 @@ export function createAuditLog({
   }
 
   async function drain(): Promise<void> {
-    while (waiting.length > 0) await store(waiting.splice(0, BATCH));
+    while (waiting.length > 0 && !isClosed) {
+      const batch = waiting.splice(0, BATCH);
+      storing = batch;
+      await store(batch);
+      storing = [];
+    }
   }
 
   const flush = () => {
@@ -266,9 +275,13 @@ export function createAuditLog({
     flush,
     async close() {
       endWindow();
-      await flush();
-      await withTimeout(drain(), timeoutMs * 2, 'storing the last security events').catch(
-        (error: unknown) => giveUp(waiting.splice(0), error),
+      // A flush that was under way has taken no event that came after its end.
+      const stored = flush().then(flush);
+      await withTimeout(stored, timeoutMs * 2, 'storing the last security events').catch(
+        (error: unknown) => {
+          isClosed = true;
+          giveUp([...storing, ...waiting.splice(0)], error);
+        },
       );
     },
   };

@@ -128,6 +128,19 @@ test('a store that stays away costs no event: they are in the log, and counted',
   );
 });
 
+test('a database that never answers delays no shutdown, and costs no event', async () => {
+  const insertMany = () => new Promise(() => {});
+  const collection = () => ({ insertMany });
+  const { audit, lines, metrics } = auditOver({ collection } as unknown as Connection);
+  for (let i = 0; i < 600; i += 1)
+    audit.record({ type: 'login', result: 'success', subject: `user-${i}`, client });
+  const began = performance.now();
+  await audit.close();
+  expect(performance.now() - began).toBeLessThan(5000);
+  expect(lines.filter((line) => line.includes('could not be stored'))).toHaveLength(600);
+  expect(await metrics.getSingleMetricAsString('auth_audit_lost_total')).toContain('total 600');
+});
+
 test('reuse of a refresh token is in the log at once', () => {
   const { connection } = collectionOf({ failures: 0 });
   const { audit, lines } = auditOver(connection);
