@@ -1,9 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { Counter, Gauge } from 'prom-client';
 import type { Config } from '../../kernel/config/config';
-import { problems } from '../../kernel/errors';
+import { type Problem, problems } from '../../kernel/errors';
 import type { Metrics } from '../telemetry/metrics';
-import { createEarlyAnswers, type EarlyAnswers, hostMissing } from './early-answers';
+import { createEarlyAnswers, type EarlyAnswers, hostInvalid, hostMissing } from './early-answers';
 
 /**
  * Refuses requests that could not be answered in time, before they cost anything. It uses two
@@ -137,8 +137,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
   }
 
   function isRefused(request: IncomingMessage, response: ServerResponse): boolean {
-    if (isHostless(request)) {
-      early.answer(request, response, hostMissing());
+    const fault = faultOfHost(request);
+    if (fault !== undefined) {
+      early.answer(request, response, fault);
       return true;
     }
     const late = isLate();
@@ -162,8 +163,22 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-const isHostless = ({ headers, httpVersion }: IncomingMessage): boolean =>
-  headers.host === undefined && httpVersion === '1.1';
+/** RFC 3986 §3.2.2 and §3.2.3: a name, an address or one in brackets, and a port. */
+const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(?::\d{0,5})?$/i;
+
+function faultOfHost({ headers, rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
+  const { host } = headers;
+  if (host === undefined) return httpVersion === '1.1' ? hostMissing() : undefined;
+  return HOST.test(host) && isAlone(rawHeaders) ? undefined : hostInvalid();
+}
+
+/** Names and values alternate. */
+function isAlone(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') count += 1;
+  return count === 1;
+}
 
 function pathOf(url = '/'): string {
   const query = url.indexOf('?');

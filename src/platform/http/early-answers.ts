@@ -70,6 +70,10 @@ export const unknownExpectation = () =>
 export const hostMissing = () =>
   problems.malformed('host_required', 'The request has no Host header.');
 
+/** The same section: one, and a valid one. */
+export const hostInvalid = () =>
+  problems.malformed('malformed_request', 'The request has more than one Host, or no valid one.');
+
 /** The counters of these problems start at 0. */
 const KNOWN = [
   ...[
@@ -80,6 +84,7 @@ const KNOWN = [
   ].map((code) => problemOf(Object.assign(new Error(), { code }))),
   unknownExpectation(),
   hostMissing(),
+  hostInvalid(),
   problems.unavailable('overloaded', '', 1),
 ];
 

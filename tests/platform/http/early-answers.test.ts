@@ -70,6 +70,12 @@ test.each([
   ],
   ['no host', `GET /livez HTTP/1.1\r\n${IDS}Connection: close\r\n\r\n`, 400, 'host_required'],
   [
+    'two hosts',
+    `GET /livez HTTP/1.1\r\n${IDS}Host: x\r\nhost: y\r\nConnection: close\r\n\r\n`,
+    400,
+    'malformed_request',
+  ],
+  [
     'an expectation',
     `POST / HTTP/1.1\r\n${IDS}Host: x\r\nExpect: wonders\r\nConnection: close\r\n\r\n`,
     417,
@@ -90,6 +96,22 @@ test.each([
       [ORIGIN, 'mine-1'],
     );
     expect(answer.headers['access-control-expose-headers']).toContain('X-Request-Id');
+  },
+);
+
+test.each(['a b', 'x/../y', 'x@y', '[x', 'x:port', 'x, y', 'x:123456'])(
+  'the host "%s" is refused',
+  async (host) => {
+    const request = `GET /livez HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    expectProblem(await exchange(request), 400, 'malformed_request');
+  },
+);
+
+test.each(['x', 'X.example:8080', '[::1]:3000', '127.0.0.1', 'under_score', ''])(
+  'the host "%s" is accepted',
+  async (host) => {
+    const request = `GET /livez HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    expect((await exchange(request)).status).toBe(200);
   },
 );
 
