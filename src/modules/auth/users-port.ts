@@ -42,6 +42,8 @@ export interface Credentials {
   readonly passwordHash: string;
   readonly email: string;
   readonly emailVerified: boolean;
+  /** An earlier address was: what the account has is its owner's. */
+  readonly hadVerifiedEmail: boolean;
   /** The login asks for a new password. */
   readonly mustChangePassword: boolean;
   /** The session version that the present password began with: 0 where it is the first. */

@@ -12,6 +12,8 @@ export interface Credentials {
   readonly passwordHash: string;
   readonly email: string;
   readonly emailVerified: boolean;
+  /** An earlier address was: what the account has is its owner's. */
+  readonly hadVerifiedEmail: boolean;
   readonly mustChangePassword: boolean;
   /** The session version that the present password began with. */
   readonly passwordVersion: number;
@@ -24,6 +26,7 @@ export const CREDENTIALS = {
   passwordHash: 1,
   email: 1,
   emailVerified: 1,
+  hadVerifiedEmail: 1,
   verifiedEmailKey: 1,
   bannedUntil: 1,
   mustChangePassword: 1,
@@ -52,6 +55,7 @@ export function toCredentials(user: FoundCredentials | null): Credentials | null
     passwordHash,
     email,
     emailVerified: isEmailVerified(user),
+    hadVerifiedEmail: user.hadVerifiedEmail === true,
     mustChangePassword: user.mustChangePassword === true,
     passwordVersion: user.passwordVersion ?? 0,
   };

@@ -58,6 +58,8 @@ export interface UserDocument {
    * Whether the user has proven to read this address. Every write of another address sets it anew.
    */
   emailVerified: boolean;
+  /** An earlier address was verified: what the account has is its owner's (ADR 12). */
+  hadVerifiedEmail?: boolean;
   /** Only in documents without `emailVerified`, of an earlier version (migrations.ts). */
   verifiedEmailKey?: string;
   passwordHash: string;
@@ -122,6 +124,7 @@ const schema = new Schema<UserDocument>(
     searchKeys: { type: [String] },
     searchText: { type: String },
     emailVerified: { type: Boolean, required: true },
+    hadVerifiedEmail: { type: Boolean },
     verifiedEmailKey: { type: String },
     passwordHash: { type: String, required: true },
     role: { type: String, required: true },

@@ -41,6 +41,7 @@ export function changeOf(
       ...present(rest),
       ...(name === undefined ? {} : foldedName(name)),
       ...(email === undefined ? {} : foldedEmail(email)),
+      ...verifiedBefore(seen, changes),
       // The filter names the revision: the other of the two is still what was seen.
       ...(name === undefined && email === undefined
         ? {}
@@ -57,6 +58,15 @@ export function changeOf(
     $inc: { rev: 1, ...(endSessions === undefined ? {} : { sessionVersion: 1 }) },
   };
 }
+
+/** A verified address that is left, or no longer counts as verified, has had its owner. */
+const verifiedBefore = (
+  { emailVerified }: SeenMembers,
+  changes: Changes,
+): { readonly hadVerifiedEmail?: true } =>
+  emailVerified === true && (changes.email !== undefined || changes.emailVerified === false)
+    ? { hadVerifiedEmail: true }
+    : {};
 
 type Without<T> = { readonly [K in keyof T]?: Exclude<T[K], null> };
 

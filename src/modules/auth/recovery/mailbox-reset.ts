@@ -44,8 +44,9 @@ export function createMailboxReset({
 
   return async (owner, hash, client) => {
     const { id, email, passwordHash } = owner;
-    // A stolen mailbox must not remove the factors of an owner who had verified the address.
-    if (owner.emailVerified) return users.resetPassword(id, hash, { email, passwordHash });
+    // Nobody but an owner has ever had the account. Neither a stolen mailbox nor another address,
+    // which others may set, removes the factors: that needs `factors:reset`.
+    if (owner.emailVerified || owner.hadVerifiedEmail) return users.resetPassword(id, hash, { email, passwordHash });
     let isHalfDone = false;
     try {
       for (let tries = 0; tries < TRIES; tries += 1) {

@@ -9,6 +9,7 @@ import {
   login,
   PASSWORD,
   register,
+  uniqueEmail,
 } from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
 import { auditedOf, PASSKEY_SETTINGS, passkeyPage, withPasskey } from '../../../support/passkeys';
@@ -100,6 +101,52 @@ test('a reset of a verified address leaves them', async () => {
   await firstStep(by(owner), email, NEW_PASSWORD);
   expect(await usePasskey(passkey)).toBe(200);
 });
+
+test.each([
+  ['an administrator', 'PATCH'],
+  ['a service account with users:write alone', 'PATCH'],
+  ['an import', 'import'],
+])('another address, which %s has set, does not remove them', async (who, how) => {
+  const { admin } = near as TestService;
+  const token = await login(by(owner), admin.email, admin.password);
+  const { id, email, passkey } = await withPasskey(by(opener));
+  await rows('users').updateOne({ email } as object, { $set: { emailVerified: true } });
+  const scopes = ['users:write', 'users:import'];
+  const body = { name: 'Account', scopes };
+  const account = await by(owner)('POST', '/api/service-accounts', { token, body });
+  const grant = { grant_type: 'client_credentials', client_id: account.json.id };
+  const tokens = await by(owner)('POST', '/api/auth/token', {
+    raw: new URLSearchParams({ ...grant, client_secret: account.json.client_secret }).toString(),
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  });
+  const actor = who === 'an administrator' ? token : tokens.json.access_token;
+  const moved = uniqueEmail('moved');
+  if (how === 'PATCH')
+    await by(owner)('PATCH', `/api/users/${id}`, { token: actor, body: { email: moved } });
+  else await importMoved(actor, email, moved);
+  await resetByMail(moved);
+  await firstStep(by(owner), moved, NEW_PASSWORD);
+  expect(await usePasskey(passkey)).toBe(200);
+});
+
+/** In two files: the first one says that the address is not verified. */
+async function importMoved(token: string, email: string, moved: string): Promise<void> {
+  const external_id = moved;
+  for (const [match, record] of [
+    ['email', { email, external_id, email_verified: false }],
+    ['external_id', { external_id, email: moved }],
+  ] as const) {
+    const { json } = await by(owner)('POST', `/api/users/import?conflict=update&match=${match}`, {
+      token,
+      raw: `${JSON.stringify(record)}\n`,
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    await eventually('the end of the import', async () => {
+      const job = await by(owner)('GET', `/api/jobs/${json.id}`, { token });
+      return job.json.state === 'done' && job.json.progress.updated === 1;
+    });
+  }
+}
 
 describe('what the opener has in flight at the reset', () => {
   test('adds no passkey', async () => {
