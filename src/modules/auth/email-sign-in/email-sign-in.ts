@@ -68,17 +68,22 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     );
   }
 
-  async function mailCode(token: string, email: string, client: ClientInfo): Promise<void> {
-    const found = await users.credentialsByEmail(email);
-    // Whoever opened the account with the address of somebody else still knows its password: only
-    // a verified address signs in.
-    const isUsable = found?.status === 'active' && found.emailVerified;
-    emit('EmailSignInRequested', { userId: found?.id, isUsable, client });
-    if (!isUsable) return issueDecoy(token, email);
-    const { id: userId, sessionVersion } = found;
-    await delivery.sendCode(userId, found.email, ttlSeconds, () =>
-      pending.issue(token, { userId, email: found.email, sessionVersion }, ttlSeconds),
-    );
+  function mailingCode(token: string, email: string, client: ClientInfo): () => Promise<void> {
+    let isEmitted = false;
+    return async () => {
+      const found = await users.credentialsByEmail(email);
+      // Whoever opened the account with the address of somebody else still knows its password: only
+      // a verified address signs in.
+      const isUsable = found?.status === 'active' && found.emailVerified;
+      // Once, though a job that failed runs again.
+      if (!isEmitted) emit('EmailSignInRequested', { userId: found?.id, isUsable, client });
+      isEmitted = true;
+      if (!isUsable) return issueDecoy(token, email);
+      const { id: userId, sessionVersion } = found;
+      await delivery.sendCode(userId, found.email, ttlSeconds, () =>
+        pending.issue(token, { userId, email: found.email, sessionVersion }, ttlSeconds),
+      );
+    };
   }
 
   /** The account, if it still is what it was when the code was mailed. */
@@ -119,8 +124,8 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     request(email, client) {
       if (!deps.isEnabled) throw emailSignInDisabled();
       const token = randomToken(32);
-      const job = () => mailCode(token, email, client);
       delivery.noteRequest('sign-in-code');
+      const job = mailingCode(token, email, client);
       if (!deps.backgroundQueue.enqueue('sign-in-code', job)) throw mailQueueFull();
       return { token, expiresInSeconds: ttlSeconds };
     },

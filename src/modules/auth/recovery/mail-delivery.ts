@@ -126,13 +126,30 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
   } = deps;
   const site = new URL(linkBase).host;
 
-  async function isWithinBudget({ kind, account, to }: Envelope, by: Requester): Promise<boolean> {
+  /**
+   * Runs `work` where the hourly limits allow one more mail. A mail that could not be queued does
+   * not count: its job is run again. Resolves with undefined, and nothing done, beyond them.
+   */
+  async function withinBudget<T>(
+    { kind, account, to }: Envelope,
+    by: Requester,
+    work: () => Promise<T>,
+  ): Promise<{ readonly result: T } | undefined> {
     const name = by === 'user' ? `mail:${kind}` : `mail:${by}:${kind}`;
-    const recipient = recipientTag(secret, to);
     const sender = keyedDigest(secret, `mail account\n${account}`, 22);
-    const ofRecipient = await counters.add(`${name}:to:${recipient}`, 1, HOUR_MS);
-    if (ofRecipient.total > PER_RECIPIENT_HOUR) return false;
-    return (await counters.add(`${name}:by:${sender}`, 1, HOUR_MS)).total <= PER_ACCOUNT_HOUR;
+    const limits: readonly [string, number][] = [
+      [`${name}:to:${recipientTag(secret, to)}`, PER_RECIPIENT_HOUR],
+      [`${name}:by:${sender}`, PER_ACCOUNT_HOUR],
+    ];
+    for (const [key, limit] of limits)
+      if ((await counters.add(key, 1, HOUR_MS)).total > limit) return undefined;
+    try {
+      return { result: await work() };
+    } catch (error) {
+      const undone = limits.map(([key]) => counters.add(key, -1, HOUR_MS));
+      await Promise.allSettled(undone);
+      throw error;
+    }
   }
 
   function linkTo(purpose: string, fragment: string): string {
@@ -168,9 +185,12 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
         log.warn({ kind }, 'mail dropped, SMTP_URL is not set');
       return refuse('no_server');
     }
-    if (!(await isWithinBudget(envelope, by))) return refuse('budget');
     const make = async () => templates.render(kind, to, { site, ...(await values()) });
-    const refusal = await queue.add(envelope, Math.min(ttlSeconds, retrySeconds), make);
+    const queued = await withinBudget(envelope, by, () =>
+      queue.add(envelope, Math.min(ttlSeconds, retrySeconds), make),
+    );
+    if (queued === undefined) return refuse('budget');
+    const { result: refusal } = queued;
     if (refusal !== undefined) {
       log.warn({ kind, refusal }, 'mail dropped, too many are waiting');
       return refuse(refusal);
@@ -232,7 +252,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
     },
     async issueDecoy(account, to, issue) {
       if (sender === undefined) return;
-      if (await isWithinBudget({ kind: 'sign-in-code', account, to }, 'user')) await issue();
+      await withinBudget({ kind: 'sign-in-code', account, to }, 'user', issue);
     },
     async sendNewDevice(account, to, { atMs, network, device }) {
       const values = { time: utc(atMs), network, device, reset_link: forgotLink() };

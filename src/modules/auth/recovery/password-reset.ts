@@ -92,13 +92,17 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
     throw samePassword();
   }
 
-  async function mailResetToken(email: string, client: ClientInfo): Promise<void> {
-    const found = await users.credentialsByEmail(email);
-    const isUsable = found?.status === 'active';
-    emit('PasswordResetRequested', { userId: found?.id, isUsable, client });
-    if (!isUsable) return;
-    // To the stored address, never to the one that was typed.
-    await delivery.sendToken(resetOf(found));
+  function mailingResetToken(email: string, client: ClientInfo): () => Promise<void> {
+    let isEmitted = false;
+    return async () => {
+      const found = await users.credentialsByEmail(email);
+      const isUsable = found?.status === 'active';
+      // Once, though a job that failed runs again.
+      if (!isEmitted) emit('PasswordResetRequested', { userId: found?.id, isUsable, client });
+      isEmitted = true;
+      // To the stored address, never to the one that was typed.
+      if (isUsable) await delivery.sendToken(resetOf(found));
+    };
   }
 
   /** All devices: an intruder who knew the old password may be one of them. */
@@ -111,7 +115,7 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
 
   return {
     forgotPassword(email, client) {
-      jobs.enqueue('reset-password', () => mailResetToken(email, client));
+      jobs.enqueue('reset-password', mailingResetToken(email, client));
     },
 
     async sendReset(account, cause) {
