@@ -139,8 +139,9 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
     },
 
     async redeem(code, verifier, client) {
-      const step = await steps.take('code', code, { link: { $exists: false } });
-      if (step === null || !isVerifierOf(step, verifier)) throw invalidSignInCode();
+      const step = await steps.take('code', code, {});
+      const isSignIn = step !== null && step.link === undefined;
+      if (!isSignIn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
       const resolved = await resolveAccount(step.provider, step.claims, client);
       const { identity, isCreated: isNew } = resolved;
       const found = await accountOf(identity, step.claims.email);

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
-import { asLiterals, noLaterThan } from '../../../platform/mongo/expressions';
+import { afterNow, asLiterals, noLaterThan } from '../../../platform/mongo/expressions';
 import type { ProviderClaims } from './provider';
 
 export const IDENTITIES_COLLECTION = 'identities';
@@ -25,6 +25,8 @@ interface Row extends Omit<Identity, 'id' | 'lastUsedAt' | 'isReserved'> {
   readonly _id: string;
   readonly lastUsedAt?: Date;
   readonly isReserved?: true;
+  /** Of a reserved one: when it is removed, if no sign-in completes the account. */
+  readonly reservedUntil?: Date;
 }
 
 type Subject = Pick<ProviderClaims, 'issuer' | 'subject'>;
@@ -51,6 +53,9 @@ export const worksWith = (providers: readonly { readonly issuer: string }[]) => 
     URL.canParse(issuer) && issuers.has(new URL(issuer).href);
 };
 
+/** Personal data without an account: no longer than somebody may come back. */
+const RESERVED_MS = 30 * 86_400_000;
+
 /** Of one account. */
 export const IDENTITIES_MAX = 20;
 
@@ -59,6 +64,7 @@ export const identityIndexes = {
   indexes: [
     { key: { issuer: 1, subject: 1 }, name: 'by_subject', unique: true },
     { key: { userId: 1 }, name: 'by_user' },
+    { key: { reservedUntil: 1 }, name: 'expiry', expireAfterSeconds: 0 },
   ],
 } as const;
 
@@ -74,7 +80,9 @@ export function createIdentities(
     },
     async insert(identity, options) {
       const _id = new Types.ObjectId().toHexString();
-      const fields = { ...asLiterals({ ...identity, ...options }), createdAt: '$$NOW' };
+      const reserved = options === undefined ? {} : { reservedUntil: afterNow(RESERVED_MS) };
+      const given = asLiterals({ ...identity, ...options });
+      const fields = { ...given, ...reserved, createdAt: '$$NOW' };
       try {
         // By its own id, so that an upsert inserts and never changes another row.
         return toIdentity(
@@ -91,7 +99,7 @@ export function createIdentities(
     },
     async used({ id: _id, userId }, email) {
       const fields = { lastUsedAt: '$$NOW', email: { $literal: email } };
-      const change = [{ $set: fields }, { $unset: 'isReserved' }];
+      const change = [{ $set: fields }, { $unset: ['isReserved', 'reservedUntil'] }];
       return (await rows().updateOne({ _id, userId }, change, bounded)).matchedCount === 1;
     },
     async ofUser(userId) {
@@ -115,6 +123,6 @@ export function createIdentities(
 
 const toIdentity = (row: Row | null): Identity | null => (row === null ? null : identityOf(row));
 
-function identityOf({ _id: id, lastUsedAt, isReserved, ...row }: Row): Identity {
+function identityOf({ _id: id, lastUsedAt, isReserved, reservedUntil: _, ...row }: Row): Identity {
   return { ...row, id, lastUsedAt: lastUsedAt ?? null, isReserved: isReserved === true };
 }

@@ -1,5 +1,5 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
-import type { Locks } from '../../../platform/mongo/locks';
+import { type Locks, lockExpired } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
 import { hasPassword } from '../passwords/no-password';
 import { invalidToken } from '../problems';
@@ -16,6 +16,7 @@ import {
   tooManyIdentities,
   unverifiedAccount,
 } from './problems';
+import type { ProviderClaims } from './provider';
 import { isVerifierOf, type Journey, STEP_SECONDS, type Steps } from './steps';
 
 /** The identities of the own account. The routes ask for a recent login. */
@@ -38,8 +39,8 @@ export interface Linking {
     client: ClientInfo,
   ): Promise<Identity>;
   /**
-   * Removes the identity and ends every other session. Throws 404 `identity_not_found` and 409
-   * `last_sign_in_method`.
+   * Removes the identity and ends every other session. Throws 404 `identity_not_found`, 409
+   * `last_sign_in_method` and 503 `busy`.
    */
   unlink(current: CurrentSession, id: string, client: ClientInfo): Promise<void>;
 }
@@ -85,6 +86,16 @@ export function createLinking(deps: LinkingDependencies): Linking {
     throw invalidToken();
   }
 
+  /**
+   * Removes the identity of an account that does not exist: it was removed, or never created,
+   * because another account has its address by now.
+   */
+  async function dropOrphan(claims: ProviderClaims): Promise<boolean> {
+    const known = await identities.find(claims);
+    if (known === null || (await users.stored(known.userId)) !== null) return false;
+    return identities.remove(known.userId, known.id);
+  }
+
   return {
     list: (userId) => identities.ofUser(userId),
 
@@ -97,14 +108,15 @@ export function createLinking(deps: LinkingDependencies): Linking {
     async link(current, code, verifier, client) {
       const { userId, sid } = current;
       await assertVerified(userId);
-      const expected = { 'link.userId': userId, 'link.sid': sid };
-      const step = await steps.take('code', code, expected);
-      if (step === null || !isVerifierOf(step, verifier)) throw invalidSignInCode();
+      const step = await steps.take('code', code, {});
+      const isOwn = step?.link?.userId === userId && step.link.sid === sid;
+      if (!isOwn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
       const { provider, claims } = step;
       if ((await identities.ofUser(userId)).length >= IDENTITIES_MAX)
         throw tooManyIdentities(IDENTITIES_MAX);
       const { issuer, subject, email } = claims;
-      const identity = await identities.insert({ issuer, subject, provider, userId, email });
+      const insert = () => identities.insert({ issuer, subject, provider, userId, email });
+      const identity = (await insert()) ?? ((await dropOrphan(claims)) ? await insert() : null);
       if (identity !== null) {
         await assertStands(current, identity);
         emit('IdentityLinked', { userId, provider, client, actor: userId, session: sid });
@@ -124,7 +136,9 @@ export function createLinking(deps: LinkingDependencies): Linking {
         // Before the removal too, and after one that an earlier attempt has made: that may have
         // stopped in between.
         await sessions.endOthers(current);
-        return (await identities.remove(userId, id, until)) ? found.provider : undefined;
+        if (await identities.remove(userId, id, until)) return found.provider;
+        if ((await identities.ofUser(userId)).some((one) => one.id === id)) throw lockExpired();
+        return undefined;
       });
       if (provider !== undefined)
         emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });

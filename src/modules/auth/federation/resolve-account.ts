@@ -58,8 +58,10 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
    */
   async function createdMeanwhile(claims: ProviderClaims): Promise<Resolved> {
     const identity = await linked(claims);
-    if (identity === null || !(await hasAccount(identity))) throw accountExists();
-    return { identity, isCreated: false };
+    if (identity !== null && (await hasAccount(identity))) return { identity, isCreated: false };
+    // Its account cannot be created any more. The owner of the address may link the identity.
+    if (identity !== null) await identities.remove(identity.userId, identity.id);
+    throw accountExists();
   }
 
   /** The address of a new account. Throws what refuses it. */

@@ -25,7 +25,7 @@ export interface Journey {
 }
 
 /**
- * Asked after the code was taken: a code that was seen by somebody else is used up with the first
+ * Asked after the code was taken, as is whose it is: a code that was seen by somebody else is used up with the first
  * guess, and the page learns of it.
  */
 export const isVerifierOf = ({ challenge }: Journey, verifier: string): boolean =>

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   createIdentities,
   type Identity,
@@ -7,6 +8,7 @@ import {
   type LinkingDependencies,
 } from '../../../../src/modules/auth/federation/linking';
 import { NO_CLIENT } from '../../../../src/platform/http/client-info';
+import { createLocks } from '../../../../src/platform/mongo/locks';
 import { startTestService, type TestService } from '../../../support/app';
 import { claimsIn } from '../../../support/factors';
 import {
@@ -145,9 +147,20 @@ test('the code of a link is for the session that began it, and signs nobody in',
   const wrong = [400, 'invalid_provider_code'];
   const end = (token: string) => client('POST', '/api/auth/identities', { token, body });
   expect(outcome(await end(eve.token))).toEqual(wrong);
-  expect(outcome(await end(ada.first))).toEqual(wrong);
-  expect(outcome(await mine.redeem(back))).toEqual(wrong);
-  expect((await end(ada.token)).status).toBe(201);
+  // Whoever has seen it uses it up: the owner begins anew.
+  expect(outcome(await end(ada.token))).toEqual(wrong);
+  for (const attempt of ['another session', 'a sign-in'] as const) {
+    const { redeem, beginLink, verifier } = front();
+    const next = await beginLink('example', ada.token);
+    const code = next.url.searchParams.get('code');
+    const posted = { code, code_verifier: verifier };
+    const post = (token: string) =>
+      client('POST', '/api/auth/identities', { token, body: posted });
+    const refused = attempt === 'a sign-in' ? redeem(next) : post(ada.first);
+    expect(outcome(await refused)).toEqual(wrong);
+    expect(outcome(await post(ada.token))).toEqual(wrong);
+  }
+  expect((await front().link('example', ada.token)).status).toBe(201);
 });
 
 test('the code of a sign-in links nothing, and a ticket works once', async () => {
@@ -172,6 +185,44 @@ test('an identity belongs to one account', async () => {
   await become();
   expect((await front().link('example', ada.token)).status).toBe(201);
   expect(outcome(await front().link('example', eve.token))).toEqual([409, 'identity_taken']);
+});
+
+test('an identity whose account was never created is linked to the account of its address', async () => {
+  const { sub, email } = await become();
+  // As a worker leaves it that dies before it creates the account.
+  const row = { issuer: example.issuer, subject: sub, provider: 'example', email };
+  const reserved = { ...row, userId: '652f1c3e9b1d4a0012ab34ce', isReserved: true };
+  const insert = () => collection('identities').insertOne({ ...reserved, createdAt: new Date() });
+  await insert();
+  const { access_token: token } = await register(client, { email });
+  expect(outcome(await front().whole('example'))).toEqual([409, 'account_exists']);
+  // Nothing is left of it; a sign-in that was under way may leave it again.
+  expect(await collection('identities').countDocuments({ subject: sub })).toBe(0);
+  await insert();
+  await collection('users').updateOne({ emailKey: email }, { $set: { emailVerified: true } });
+  expect((await front().link('example', token)).status).toBe(201);
+  expect((await front().whole('example')).json.user.email).toBe(email);
+});
+
+test('an unlink whose lock expires removes nothing, and says so', async () => {
+  const { connection } = service.database;
+  const identities = createIdentities(connection, { timeoutMs: 2000 });
+  const userId = '0123456789abcdef01234568';
+  const subject = { issuer: 'https://one.example.org', subject: 'of an unlink' };
+  const linked = await identities.insert({ ...subject, provider: 'example', userId, email: null });
+  const linking = createLinking({
+    emit: () => undefined,
+    users: { credentialsById: async () => null },
+    identities,
+    sessions: { endOthers: () => pause(20) },
+    locks: createLocks(connection, { ttlMs: 1, timeoutMs: 2000 }),
+    works: () => true,
+    hasOtherSignIn: async () => true,
+  } as never as LinkingDependencies);
+  const unlinking = linking.unlink({ userId, sid: 'a', ver: 0 }, linked?.id ?? '', NO_CLIENT);
+  await expect(unlinking).rejects.toMatchObject({ status: 503, code: 'busy' });
+  expect(await identities.ofUser(userId)).toHaveLength(1);
+  await identities.forget(userId);
 });
 
 test('the owner unlinks: every other session ends, the identity signs in no longer', async () => {
@@ -253,7 +304,7 @@ test('a link whose session ends after its insert links nothing', async () => {
         return inserted;
       },
     },
-    steps: { take: async () => ({ ...journey, claims }) },
+    steps: { take: async () => ({ ...journey, claims, link: { userId, sid: 'a' } }) },
     works: () => true,
     hasOtherSignIn: async () => false,
   } as never as LinkingDependencies);
