@@ -88,7 +88,7 @@ export function createParts(deps: AuthDependencies) {
     ...{ ...deps, ...account, loginGuard, openSignIn },
     others: [passkeyParts.kind],
   });
-  const completeSignIn = createCompleteSignIn(openSignIn, factors);
+  const completeSignIn = createCompleteSignIn(openSignIn, { ...factors, mails });
   const mailedCodes = createMailedCodes(connection, { timeoutMs });
   const demandPassword = createPasswordDemand({ tokens: mailTokens, emit });
   const provenSignIn = createProvenSignIn({ users, completeSignIn, demandPassword });

@@ -20,6 +20,10 @@ export interface Locks {
 export const isLockBusy = (error: unknown): error is Problem =>
   error instanceof Problem && error.code === 'busy';
 
+/** Nothing was done: the lock expired before the write of its holder. */
+export const lockExpired = (): Problem =>
+  problems.unavailable('busy', 'The change took too long; nothing was changed.', 1);
+
 interface LockDocument {
   _id: string;
   holder: string;

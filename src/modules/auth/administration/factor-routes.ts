@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { problems } from '../../../kernel/errors';
 import { assertMayActOn } from '../../../kernel/permission-refusals';
 import type { Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
@@ -7,13 +8,16 @@ import { factorAdministrationEndpoints as endpoints } from '../factors/contract'
 import type { OwnFactors } from '../factors/own-factors';
 import { principalOf } from '../principal';
 import { noSuchUser } from '../problems';
-import { currentSession } from '../sessions/routes';
 import type { UsersPort } from '../users-port';
+
+/** One at a time, with a factor, and never the last way to sign in or one that the policy needs. */
+const ownFactors = () =>
+  problems.conflict('own_account', 'Remove your own factors by DELETE /api/auth/factors/:id.');
 
 /** For users who have lost their factors: by those with `factors:reset`, after a recent login. */
 export function createFactorAdministrationRoutes(deps: {
   readonly users: Pick<UsersPort, 'stored'>;
-  readonly factors: Pick<OwnFactors, 'reset' | 'assertMayChange'>;
+  readonly factors: Pick<OwnFactors, 'reset'>;
   readonly policy: Policy;
   readonly assertRecentLogin: (req: Request) => Promise<void>;
 }): Route[] {
@@ -24,15 +28,10 @@ export function createFactorAdministrationRoutes(deps: {
       await deps.assertRecentLogin(req);
       const found = await users.stored(id);
       if (found === null) throw noSuchUser();
-      // The own factors go by DELETE /api/auth/factors/:id, with a present factor.
-      if (principal.userId === id) await assertOwn(req, found.role);
+      if (principal.userId === id) throw ownFactors();
       assertMayActOn(policy, principal, id, found.role);
       await factors.reset(id, { actor: principal.userId, client: clientOf(req) });
       return { status: 204 };
     }),
   ];
-
-  async function assertOwn(req: Request, role: string): Promise<void> {
-    await factors.assertMayChange(currentSession(req), role);
-  }
 }

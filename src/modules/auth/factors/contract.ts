@@ -220,6 +220,6 @@ export const factorAdministrationEndpoints = {
     impersonation: false,
     params: z.strictObject({ id: objectId.meta({ description: 'Id of a user.' }) }),
     answers: { 204: { description: 'Removed, now or earlier.' } },
-    problems: [...CHANGES, 'exceeds_permissions', 'user_not_found'],
+    problems: [...CHANGES, 'exceeds_permissions', 'own_account', 'user_not_found'],
   }),
 };

@@ -53,7 +53,8 @@ export interface FactorChangesDependencies {
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
   const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
 
-  async function removing({ userId, session }: FactorOwner): Promise<void> {
+  /** What was proven before the change ends with it. */
+  async function ending({ userId, session }: FactorOwner): Promise<void> {
     // A sign-in that waits must look anew at what the account has.
     await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
   }
@@ -61,20 +62,17 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   async function completeRemoval(owner: FactorOwner): Promise<void> {
     const left = await enrolledKinds(kinds, owner.userId);
     if (left.length === 0) await recoveryCodes.removeAll(owner.userId);
-    await removing(owner);
+    await ending(owner);
   }
 
   return {
-    adding: ({ userId, session }) => sessions.endStepUps(userId, session),
-    ...{ removing, completeRemoval },
+    adding: ending,
+    removing: ending,
+    completeRemoval,
     // Told first: what comes after may fail, and the change is made already.
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
-      await Promise.all([
-        sessions.endStepUps(userId, session),
-        // Another sign-in must not enrol a factor of its own beside this one.
-        mfaTokens.revoke(userId, 'enrolling'),
-      ]);
+      await ending({ userId, session });
       if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
       return recoveryCodes.replace(userId, version);
     },
@@ -84,7 +82,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     },
     async codesReplaced({ userId, session, ...cause }) {
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
-      await sessions.endStepUps(userId, session);
+      await ending({ userId, session });
     },
   };
 }

@@ -55,6 +55,8 @@ export interface VerifiedFactor {
   readonly amr: Amr;
   /** Of the factor that was used. */
   readonly id: string;
+  /** Of recovery codes: how many are left. */
+  readonly codesLeft?: number;
 }
 
 export interface EnrolledFactor {

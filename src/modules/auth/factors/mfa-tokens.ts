@@ -37,8 +37,7 @@ export interface MfaTokens {
   find(token: string, client: ClientInfo): Promise<PendingSignIn | null>;
   /** Of several concurrent calls, one gets true. */
   consume(token: string): Promise<boolean>;
-  /** `which`: only those that allow to enrol a first factor. */
-  revoke(userId: string, which?: 'enrolling'): Promise<void>;
+  revoke(userId: string): Promise<void>;
 }
 
 export const mfaTokenIndexes = {
@@ -73,8 +72,8 @@ export function createMfaTokens(
       const { deletedCount } = await rows().deleteOne(filter, bounded);
       return deletedCount === 1;
     },
-    async revoke(userId, which) {
-      await rows().deleteMany({ userId, ...(which && { enrols: true }) }, bounded);
+    async revoke(userId) {
+      await rows().deleteMany({ userId }, bounded);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { type MfaPolicy, type MfaRule, mfaRuleOf } from '../../../kernel/config/mfa-policy';
 import type { Role } from '../../../kernel/permissions';
 import type { ClientInfo } from '../../../platform/http/client-info';
-import type { Locks } from '../../../platform/mongo/locks';
+import { type Locks, lockExpired } from '../../../platform/mongo/locks';
 import type { Cause } from '../../domain-events';
 import { factorNotFound, factorRequired, invalidToken, mfaDisabled, noFactor } from '../problems';
 import type { CurrentSession } from '../sessions/end-sessions';
@@ -82,7 +82,9 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
     return locks.withLock(signInWaysLock(owner.userId), async (until) => {
       await assertNotLast(owner.userId, role);
       await changes.removing(owner);
-      return kind.remove(owner.userId, id, until);
+      if (await kind.remove(owner.userId, id, until)) return true;
+      if ((await kind.list(owner.userId)).some((one) => one.id === id)) throw lockExpired();
+      return false;
     });
   }
 

@@ -135,7 +135,7 @@ export function createRecoveryCodes(deps: {
       );
       if (refusal !== undefined || !isRight || left === undefined) throw refusal ?? wrongCode();
       emit('RecoveryCodeUsed', { userId, remaining: left, client });
-      return { amr: ['rc'], id: RECOVERY_CODE_KIND };
+      return { amr: ['rc'], id: RECOVERY_CODE_KIND, codesLeft: left };
     },
 
     async replace(userId, version) {

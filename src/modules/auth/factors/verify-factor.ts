@@ -14,7 +14,6 @@ import type { FactorChanges } from './factor-changes';
 import { enrolledKinds } from './factor-gate';
 import type { FactorKind, FactorProof, VerifiedFactor } from './factor-kinds';
 import type { MfaTokens, PendingSignIn } from './mfa-tokens';
-import type { RecoveryCodes } from './recovery-codes';
 
 /** What the client sent for a factor. */
 export interface OfferedFactor {
@@ -52,7 +51,6 @@ export interface VerifyFactor {
 
 export interface VerifyFactorDependencies {
   readonly kinds: readonly FactorKind[];
-  readonly recoveryCodes: RecoveryCodes;
   readonly changes: FactorChanges;
   readonly mfaTokens: MfaTokens;
   readonly users: Pick<UsersPort, 'stored'>;
@@ -65,7 +63,7 @@ export interface VerifyFactorDependencies {
 export const holderOf = (mfaToken: string): string => sha256(`holder ${mfaToken}`);
 
 export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor {
-  const { kinds, recoveryCodes, changes, mfaTokens, users, sessions, openSignIn, emit } = deps;
+  const { kinds, changes, mfaTokens, users, sessions, openSignIn, emit } = deps;
 
   function kindOf(name: string): FactorKind {
     const found = kinds.find(({ kind }) => kind === name);
@@ -122,10 +120,6 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     if (!enrols || (await enrolledKinds(kinds, userId)).length > 0) throw invalidMfaToken();
   }
 
-  async function codesLeft(kind: string, userId: string): Promise<number | undefined> {
-    return kind === recoveryCodes.kind ? recoveryCodes.remaining(userId) : undefined;
-  }
-
   async function enrolAndOpen(
     token: string,
     { signIn, account }: { signIn: PendingSignIn; account: Account },
@@ -165,7 +159,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
   ) =>
     openSignIn(account, {
       amr: withFactor(firstAmr, verified.amr),
-      ...{ firstAmr, client, knownUntil, isNew },
+      ...{ firstAmr, client, knownUntil, isNew, isTold: true },
     });
 
   return {
@@ -195,7 +189,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       // Of several uses at once, one opens a session.
       if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
       const signedIn = await session(account, signIn, verified, client);
-      return { ...signedIn, codesLeft: await codesLeft(kind, account.id) };
+      return { ...signedIn, codesLeft: verified.codesLeft };
     },
 
     async stepUp(current, { kind, input }, client) {
@@ -203,7 +197,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       const verified = await check(kindOf(kind), { userId, holder: sid, version, client, input });
       const tokens = await sessions.stepUp(current, verified.amr);
       emit('SteppedUp', { userId, kind, session: sid, client });
-      return { tokens, codesLeft: await codesLeft(kind, userId) };
+      return { tokens, codesLeft: verified.codesLeft };
     },
   };
 }

@@ -50,7 +50,7 @@ export function createPasskeyKind(deps: PasskeyKindDependencies): FactorKind {
       const keepsOne = !(await hasOtherWay(userId));
       const removed = await store.remove(userId, id, { keepsOne, until });
       if (removed === 'last') throw lastSignInMethod();
-      return removed !== 'not_found';
+      return removed !== 'not_found' && removed !== 'late';
     },
     removeAll: store.removeAll,
     purge: store.purge,

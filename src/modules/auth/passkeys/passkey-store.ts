@@ -51,7 +51,8 @@ interface RemoveOptions {
   readonly until?: Date | undefined;
 }
 type Added = Passkey | 'too_many' | 'exists' | 'ended';
-type Removed = Passkey | 'not_found' | 'last';
+/** `late`: nothing was done, `until` had come. */
+type Removed = Passkey | 'not_found' | 'last' | 'late';
 
 export interface PasskeyStore {
   /** Makes the user's handle if it has none. */
@@ -214,8 +215,10 @@ export function createPasskeyStore(
       );
       const removed = passkeyIn(before, (one) => one.id === id);
       if (removed !== null) return removed;
-      const isKnown = (await find(userId))?.passkeys.some((one) => one.id === id);
-      return isKnown === true ? 'last' : 'not_found';
+      const present = (await find(userId))?.passkeys ?? [];
+      if (!present.some((one) => one.id === id)) return 'not_found';
+      const isAnother = present.some((one) => one.id !== id && one.isDiscoverable !== false);
+      return keepsOne && !isAnother ? 'last' : 'late';
     },
     async removeAll(userId, before) {
       const isFence = before !== undefined;

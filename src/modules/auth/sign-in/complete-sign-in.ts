@@ -33,10 +33,10 @@ export type SignInResult = SignedIn | ({ readonly kind: 'mfa_required' } & Facto
  */
 export type CompleteSignIn = (account: Account, step: SignInStep) => Promise<SignInResult>;
 
-/** Opens the session: no factor is asked any longer. */
+/** Opens the session: no factor is asked any longer. `isTold`: the owner knows of the new device. */
 export type OpenSignIn = (
   account: Account,
-  step: SignInStep & { firstAmr?: Amr },
+  step: SignInStep & { firstAmr?: Amr; isTold?: boolean },
 ) => Promise<SignedIn>;
 
 export interface CompleteSignInDependencies {
@@ -49,14 +49,14 @@ export interface CompleteSignInDependencies {
 
 export function createOpenSignIn(deps: Omit<CompleteSignInDependencies, 'gate'>): OpenSignIn {
   const { sessions, devices, mails, emit } = deps;
-  return async (user, { amr, firstAmr, client, knownUntil, isNew }) => {
+  return async (user, { amr, firstAmr, client, knownUntil, isNew, isTold }) => {
     // A login must not fail because its device could not be remembered.
     const remembering = devices.remember(user, client, knownUntil).catch(() => undefined);
     const opening = sessions.open(user, client, { amr, firstAmr });
     const [tokens] = await Promise.all([opening, remembering]);
     if (isNew !== true) {
       emit('LoginSucceeded', { userId: user.id, client });
-      if (knownUntil === undefined) mails.newDevice(user.id, client);
+      if (knownUntil === undefined && isTold !== true) mails.newDevice(user.id, client);
     }
     return { kind: 'signed_in', user, tokens };
   };
@@ -64,10 +64,14 @@ export function createOpenSignIn(deps: Omit<CompleteSignInDependencies, 'gate'>)
 
 export function createCompleteSignIn(
   open: OpenSignIn,
-  { gate }: Pick<CompleteSignInDependencies, 'gate'>,
+  { gate, mails }: Pick<CompleteSignInDependencies, 'gate' | 'mails'>,
 ): CompleteSignIn {
   return async (account, step) => {
     const demand = await gate.demandOf(account, step);
-    return demand === undefined ? open(account, step) : { kind: 'mfa_required', ...demand };
+    if (demand === undefined) return open(account, step);
+    // Now: whoever has the password, and not the factor, comes no further.
+    const { knownUntil, isNew, client } = step;
+    if (knownUntil === undefined && isNew !== true) mails.newDevice(account.id, client);
+    return { kind: 'mfa_required', ...demand };
   };
 }

@@ -216,6 +216,9 @@ test('an administrator removes the factors of a user who lost them', async () =>
   await audited(id, 'factor_removed', { actor: me, reason: 'all' });
   const nobody = await client('DELETE', `/api/users/${'0'.repeat(24)}/factors`, { token: admin });
   expect([nobody.status, nobody.json.code]).toEqual([404, 'user_not_found']);
+  // The own ones go by the way that keeps the last one where it must stay.
+  const own = await client('DELETE', `/api/users/${me}/factors`, { token: admin });
+  expect([own.status, own.json.code]).toEqual([409, 'own_account']);
   await rows('sessions').updateMany(
     { userId: me },
     { $set: { createdAt: new Date(Date.now() - 601_000) } },

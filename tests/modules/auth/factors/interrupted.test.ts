@@ -1,3 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { createOwnFactors } from '../../../../src/modules/auth/factors/own-factors';
+import { createTotpStore } from '../../../../src/modules/auth/factors/totp-store';
+import { createPasskeyStore } from '../../../../src/modules/auth/passkeys/passkey-store';
+import { NO_CLIENT } from '../../../../src/platform/http/client-info';
+import { createLocks } from '../../../../src/platform/mongo/locks';
 import { startTestService, type TestService } from '../../../support/app';
 import { appOf, firstStep, verify, withTotp } from '../../../support/factors';
 import { type Client, createClient, login, PASSWORD, register } from '../../../support/http';
@@ -84,6 +90,37 @@ test('no factor is removed, nor are codes replaced, where they cannot be ended',
   expect(await factorsOf(token)).toEqual(before);
   expect((await remove()).status).toBe(204);
   expect([await kindsOf(token), await mayChange(other)]).toEqual([[], false]);
+});
+
+test('a removal whose lock expires removes nothing, and says so', async () => {
+  const { connection } = service.database;
+  const account = await withTotp(service, client);
+  const store = createTotpStore(connection, { timeoutMs: 2000 });
+  const kind = {
+    ...{ kind: 'totp', isPrimary: true, remove: store.remove },
+    list: async (userId: string) =>
+      (await store.confirmedOf(userId)).map(({ _id: id }) => ({ id, kind: 'totp' })),
+  };
+  const own = createOwnFactors({
+    kinds: [kind],
+    policy: { general: 'optional', roles: {} },
+    locks: createLocks(connection, { ttlMs: 1, timeoutMs: 2000 }),
+    changes: { removing: () => pause(20) },
+  } as never);
+  const current = { userId: account.id, sid: 'a', ver: 0 };
+  const removing = own.remove(current, 'user', account.factorId, NO_CLIENT);
+  await expect(removing).rejects.toMatchObject({ status: 503, code: 'busy' });
+  expect(await kindsOf(account.token)).toContain('totp');
+});
+
+test('a removal of a passkey past its time is none', async () => {
+  const { user, access_token: token } = await register(client);
+  const { passkeyId: id } = await passkeyPage(client).add(token);
+  const store = createPasskeyStore(service.database.connection, { timeoutMs: 2000, now: Date.now });
+  const until = new Date(Date.now() - 1000);
+  expect(await store.remove(user.id, id, { keepsOne: false, until })).toBe('late');
+  expect(await store.remove(user.id, id, { keepsOne: true, until })).toBe('last');
+  expect(await kindsOf(token)).toContain('passkey');
 });
 
 describe('a removal that stopped after the change is completed by its repeat', () => {

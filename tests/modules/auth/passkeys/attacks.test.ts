@@ -122,13 +122,14 @@ describe('a challenge', () => {
         page.signIn(page.authenticator.get(issued.signIn, passkey, { challenge })),
       stepUp: (challenge: string) =>
         stepUp(token, page.authenticator.get(issued.factor, passkey, { challenge })),
+      factor: (challenge: string) =>
+        verify(pending, page.authenticator.get(issued.factor, passkey, { challenge })),
+      // The last one: it ends the pending sign-in.
       registration: (challenge: string) =>
         page.register(
           token,
           page.authenticator.create(issued.registration, { challenge }).credential,
         ),
-      factor: (challenge: string) =>
-        verify(pending, page.authenticator.get(issued.factor, passkey, { challenge })),
     };
     type Purpose = keyof typeof uses;
     for (const use of Object.keys(uses) as Purpose[])

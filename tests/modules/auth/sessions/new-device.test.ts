@@ -1,5 +1,6 @@
 import { deviceName } from '../../../../src/modules/auth/sessions/device-name';
 import { startTestService, type TestService } from '../../../support/app';
+import { addTotp, laterOn } from '../../../support/factors';
 import {
   type Client,
   createClient,
@@ -104,6 +105,28 @@ test('a login from a new device is told to the account once, and audited', async
   expect(events).toMatchObject([{ actor: id, result: 'success', network: '198.51.100.77' }]);
   await allSent();
   expect(noticesTo(email)).toHaveLength(1);
+});
+
+test('it is told before a factor is asked for, and once', async () => {
+  const { email, id } = await account();
+  expect(await signIn(email, '192.0.2.10')).toBe(200);
+  const token = await login(client, email, PASSWORD);
+  const { app } = await addTotp(client, token);
+  await allSent();
+  const before = noticesTo(email).length;
+  const headers = from('198.51.100.78');
+  const body = { email, password: PASSWORD };
+  const asked = await client('POST', '/api/auth/login', { body, headers });
+  expect(asked.json.mfa_required).toBe(true);
+  await eventually('the notice', async () => noticesTo(email).length === before + 1);
+  await laterOn(service, id);
+  const given = await client('POST', '/api/auth/mfa/verify', {
+    ...{ headers, body: { mfa_token: asked.json.mfa_token, factor: 'totp', code: app() } },
+  });
+  expect(given.status).toBe(200);
+  await eventually('the audit event', async () => (await auditOf(id)).length > 0);
+  await allSent();
+  expect(noticesTo(email)).toHaveLength(before + 1);
 });
 
 test('neither a registration, nor a first login, nor a wrong password is told', async () => {
