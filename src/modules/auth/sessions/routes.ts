@@ -7,6 +7,7 @@ import { principalOf } from '../principal';
 import { sessionEndpoints } from './contract';
 import type { CurrentSession } from './end-sessions';
 import type { OwnSessions } from './own-sessions';
+import { parseRefreshToken } from './refresh-token';
 
 export function createSessionRoutes({ service }: { service: OwnSessions }): Route[] {
   return [
@@ -28,11 +29,16 @@ export function createSessionRoutes({ service }: { service: OwnSessions }): Rout
   ];
 }
 
-/** Whether the session of the cookie has ended. An administrator who acts as a user keeps its own. */
-const isEnded = (req: Request, scope: string): boolean =>
-  scope !== 'others' &&
-  principalOf(req).impersonator === undefined &&
-  readRefreshCookie(req) !== undefined;
+/**
+ * Whether the session of the cookie has ended, which need not be that of the access token. An
+ * administrator who acts as a user keeps its own.
+ */
+function isEnded(req: Request, scope: string): boolean {
+  const { sessionId, impersonator } = principalOf(req);
+  const cookie = readRefreshCookie(req);
+  if (cookie === undefined || scope === 'others' || impersonator !== undefined) return false;
+  return scope === 'global' || parseRefreshToken(cookie)?.sid === sessionId;
+}
 
 export function currentSession(req: Request): CurrentSession {
   const { userId, sessionId, sessionVersion } = principalOf(req);

@@ -220,6 +220,13 @@ test('logout ends the session and removes the cookie, by access token or by the 
   expect((await send(LOGOUT)).json.code).toBe('missing_token');
 });
 
+test('logout by the access token of another session leaves the cookie to its own', async () => {
+  const { email, cookie } = await signIn();
+  const token = await login(client, email, PASSWORD);
+  expect(codeOf(await send(LOGOUT, { cookie, token }))).toEqual([204, undefined, null]);
+  expect((await refresh(cookie)).status).toBe(200);
+});
+
 test('the scope of a logout by the cookie is as by the access token', async () => {
   const { email, cookie, token } = await signIn();
   const other = await login(client, email, PASSWORD);
