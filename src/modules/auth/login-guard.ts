@@ -104,10 +104,9 @@ export interface LockedAccount {
 type CounterParts = Parameters<typeof keyOf>;
 
 async function reset(counters: Counters, all: readonly CounterParts[]): Promise<void> {
-  for (const [by, account, tried] of all) {
-    const key = keyOf(by, account, tried);
-    await Promise.all([counters.reset(key, SHORT_MS[by]), counters.reset(key, DAY)]);
-  }
+  const keys = all.map((parts) => keyOf(...parts));
+  const windows = [...new Set([...Object.values(SHORT_MS), DAY])];
+  await Promise.all(windows.map((windowMs) => counters.reset(keys, windowMs)));
 }
 
 const ofDevices = (devices: readonly string[], tried: string) =>
@@ -131,10 +130,8 @@ export async function liftLocks(
     ...ofDevices(devices, passwordHash),
   ]);
   await liftMailedCodeLocks(counters, { id, devices });
-  for (const kind of [undefined, ...factorKinds]) {
-    const key = factorKey(id, kind);
-    await Promise.all([counters.reset(key, SHORT_MS.confirm), counters.reset(key, DAY)]);
-  }
+  const keys = [undefined, ...factorKinds].map((kind) => factorKey(id, kind));
+  await Promise.all([SHORT_MS.confirm, DAY].map((windowMs) => counters.reset(keys, windowMs)));
 }
 
 const spentOf = (reservations: readonly Reservation[]) =>

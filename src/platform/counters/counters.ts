@@ -2,8 +2,8 @@
 export interface Counters {
   /** Adds `amount` to the count of `key` in the current window. Resolves with the new total. */
   add(key: string, amount: number, windowMs: number): Promise<Count>;
-  /** Removes the count of the current window. */
-  reset(key: string, windowMs: number): Promise<void>;
+  /** Removes the counts of the current window. */
+  reset(keys: readonly string[], windowMs: number): Promise<void>;
 }
 
 export interface Count {

@@ -69,8 +69,9 @@ export function createMongoCounters(
       );
       return { total: found?.n ?? amount, resetsAtMs: endMs };
     },
-    async reset(key, windowMs) {
-      await collection().deleteOne({ _id: windowOf(key, windowMs, now()).id }, bounded);
+    async reset(keys, windowMs) {
+      const ids = keys.map((key) => windowOf(key, windowMs, now()).id);
+      await collection().deleteMany({ _id: { $in: ids } }, bounded);
     },
     async reserve({ key, limit, windowMs }) {
       const nowMs = now();

@@ -122,12 +122,12 @@ function createRedisCounters({
         return fallback.add(key, amount, windowMs);
       }
     },
-    async reset(key, windowMs) {
-      const { name, reserved } = windowOf(key, windowMs);
-      await Promise.all([
-        redis.send(name, ['DEL', name, reserved]).catch(() => undefined),
-        fallback.reset(key, windowMs),
-      ]);
+    async reset(keys, windowMs) {
+      const removed = keys.map((key) => {
+        const { name, reserved } = windowOf(key, windowMs);
+        return redis.send(name, ['DEL', name, reserved]).catch(() => undefined);
+      });
+      await Promise.all([...removed, fallback.reset(keys, windowMs)]);
     },
     async reserve(limit) {
       if (redis.identity === undefined) return fallback.reserve(limit);

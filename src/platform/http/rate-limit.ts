@@ -154,6 +154,6 @@ function sharedStore({
     decrement: async (key) => {
       await counters.add(keyOf(key), -1, windowMs);
     },
-    resetKey: (key) => counters.reset(keyOf(key), windowMs),
+    resetKey: (key) => counters.reset([keyOf(key)], windowMs),
   };
 }

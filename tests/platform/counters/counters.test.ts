@@ -98,7 +98,7 @@ describe.each(kinds)('counters in %s', (_, withRedis) => {
     await one.add('back', 5, HOUR);
     await other.add('back', -2, HOUR);
     expect((await one.add('back', 0, HOUR)).total).toBe(3);
-    await other.reset('back', HOUR);
+    await other.reset(['back'], HOUR);
     expect((await one.add('back', 1, HOUR)).total).toBe(1);
   });
 

@@ -110,7 +110,7 @@ export function createKnownDevices(
     },
     async keysOf(userId) {
       const found = await rows()
-        .find({ userId }, { ...bounded, projection: { _id: 1 } })
+        .find({ userId }, { ...bounded, projection: { _id: 1 }, limit: OF_USER_MAX })
         .toArray();
       return found.map(({ _id }) => _id);
     },
