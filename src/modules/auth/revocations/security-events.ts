@@ -1,4 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection } from 'mongoose';
+import { problems } from '../../../kernel/errors';
+import { backoffMs } from '../../../kernel/lifecycle';
 import type { KeyRing } from '../keys/keys';
 import { signJws } from '../tokens/jws';
 import type { LogEntry, RevocationLog } from './log';
@@ -46,6 +49,7 @@ interface EventPart {
 const READ = 1000;
 /** Of one poll, over entries without events. */
 const READS_MAX = 20;
+const SETTLE_ATTEMPTS = 10;
 
 export function createSecurityEvents(deps: {
   readonly connection: Connection;
@@ -68,23 +72,39 @@ export function createSecurityEvents(deps: {
       { $setOnInsert: fresh },
       { ...bounded, upsert: true, returnDocument: 'after' },
     );
-    const { _id, after, done } = row ?? { _id: receiver, ...fresh };
-    return { _id, done, after: Math.max(after, (await log.oldest()) - 1) };
+    return row ?? { _id: receiver, ...fresh };
   }
 
-  /** Keeps what is done: a position, and tokens behind it. */
-  async function settle(stream: StreamRow, newlyDone: readonly string[]): Promise<StreamRow> {
-    let now = stream;
+  /** The stream with what is done: a position, and tokens behind it. */
+  async function advanced(
+    { _id, after, done }: StreamRow,
+    newlyDone: readonly string[],
+  ): Promise<StreamRow> {
+    let now: StreamRow = { _id, done, after: Math.max(after, (await log.oldest()) - 1) };
     // Many entries have no event: past them too, or what comes behind would never be sent.
     for (let reads = 0; reads < READS_MAX; reads += 1) {
       const entries = await log.read(now.after, READ);
       now = past(now, entries, newlyDone);
       if (entries.length < READ || now.after < (entries.at(-1)?.sequence ?? 0)) break;
     }
-    const { _id, after, done } = now;
-    if (newlyDone.length > 0 || after > stream.after)
-      await rows().updateOne({ _id }, { $max: { after }, $set: { done } }, bounded);
     return now;
+  }
+
+  /**
+   * Stores it. What another poll of the receiver has stored meanwhile must not be lost: then all of
+   * it begins again. Throws 503 `busy`.
+   */
+  async function settle(receiver: string, newlyDone: readonly string[]): Promise<StreamRow> {
+    for (let attempts = 0; attempts < SETTLE_ATTEMPTS; attempts += 1) {
+      const seen = await streamOf(receiver);
+      const { after, done } = await advanced(seen, newlyDone);
+      if (newlyDone.length === 0 && after === seen.after) return seen;
+      const change = { $set: { after, done } };
+      const stored = await rows().updateOne(seen, change, bounded);
+      if (stored.matchedCount === 1) return { ...seen, after, done };
+      await pause(backoffMs(attempts, 5, 100));
+    }
+    throw problems.unavailable('busy', 'Other polls of this receiver are in progress.', 1);
   }
 
   const sign = ({ jti, entry, session }: EventPart, receiver: string): string => {
@@ -107,7 +127,7 @@ export function createSecurityEvents(deps: {
   }
 
   return async ({ receiver, maxEvents, waitMs, done }) => {
-    const stream = await settle(await streamOf(receiver), done);
+    const stream = await settle(receiver, done);
     let parts = await waiting(stream);
     if (parts.length === 0 && maxEvents > 0 && waitMs > 0) {
       await deps.waitFor(Math.max(stream.after, await log.latest()), waitMs);

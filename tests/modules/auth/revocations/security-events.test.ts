@@ -99,6 +99,20 @@ test('ended sessions are sent until they are acknowledged, each by itself', asyn
   expect((await poll(now)).ids).toEqual([]);
 });
 
+test('acknowledgements of several polls at once are all kept', async () => {
+  const token = await login(client, service.admin.email, service.admin.password);
+  for (let n = 0; n < 6; n += 1) {
+    const { user } = await register(client);
+    await client('DELETE', `/api/users/${user.id}`, { token });
+  }
+  const { ids } = await eventually(6);
+  // Not the first one: a position alone would not say what is done.
+  await Promise.all(ids.slice(1).map((id) => poll({ maxEvents: 0, ack: [id] })));
+  expect((await poll(now)).ids).toEqual([ids[0]]);
+  await poll({ maxEvents: 0, ack: [ids[0]] });
+  expect((await poll(now)).ids).toEqual([]);
+});
+
 test('a poll waits for the next event', async () => {
   const one = await register(client);
   const waiting = poll({});
