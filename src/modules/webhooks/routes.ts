@@ -19,7 +19,7 @@ export interface WebhookRoutesDependencies {
   readonly store: WebhookStore;
   readonly deliveries: DeliveryStore;
   readonly secrets: WebhookSecrets;
-  readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest' | 'reached'>;
+  readonly eventLog: Pick<EventLog, 'latest' | 'oldest' | 'reached' | 'typesOf'>;
   readonly types: readonly string[];
   readonly allowed: BlockList;
   /** Whether `http` addresses are taken. */
@@ -125,7 +125,8 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
         ...(state === undefined ? {} : { state }),
       });
       const page = found.slice(0, limit);
-      const data = await Promise.all(page.map((one) => viewOfDelivery(one, eventLog)));
+      const types = await eventLog.typesOf(page.map(({ sequence }) => sequence));
+      const data = page.map((one) => viewOfDelivery(one, types.get(one.sequence)));
       const next_after = page.at(-1)?.sequence ?? after;
       return ok({ data, next_after, has_more: found.length > limit });
     }),
@@ -143,8 +144,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
   ): Promise<number> {
     await store.get(id);
     if (sequence !== undefined) {
-      const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
-      if (event === undefined) throw expired();
+      if (!(await eventLog.typesOf([sequence])).has(sequence)) throw expired();
       await deliveries.makeOneDue(id, sequence);
       await store.wake(id);
       return 1;

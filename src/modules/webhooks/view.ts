@@ -1,4 +1,3 @@
-import type { EventLog } from '../../platform/event-log/event-log';
 import type { WebhookView } from './view-schemas';
 import type { Delivery, Failure, Gap, Webhook } from './webhook';
 
@@ -27,11 +26,11 @@ export const viewOfWebhook = (webhook: Webhook): WebhookView => ({
   created_at: webhook.createdAt.toISOString(),
 });
 
-export async function viewOfDelivery(delivery: Delivery, eventLog: Pick<EventLog, 'read'>) {
+/** `type`: of its event, as long as that is kept. */
+export function viewOfDelivery(delivery: Delivery, type: string | undefined) {
   const { sequence, state, attempts, dueAt, lastFailure, createdAt } = delivery;
-  const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
   return {
-    ...{ sequence, type: event?.type ?? null, state, attempts },
+    ...{ sequence, type: type ?? null, state, attempts },
     next_attempt_at: state === 'waiting' ? dueAt.toISOString() : null,
     last_failure: viewOfFailure(lastFailure),
     created_at: createdAt.toISOString(),

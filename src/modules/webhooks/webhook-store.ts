@@ -139,7 +139,8 @@ export function createWebhookStore(
       return (found ?? raise(notFound())).position;
     },
     async wake(id) {
-      await update(id, { $set: { dueAt: START } });
+      // A batch under way must not put its own pause over it.
+      await update(id, { $set: { dueAt: START, ...FREE } });
     },
     async remove(id) {
       const { deletedCount } = await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });

@@ -34,6 +34,8 @@ export interface EventLog {
   append(events: readonly NewEvent[]): Promise<void>;
   /** Those after `after`, in order. */
   read(after: number, options: ReadOptions): Promise<LoggedEvent[]>;
+  /** The types of the events with these sequences, as far as they are kept. */
+  typesOf(sequences: readonly number[]): Promise<ReadonlyMap<number, string>>;
   /** The last `limit` events of one subject, in order. */
   ofSubject(subject: string, limit: number): Promise<LoggedEvent[]>;
   /** The sequence of the last event; 0 where there was none. */
@@ -137,6 +139,13 @@ export function createEventLog(
         .find(filter, { ...exact, sort: { _id: 1 }, limit })
         .toArray();
       return found.map(toLogged);
+    },
+    async typesOf(sequences) {
+      const options = { ...exact, projection: { type: 1 } as const };
+      const found = await stored()
+        .find({ _id: { $in: [...sequences] } }, options)
+        .toArray();
+      return new Map(found.map(({ _id, type }) => [_id, type]));
     },
     async ofSubject(subject, limit) {
       const options = { ...exact, sort: { _id: -1 as const }, limit };
