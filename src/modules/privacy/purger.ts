@@ -25,9 +25,16 @@ export interface Purger extends Closable {
   kick(userId: string): void;
 }
 
+/** Purges at once, each of a dozen writes: the requests of this process need connections too. */
+const KICK_SLOTS = 3;
+const KICKED_MAX = 1000;
+
 export function startPurger(options: PurgerOptions): Purger {
   const { removals, userExists, purges, sweeps, log, closeTimeoutMs, pollMs = 5000 } = options;
   const running = new Set<Promise<void>>();
+  /** Removed users that wait for their first purge. */
+  const kicked: string[] = [];
+  let busySlots = 0;
   let isSweeping = false;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -76,11 +83,25 @@ export function startPurger(options: PurgerOptions): Purger {
   }
   if (sweeps) timer = setTimeout(poll, backoffMs(0, pollMs, pollMs)).unref();
 
-  return {
-    kick(userId) {
-      void track(async () => {
+  async function purgeKicked(): Promise<void> {
+    for (;;) {
+      const userId = isClosed ? undefined : kicked.shift();
+      if (userId === undefined) return;
+      await track(async () => {
         const claimed = await removals.claim(userId);
         if (claimed !== null) await purge(claimed);
+      });
+    }
+  }
+
+  return {
+    kick(userId) {
+      // What finds no room is found due by a sweep.
+      if (kicked.length < KICKED_MAX) kicked.push(userId);
+      if (busySlots >= KICK_SLOTS) return;
+      busySlots += 1;
+      void purgeKicked().finally(() => {
+        busySlots -= 1;
       });
     },
     async close() {

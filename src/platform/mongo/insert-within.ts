@@ -16,9 +16,16 @@ export async function insertWithin<T extends { readonly _id: string }>(
   row: mongo.OptionalUnlessRequiredId<T>,
   { filter, max, timeoutMs: maxTimeMS }: Limit<T>,
 ): Promise<boolean> {
-  await rows.insertOne(row);
+  const remove = () => rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS });
   const options = { maxTimeMS, limit: max + 1, readPreference: 'primary' } as const;
-  if ((await rows.countDocuments(filter, options)) <= max) return true;
-  await rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS });
+  try {
+    await rows.insertOne(row, { maxTimeMS });
+    if ((await rows.countDocuments(filter, options)) <= max) return true;
+  } catch (error) {
+    // The caller is told that there is none.
+    await remove().catch(() => undefined);
+    throw error;
+  }
+  await remove();
   return false;
 }

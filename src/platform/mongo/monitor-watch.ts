@@ -4,6 +4,8 @@ import type { Logger } from '../telemetry/logger';
 
 /** Beyond the driver's own limit of a check. */
 const GRACE_MS = 1000;
+/** Attempts, of about a second each: a line every minute. */
+const WARN_EVERY = 60;
 
 type Client = ReturnType<Connection['getClient']>;
 
@@ -37,7 +39,9 @@ export function watchMonitor(client: Client, log: Logger, tickMs = 1000): Closab
         await client.connect();
         log.info('the connections to the database are open again');
         return;
-      } catch {
+      } catch (error) {
+        if (attempt % WARN_EVERY === 0)
+          log.warn({ err: error, attempt }, 'the connections to the database were not reopened');
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, 50, 1000)).unref());
       }
     }

@@ -121,11 +121,12 @@ export function createAccountAdministration(
     },
 
     async requirePasswordChange(actor, id, { endSessions, ...options }) {
-      const { user } = await change(actor, id, options, () => ({
+      const { user, isNew } = await change(actor, id, options, () => ({
         changes: { mustChangePassword: true },
         endSessions,
       }));
-      emit('PasswordChangeRequired', { userId: id, endsSessions: endSessions, ...causeOf(actor) });
+      const event = { userId: id, endsSessions: endSessions, ...causeOf(actor) };
+      if (isNew || endSessions) emit('PasswordChangeRequired', event);
       return user;
     },
 
