@@ -15,6 +15,8 @@ export interface MongoProxy {
    * `release`, even if the service has disconnected meanwhile.
    */
   holdFrom(command: string): void;
+  /** Passes a message with this command on, and drops every answer from then on, until `pass`. */
+  loseAnswerOf(command: string): void;
   isHolding(): boolean;
   release(): void;
   /** Forwards without faults. */
@@ -37,6 +39,8 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
   let isRefusing = false;
   let held: (() => void)[] | undefined;
   let awaited: string | undefined;
+  let unanswered: string | undefined;
+  let isLosing = false;
   const pairs = new Set<Socket>();
 
   const server: Server = createServer((near) => {
@@ -52,12 +56,14 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
     }
     near.on('data', (chunk: Buffer) => {
       const send = () => far.write(chunk);
+      isLosing ||= unanswered !== undefined && chunk.includes(unanswered);
       if (awaited !== undefined && chunk.includes(awaited)) [held, awaited] = [[], undefined];
       if (held !== undefined) held.push(send);
       else if (delayMs > 0) setTimeout(send, delayMs);
       else send();
     });
     far.on('data', (chunk: Buffer) => {
+      if (isLosing) return;
       if (delayMs > 0) setTimeout(() => near.write(chunk), delayMs);
       else near.write(chunk);
     });
@@ -87,6 +93,9 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
     holdFrom(command) {
       awaited = command;
     },
+    loseAnswerOf(command) {
+      unanswered = command;
+    },
     isHolding: () => held !== undefined,
     release() {
       const waiting = held ?? [];
@@ -96,6 +105,8 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
     },
     pass() {
       isRefusing = false;
+      unanswered = undefined;
+      isLosing = false;
       delayMs = 0;
       proxy.release();
     },

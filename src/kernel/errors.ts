@@ -82,6 +82,14 @@ export const problems = {
       headers: { 'Retry-After': String(retryAfterSeconds) },
     }),
   /** A write to a user gave up after others came between again and again. */
+  /** Of a write whose outcome is not known, or that other readers may not see yet. */
+  unconfirmed: (cause: unknown) =>
+    problems.unavailable(
+      'write_unconfirmed',
+      'The change may have been made, and is not certain to be seen everywhere yet.',
+      1,
+      cause,
+    ),
   contended: () =>
     problems.unavailable('contended', 'Too many writes to this user at the same time.', 1),
 } as const;

@@ -200,19 +200,23 @@ export function createAuditLog({
       log.error({ event, err: reason }, 'a security event could not be stored');
   }
 
+  /** The ids are ours, so that a repeat after a lost answer stores nothing twice. */
+  async function insert(rows: AuditRow[]): Promise<void> {
+    await connection
+      .collection<AuditRow>(AUDIT_COLLECTION)
+      .insertMany(rows, { ordered: false, timeoutMS: timeoutMs })
+      .catch((error: unknown) => {
+        if (!isDuplicateKey(error)) throw error;
+      });
+  }
+
   async function store(rows: AuditRow[]): Promise<void> {
-    for (let attempt = 0; ; attempt += 1) {
+    for (let attempt = 1; !isClosed; attempt += 1) {
       try {
-        // The ids are ours, so that a repeat after a lost answer stores nothing twice.
-        await connection
-          .collection<AuditRow>(AUDIT_COLLECTION)
-          .insertMany(rows, { ordered: false, timeoutMS: timeoutMs });
-        return;
+        return await insert(rows);
       } catch (error) {
-        if (isDuplicateKey(error)) return;
-        if (isClosed) return;
-        if (attempt + 1 >= ATTEMPTS) return giveUp(rows, error);
-        await delay(backoffMs(attempt, 100, 2000));
+        if (attempt >= ATTEMPTS) return isClosed ? undefined : giveUp(rows, error);
+        await delay(backoffMs(attempt - 1, 100, 2000));
       }
     }
   }

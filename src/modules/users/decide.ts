@@ -3,7 +3,7 @@ import type { Deadline, StartDeadline } from '../../kernel/deadline';
 import { Problem, problems } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/lifecycle';
 import { type Cache, REDIS_SHARE_MS } from '../../platform/cache/port';
-import { isDuplicateKey, isDuplicateOf } from '../../platform/mongo/errors';
+import { isDuplicateKey, isDuplicateOf, isInDoubt } from '../../platform/mongo/errors';
 import { isLockBusy } from '../../platform/mongo/locks';
 import { LIST_GROUP, userGroup } from './cached';
 import { EXTERNAL_ID_INDEX } from './model';
@@ -92,7 +92,8 @@ export function createDecider({
         // the epoch store, which is in the database.
         const rest = within.extendedBy(Math.min(performance.now() - entering, REDIS_SHARE_MS));
         for (let attempts = 0; ; attempts += 1) {
-          const { result, refusal } = await outcomeOf(commit(attempt(rest), rest));
+          const work = commit(attempt(rest), rest).catch(tellingDoubt);
+          const { result, refusal } = await outcomeOf(work);
           if (result !== null) return result;
           inDoubt = false;
           await pause(backoffMs(attempts, 1, 50));
@@ -116,8 +117,11 @@ export function createDecider({
         throw error;
       }
     },
-    unconditionally: (id, commit) =>
-      mapped(cache.write([userGroup(id), LIST_GROUP], commit, { wroteNothing: isHarmless })),
+    unconditionally(id, commit) {
+      const telling = () => commit().catch(tellingDoubt);
+      const options = { wroteNothing: isHarmless };
+      return mapped(cache.write([userGroup(id), LIST_GROUP], telling, options));
+    },
   };
 }
 
@@ -133,8 +137,14 @@ async function outcomeOf<R>(
   }
 }
 
+/** `database_unavailable` would say that nothing was changed. */
+function tellingDoubt(error: unknown): never {
+  throw isInDoubt(error) ? problems.unconfirmed(error) : error;
+}
+
 /** Nothing was written: the caches may be used again at once. */
-const isHarmless = (error: unknown) => isDuplicateKey(error) || error instanceof Problem;
+const isHarmless = (error: unknown) =>
+  isDuplicateKey(error) || (error instanceof Problem && error.code !== 'write_unconfirmed');
 
 async function mapped<R>(work: Promise<R>): Promise<R> {
   try {

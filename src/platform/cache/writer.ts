@@ -27,12 +27,7 @@ export interface WriterDeps {
  * commit has happened.
  */
 function unconfirmed(cause: unknown): never {
-  throw problems.unavailable(
-    'write_unconfirmed',
-    'The change may have been made, and is not certain to be seen everywhere yet.',
-    1,
-    cause,
-  );
+  throw problems.unconfirmed(cause);
 }
 
 export function createWriter(deps: WriterDeps): Cache['write'] {

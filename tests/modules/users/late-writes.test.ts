@@ -81,7 +81,7 @@ describe('with a link that takes 900 ms for each round trip', () => {
     expect(
       (await answers).map(({ status, json }) => [
         status,
-        ['contended', 'database_unavailable'].includes(json?.code),
+        ['contended', 'database_unavailable', 'write_unconfirmed'].includes(json?.code),
       ]),
     ).toEqual(Array(4).fill([503, true]));
     expect(await rename('NEWER')).toEqual([200, 200, 200, 200]);
@@ -164,7 +164,11 @@ describe('a command that is held up on the wire until its caller was told 503', 
       'update',
       (users, id) => users.endSessions(id, { keep: { sid, ver: 1 } }),
     ],
-    ['the end of one session', 'update', (users, id) => users.revokeSessions(id, [sid], until)],
+    [
+      'the end of one session',
+      'findAndModify',
+      (users, id) => users.revokeSessions(id, [sid], until),
+    ],
   ];
 
   async function account() {
@@ -181,6 +185,22 @@ describe('a command that is held up on the wire until its caller was told 503', 
       emailKey: { $exists: true },
       _id: new direct.connection.base.Types.ObjectId(id),
     });
+
+  test.each(writes)(
+    '%s: may have been made where the answer is lost',
+    async (_what, command, work) => {
+      const { id, email } = await account();
+      const before = await stored(id);
+      // As the first member of its message: the name of a field may begin with it.
+      proxy.loseAnswerOf(`\u0002${command}\u0000`);
+      const error: unknown = await work(host.users, id, email).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(await stored(id)).not.toEqual(before);
+      expect(toProblem(error)).toMatchObject({ status: 503, code: 'write_unconfirmed' });
+    },
+  );
 
   test.each(writes)('%s: does not take effect when it arrives', async (_what, command, work) => {
     const { id, email } = await account();

@@ -33,7 +33,7 @@ export function createMailboxReset({
    * removal comes first, so that no crash leaves a verified address with it, and outlasts the
    * sessions of now. The write ends those, or finds that others have begun.
    */
-  async function takeOver(
+  async function attempt(
     { id, email, passwordHash, sessionVersion }: Credentials,
     hash: string,
     client: ClientInfo,
@@ -42,11 +42,12 @@ export function createMailboxReset({
     return users.resetPassword(id, hash, { email, passwordHash, sessionVersion });
   }
 
-  return async (owner, hash, client) => {
-    const { id, email, passwordHash } = owner;
-    // Nobody but an owner has ever had the account. Neither a stolen mailbox nor another address,
-    // which others may set, removes the factors: that needs `factors:reset`.
-    if (owner.emailVerified || owner.hadVerifiedEmail) return users.resetPassword(id, hash, { email, passwordHash });
+  /** Again where others have begun. */
+  async function takeOver(
+    { id, email, passwordHash }: Credentials,
+    hash: string,
+    client: ClientInfo,
+  ): Promise<boolean> {
     let isHalfDone = false;
     try {
       for (let tries = 0; tries < TRIES; tries += 1) {
@@ -55,7 +56,7 @@ export function createMailboxReset({
           present?.passwordHash === passwordHash && foldEmail(present.email) === foldEmail(email);
         if (present === null || !isSame) return false;
         isHalfDone = true;
-        isHalfDone = !(await takeOver(present, hash, client));
+        isHalfDone = !(await attempt(present, hash, client));
         if (!isHalfDone) return true;
       }
     } finally {
@@ -64,5 +65,13 @@ export function createMailboxReset({
       if (isHalfDone) await users.endSessions(id, {}).catch(() => undefined);
     }
     throw problems.contended();
+  }
+
+  return async (owner, hash, client) => {
+    const { id, email, passwordHash, emailVerified, hadVerifiedEmail } = owner;
+    if (!emailVerified && !hadVerifiedEmail) return takeOver(owner, hash, client);
+    // Nobody but an owner has ever had the account. Neither a stolen mailbox nor another address,
+    // which others may set, removes the factors: that needs `factors:reset`.
+    return users.resetPassword(id, hash, { email, passwordHash });
   };
 }

@@ -75,7 +75,7 @@ export function createRevocations(deps: RevocationsDependencies): Revocations {
       await inTime(publish(), boundMs, 'the move of ended tokens');
       sequence = await inTime(log.latest(), boundMs, 'the end of the revocation log');
     } catch (error) {
-      throw unconfirmed(error);
+      throw problems.unconfirmed(error);
     }
     tail.moved();
     await acknowledged.of(sequence);
@@ -101,15 +101,6 @@ export function createRevocations(deps: RevocationsDependencies): Revocations {
     }),
   };
 }
-
-/** The change is made, and it is not certain that no verifier accepts what it has ended. */
-const unconfirmed = (cause: unknown) =>
-  problems.unavailable(
-    'write_unconfirmed',
-    'The change may have been made, and is not certain to be seen everywhere yet.',
-    1,
-    cause,
-  );
 
 /** In every process: doing it twice changes nothing, and there is little to do. */
 function housekeeping(

@@ -154,8 +154,7 @@ test('the code of a link is for the session that began it, and signs nobody in',
     const next = await beginLink('example', ada.token);
     const code = next.url.searchParams.get('code');
     const posted = { code, code_verifier: verifier };
-    const post = (token: string) =>
-      client('POST', '/api/auth/identities', { token, body: posted });
+    const post = (token: string) => client('POST', '/api/auth/identities', { token, body: posted });
     const refused = attempt === 'a sign-in' ? redeem(next) : post(ada.first);
     expect(outcome(await refused)).toEqual(wrong);
     expect(outcome(await post(ada.token))).toEqual(wrong);
