@@ -154,4 +154,32 @@ describeWith(['chromium'], 'signing in to the administration page', () => {
       expect(await page.evaluate('document.activeElement.textContent')).toBe('Vera Victim');
     });
   });
+
+  test('a confirmation by another account signs out, and does nothing', async () => {
+    const { user } = await register(client, { name: 'Una Untouched' });
+    const [admin, other] = [await register(client), await register(client)];
+    for (const { user: one } of [admin, other]) await give(one.id, 'admin');
+    await withTab(async ({ page, signIn, signedIn }) => {
+      await signIn(admin.user.email, PASSWORD);
+      await signedIn();
+      await service.database.connection
+        .collection('sessions')
+        .updateMany({ userId: admin.user.id }, { $set: { createdAt: new Date(0) } });
+      await page.getByRole('link', { name: 'Una Untouched' }).click();
+      await page.getByRole('button', { name: 'Ban…' }).click();
+      await page.getByRole('dialog', { name: /^Ban/ }).getByRole('button', { name: 'Ban' }).click();
+      // As a passkey of another account would answer.
+      const postData = JSON.stringify({ email: other.user.email, password: PASSWORD });
+      await page.route('**/api/auth/login', (route) => route.continue({ postData }));
+      const again = page.getByRole('dialog', { name: 'Confirm that it is you' });
+      await again.getByLabel('Password').fill(PASSWORD);
+      await again.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('That was another account.').waitFor();
+      expect(await page.getByRole('dialog').count()).toBe(0);
+    });
+    const untouched = await client('GET', `/api/users/${user.id}`, { token });
+    expect(untouched.json.status).toBe('active');
+    const sessions = service.database.connection.collection('sessions');
+    expect(await sessions.countDocuments({ userId: other.user.id })).toBe(1);
+  });
 });

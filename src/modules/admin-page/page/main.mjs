@@ -119,21 +119,30 @@ function signOutIdle(minutes) {
   showSignIn(`You were signed out after ${minutes} minutes without input.`);
 }
 
-/** Opens a new session in the place of the present one, which ends. */
+/**
+ * Opens a new session in the place of the present one, which ends. A passkey may be that of another
+ * account: it must not do what this person has asked for.
+ */
 async function signInAgain() {
   const { client, user } = session;
   const old = await client.auth.accessToken();
+  let isOther = false;
   await showDialog('Confirm that it is you', (close) =>
     createSignIn({
       ...{ session, email: user.email },
       text: `This needs a recent login. Sign in again as ${user.email}.`,
       done(next) {
         if (old !== undefined) void session.end(`Bearer ${old}`);
-        session.opened(next);
+        isOther = next.id !== user.id;
+        if (!isOther) session.opened(next);
         close();
       },
     }),
   );
+  if (!isOther) return;
+  await session.signOut().catch(() => {});
+  showSignIn('That was another account. Both are signed out, and nothing was changed.');
+  throw new Error('Another account has signed in.');
 }
 
 async function start() {
