@@ -93,6 +93,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     visited += 1;
     return account(1 + ((visited * LEAP) % (users - 1)));
   };
+  const verified = { emailVerified: true };
   const signIn = async (who = next()): Promise<SignedIn> => {
     const body = { email: who.email, password };
     const pair = await call<{ access_token: string; refresh_token: string }>({
@@ -128,9 +129,10 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     },
     async pendingSignIn({ id: userId, email }) {
       const token = randomToken(32);
+      // Only a verified address signs in.
       const user = await connection
         .collection(USERS_COLLECTION)
-        .findOne({ _id: new Types.ObjectId(userId) });
+        .findOneAndUpdate({ _id: new Types.ObjectId(userId) }, { $set: verified });
       const sessionVersion = Number(user?.['sessionVersion']);
       const code = await pending.issue(token, { userId, email, sessionVersion }, 3600);
       return { token, code };

@@ -40,6 +40,10 @@ export const PROBLEM_CODES = {
   json_too_deep: { status: 400, meaning: 'The body is nested too deeply.' },
   invalid_if_match: { status: 400, meaning: '`If-Match` is not a list of entity tags.' },
   invalid_if_none_match: { status: 400, meaning: '`If-None-Match` is not a list of entity tags.' },
+  invalid_last_event_id: {
+    status: 400,
+    meaning: '`Last-Event-ID` is not the id of an event.',
+  },
   invalid_idempotency_key: {
     status: 400,
     meaning: '`Idempotency-Key` is malformed.',

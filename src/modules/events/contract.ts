@@ -155,7 +155,7 @@ export function eventEndpoints(types: readonly string[]) {
             .meta({ id: 'StreamedEvent', description: 'One event of the stream.' }),
         },
       },
-      problems: ['events_expired', 'too_many_streams'],
+      problems: ['events_expired', 'invalid_last_event_id', 'too_many_streams'],
     }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { problems } from '../../kernel/errors';
 import type { Closable } from '../../kernel/lifecycle';
 import type { Permission } from '../../kernel/permissions';
 import {
@@ -120,5 +121,12 @@ export function createEvents(deps: EventsDependencies): Events {
   };
 }
 
-const sequenceIn = (header: string | string[] | undefined): number | undefined =>
-  typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
+/** An empty one is none: so browsers reset it. Throws 400, and does not begin from the oldest. */
+function sequenceIn(header: string | string[] | undefined): number | undefined {
+  if (header === undefined || header === '') return undefined;
+  if (typeof header === 'string' && /^\d{1,15}$/.test(header)) return Number(header);
+  throw problems.malformed(
+    'invalid_last_event_id',
+    'Last-Event-ID is not the id of an event of this stream.',
+  );
+}

@@ -172,6 +172,16 @@ test('a stream ends when the session of its token does', async () => {
   await stream.ended();
 });
 
+test.each(['abc', '-5', '1'.repeat(16), '1, 2'])(
+  'a stream does not begin again for the Last-Event-ID "%s"',
+  async (id) => {
+    const path = '/api/events/stream';
+    const headers = { 'last-event-id': id };
+    const { status, json } = await client('GET', path, { token: admin, headers });
+    expect([status, json.code]).toEqual([400, 'invalid_last_event_id']);
+  },
+);
+
 async function registered() {
   const { user, access_token } = await register(client);
   return { id: user.id, email: user.email, access_token };

@@ -41,17 +41,21 @@ export function createMover(log: RevocationLog, sources: readonly PendingEnds[])
       );
   };
 
+  /** One after the other: two at a time would move the same ends. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = running.catch(() => undefined).then(work);
+    running = done;
+    return done;
+  }
+
   return {
     move(subjects) {
       if (next === undefined) {
         const batch = new Set<string>();
-        const done = running
-          .catch(() => undefined)
-          .then(() => {
-            next = undefined;
-            return moveOf([...batch]);
-          });
-        running = done;
+        const done = inTurn(() => {
+          next = undefined;
+          return moveOf([...batch]);
+        });
         next = { subjects: batch, done };
       }
       for (const one of subjects) next.subjects.add(one);
@@ -60,7 +64,7 @@ export function createMover(log: RevocationLog, sources: readonly PendingEnds[])
     async moveAll() {
       for (const source of sources)
         for (let batch = 0; batch < MAX_BATCHES; batch += 1)
-          if ((await moveFrom(source, undefined)) < BATCH) break;
+          if ((await inTurn(() => moveFrom(source, undefined))) < BATCH) break;
     },
   };
 }

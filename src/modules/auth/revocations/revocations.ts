@@ -60,7 +60,11 @@ export function createRevocations(deps: RevocationsDependencies): Revocations {
     ...{ timeoutMs, exists: deps.userExists, existing: deps.existingUsers },
   });
   const mover = createMover(log, [...deps.sources, removed]);
-  const tail = createTail(log.latest);
+  /** Where a verifier is registered, each write moves its own ends. */
+  const moveUntold = async () => {
+    if ((await verifiers.live()).length === 0) await mover.moveAll();
+  };
+  const tail = createTail(log.latest, moveUntold);
   const acknowledged = createAcknowledgements({
     live: () => inTime(verifiers.live(), boundMs, 'the registry of verifiers'),
     maxLeaseMs: MAX_REVOCATION_LEASE_MS,

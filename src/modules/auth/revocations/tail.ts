@@ -13,11 +13,30 @@ interface Waiter {
 }
 
 const POLL_MS = 40;
+/** Where no verifier is registered, no write moves the ends that it has made. */
+const MOVE_EVERY_MS = 500;
 
-export function createTail(latest: () => Promise<number>): Tail {
+/** `moveAll`: what is durable, and not in the log yet. */
+export function createTail(
+  latest: () => Promise<number>,
+  moveAll: () => Promise<void>,
+): Tail {
   const waiters = new Set<Waiter>();
   let isPolling = false;
   let wake: (() => void) | undefined;
+  let moveDueMs = 0;
+
+  function moveNow(): void {
+    if (performance.now() < moveDueMs) return;
+    moveDueMs = Number.POSITIVE_INFINITY;
+    moveAll()
+      // The next one tries again.
+      .catch(() => undefined)
+      .finally(() => {
+        moveDueMs = performance.now() + MOVE_EVERY_MS;
+        wake?.();
+      });
+  }
 
   function release(last: number): void {
     const nowMs = performance.now();
@@ -32,6 +51,7 @@ export function createTail(latest: () => Promise<number>): Tail {
     if (isPolling) return;
     isPolling = true;
     while (waiters.size > 0) {
+      moveNow();
       // The look that follows reads again, and tells its client what has failed.
       release(await latest().catch(() => 0));
       if (waiters.size === 0) break;
