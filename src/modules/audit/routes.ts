@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { endpoint, type Route, route } from '../../platform/http/endpoint';
+import { NO_STORE } from '../../platform/http/no-store';
 import { wholeNumber } from '../../platform/http/parameters';
 import { pageOf, shownId, shownText, shownTime } from '../../platform/http/view-schemas';
 import { AUDIT_TYPES } from './audit-log';
@@ -102,7 +103,7 @@ export function createAuditRoutes(reader: AuditReader): Route[] {
   return [
     route(list, async ({ query }) => ({
       status: 200,
-      headers: { 'Cache-Control': 'no-store' },
+      headers: NO_STORE,
       body: await reader.page(query),
     })),
   ];

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import type { LoggedEvent } from '../../platform/event-log/event-log';
 import { endpoint } from '../../platform/http/endpoint';
-import { commaSeparated, sequenceNumber, wholeNumber } from '../../platform/http/parameters';
+import {
+  commaSeparated,
+  SEQUENCE_MAX,
+  sequenceNumber,
+  wholeNumber,
+} from '../../platform/http/parameters';
 import { shownId, shownText, shownTime } from '../../platform/http/view-schemas';
 
 /** Events per answer, and unless `limit` says otherwise. */
@@ -9,7 +14,6 @@ const LIMIT_MAX = 1000;
 export const LIMIT = 100;
 /** Clients connect again, with a token that is still accepted. */
 export const STREAM_MAX_SECONDS = 600;
-const SEQUENCE_MAX = 999_999_999_999_999;
 
 const position = sequenceNumber('must be the sequence of an event, or 0').meta({
   examples: [1042],

@@ -9,6 +9,7 @@ import {
 } from '../../platform/event-log/event-log';
 import { type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
+import { NO_STORE } from '../../platform/http/no-store';
 import type { Module, ModuleStorage } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
 import { eventEndpoints, LIMIT, STREAM_MAX_SECONDS, viewOfEvent } from './contract';
@@ -69,8 +70,6 @@ export interface Events extends Module<DomainEvents> {
 
 type PageQuery = Parameters<typeof eventsAfter>[2];
 
-const NOT_STORED = { 'Cache-Control': 'no-store' } as const;
-
 /** Shows other services what happened to users, in one order, and without loss. */
 export function createEvents(deps: EventsDependencies): Events {
   const { eventLog, types, issuer } = deps;
@@ -91,7 +90,7 @@ export function createEvents(deps: EventsDependencies): Events {
       const { found, hasMore, seen } = await page(after, { limit, types });
       const data = found.map((event) => viewOfEvent(issuer, event));
       const body = { data, next_after: seen, has_more: hasMore };
-      return { status: 200, headers: NOT_STORED, body };
+      return { status: 200, headers: NO_STORE, body };
     }),
     route(endpoints.stream, async ({ query: { after, type, ...query } }, req) => {
       const seen = sequenceIn(req.headers['last-event-id']);

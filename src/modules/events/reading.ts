@@ -1,5 +1,6 @@
 import { Problem } from '../../kernel/errors';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
+import { hasAllAfter } from '../../platform/event-log/has-all-after';
 
 export interface EventsAfter {
   /** At most `limit` of them. */
@@ -40,9 +41,7 @@ export async function startOf(
   eventLog: Pick<EventLog, 'oldest' | 'reached'>,
   after: number | undefined,
 ): Promise<number> {
-  const oldest = await eventLog.oldest();
-  if (after === undefined) return oldest - 1;
-  if (after < oldest - 1 || (after >= oldest && after > (await eventLog.reached())))
-    throw expired();
+  if (after === undefined) return (await eventLog.oldest()) - 1;
+  if (!(await hasAllAfter(eventLog, after))) throw expired();
   return after;
 }

@@ -4,6 +4,7 @@ import type { Permission } from '../../kernel/permissions';
 import { clientOf } from '../../platform/http/client-info';
 import { type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
+import { NO_STORE } from '../../platform/http/no-store';
 import { isFinal, type Job } from '../../platform/jobs/job';
 import { jobIndexes } from '../../platform/jobs/job-document';
 import { type JobFiles, readReport } from '../../platform/jobs/job-files';
@@ -56,7 +57,7 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
   const routes: Route[] = [
     route(jobEndpoints.get, async ({ params }) => ({
       status: 200,
-      headers: NOT_STORED,
+      headers: NO_STORE,
       body: viewOfJob(await find(params.id)),
     })),
     route(jobEndpoints.cancel, async ({ params }, req) => {
@@ -68,7 +69,7 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
       if (isAsked) emit('JobCancelled', { ...causeOf(req), jobId: job.id });
       // A job that waited has no process that would do this.
       if (isFinal(job)) await files.remove(job.id, 'input');
-      return { status: 202, headers: NOT_STORED, body: viewOfJob(job) };
+      return { status: 202, headers: NO_STORE, body: viewOfJob(job) };
     }),
     route(jobEndpoints.events, async ({ params }, req) => {
       const job = await find(params.id);
@@ -87,7 +88,7 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
       await assertMayReadReport(req, job);
       // Before the first byte: a report that is broken off was read, too. HEAD hands nothing out.
       if (req.method === 'GET') emit('JobReportRead', { ...causeOf(req), jobId: id });
-      const headers = { ...NOT_STORED, 'Content-Type': 'application/x-ndjson' };
+      const headers = { ...NO_STORE, 'Content-Type': 'application/x-ndjson' };
       return { status: 200, headers, stream: readReport(files, id) };
     }),
   ];
@@ -100,7 +101,6 @@ export function createJobs(deps: JobsDependencies): Module<DomainEvents> {
   };
 }
 
-const NOT_STORED = { 'Cache-Control': 'no-store' } as const;
 const reportOfAnother = () =>
   problems.forbidden('A service account reads the reports of its own jobs alone.');
 const noSuchJob = () => problems.notFound('There is no such job.', 'job_not_found');

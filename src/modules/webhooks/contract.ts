@@ -1,16 +1,9 @@
 import { z } from 'zod';
 import { endpoint } from '../../platform/http/endpoint';
 import { displayName, objectId } from '../../platform/http/fields';
-import { sequenceNumber, wholeNumber } from '../../platform/http/parameters';
+import { SEQUENCE_MAX, sequenceNumber, wholeNumber } from '../../platform/http/parameters';
 import { shownText } from '../../platform/http/view-schemas';
-import {
-  deliveryView,
-  failure,
-  SEQUENCE_MAX,
-  sequence,
-  URL_MAX,
-  webhookView,
-} from './view-schemas';
+import { deliveryView, failure, sequence, URL_MAX, webhookView } from './view-schemas';
 import { FAILURES } from './webhook';
 import { MAX_WEBHOOKS } from './webhook-store';
 

@@ -3,8 +3,10 @@ import type { Request } from 'express';
 import { Problem, problems } from '../../kernel/errors';
 import type { PermissionSet } from '../../kernel/permissions';
 import type { EventLog } from '../../platform/event-log/event-log';
+import { hasAllAfter } from '../../platform/event-log/has-all-after';
 import { clientOf } from '../../platform/http/client-info';
 import { type Route, route } from '../../platform/http/endpoint';
+import { NO_STORE } from '../../platform/http/no-store';
 import type { EmitEvent } from '../domain-events';
 import type { Attempt } from './attempt';
 import { DELIVERIES_LIMIT, webhookEndpoints } from './contract';
@@ -34,12 +36,10 @@ export interface WebhookRoutesDependencies {
   readonly emit: EmitEvent;
 }
 
-const NOT_STORED = { 'Cache-Control': 'no-store' } as const;
-
 export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
   const { store, deliveries, secrets, eventLog, requesterOf, assertRecentLogin, emit } = deps;
   const endpoints = webhookEndpoints(deps.types);
-  const ok = (body: object) => ({ status: 200, headers: NOT_STORED, body });
+  const ok = (body: object) => ({ status: 200, headers: NO_STORE, body });
   const changed = (req: Request, webhook: string, how: 'created' | 'changed' | 'removed') =>
     emit('WebhookChanged', {
       ...{ webhookId: webhook, how, actor: requesterOf(req).userId, client: clientOf(req) },
@@ -63,7 +63,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
         assertTarget(url, deps);
         // It outlives the session: a stolen access token must not get one.
         await assertRecentLogin(req);
-        if (after !== undefined) await assertKept(eventLog, after);
+        if (after !== undefined && !(await hasAllAfter(eventLog, after))) throw expired();
         const secret = secrets.create();
         const webhook = await store.create({
           ...{ url, description, types, createdBy: userId },
@@ -71,7 +71,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
           secretOf: (id) => secrets.stored(id, secret),
         });
         changed(req, webhook._id, 'created');
-        const headers = { ...NOT_STORED, Location: `/api/webhooks/${webhook._id}` };
+        const headers = { ...NO_STORE, Location: `/api/webhooks/${webhook._id}` };
         return { status: 201, headers, body: { ...viewOfWebhook(webhook), secret } };
       },
     ),
@@ -134,7 +134,7 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       assertReadsEvents(req);
       const count = await redeliver(id, body);
       changed(req, id, 'changed');
-      return { status: 202, headers: NOT_STORED, body: { count } };
+      return { status: 202, headers: NO_STORE, body: { count } };
     }),
   ];
 
@@ -154,21 +154,13 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
       await store.wake(id);
       return count;
     }
-    await assertKept(eventLog, after);
+    if (!(await hasAllAfter(eventLog, after))) throw expired();
     return Math.max(0, (await store.replayAfter(id, after)) - after);
   }
 }
 
 const expired = () =>
   new Problem(410, 'events_expired', 'Gone', { detail: 'The log has no such event.' });
-
-/** Throws 410 unless the log has all events after it. */
-async function assertKept(
-  eventLog: Pick<EventLog, 'reached' | 'oldest'>,
-  after: number,
-): Promise<void> {
-  if (after < (await eventLog.oldest()) - 1 || after > (await eventLog.reached())) throw expired();
-}
 
 /** Throws 422. A name is checked again when it has been resolved, at each attempt. */
 function assertTarget(text: string, options: TargetOptions): void {

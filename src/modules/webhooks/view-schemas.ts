@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { SEQUENCE_MAX } from '../../platform/http/parameters';
 import { shownId, shownText, shownTime } from '../../platform/http/view-schemas';
 import { DISABLED_REASONS, FAILURES } from './webhook';
 
-export const SEQUENCE_MAX = 999_999_999_999_999;
 export const URL_MAX = 2048;
 const DESCRIPTION_MAX = 100;
 

@@ -16,7 +16,8 @@ export const wholeNumber = (minimum: number, maximum: number) =>
     .transform(Number)
     .meta({ type: 'integer', minimum, maximum });
 
-const SEQUENCE_MAX = 999_999_999_999_999;
+/** Above every place in a log; 15 digits, which a double holds. */
+export const SEQUENCE_MAX = 999_999_999_999_999;
 
 /** A place in a log, or 0: text on the wire, an integer in the document. */
 export const sequenceNumber = (message: string) =>

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { principalOf } from '../principal';
 import type { SessionAdministration } from './session-administration';
 import { sessionAdministrationEndpoints as endpoints } from './session-contract';
@@ -23,7 +24,7 @@ export function createSessionAdministrationRoutes({
   return [
     route(endpoints.list, async ({ params: { id } }, req) => ({
       status: 200,
-      headers: { 'Cache-Control': 'no-store' },
+      headers: NO_STORE,
       body: { data: await service.list(principalOf(req), id) },
     })),
     route(endpoints.endAll, async ({ params: { id } }, req) => {

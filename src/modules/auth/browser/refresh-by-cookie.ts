@@ -2,15 +2,13 @@ import type { Request } from 'express';
 import { Problem, problems } from '../../../kernel/errors';
 import { clientOf } from '../../../platform/http/client-info';
 import type { Reply } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import type { Dpop } from '../dpop/dpop';
 import { invalidRefreshToken } from '../problems';
 import type { RefreshSession } from '../sessions/refresh-session';
 import type { TokenPair } from '../sessions/token-pair';
 import type { PageOrigins } from './page-origin';
 import { NO_REFRESH_COOKIE, refreshCookie } from './refresh-cookie';
-
-/** RFC 6749 §5.1: no cache on the way stores tokens. */
-const NO_STORE = { 'Cache-Control': 'no-store' } as const;
 
 export interface RefreshDependencies {
   readonly refresh: RefreshSession;

@@ -2,7 +2,8 @@ import type { RequestHandler } from 'express';
 import type { z } from 'zod';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
-import { NO_STORE, signInReply } from '../sign-in/reply';
+import { NO_STORE } from '../../../platform/http/no-store';
+import { signInReply } from '../sign-in/reply';
 import { emailSignInEndpoints } from './contract';
 import type { EmailSignIn } from './email-sign-in';
 

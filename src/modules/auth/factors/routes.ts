@@ -1,10 +1,11 @@
 import type { Request, RequestHandler } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { userOf } from '../authenticate';
 import { currentSession } from '../sessions/routes';
 import { type DeliveredPair, headersOfPair } from '../sessions/token-pair';
-import { NO_STORE, signInReply } from '../sign-in/reply';
+import { signInReply } from '../sign-in/reply';
 import type { UsersPort } from '../users-port';
 import { factorEndpoints } from './contract';
 import type { EnrolledFactor, FactorKind } from './factor-kinds';

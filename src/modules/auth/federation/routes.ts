@@ -2,6 +2,7 @@ import type { Request, RequestHandler } from 'express';
 import type { z } from 'zod';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Reply, type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { principalOf } from '../principal';
 import { currentSession } from '../sessions/routes';
 import { signInReply } from '../sign-in/reply';
@@ -94,8 +95,6 @@ export function createFederationRoutes(deps: FederationRoutesDependencies): Rout
     }),
   ];
 }
-
-const NO_STORE = { 'Cache-Control': 'no-store' } as const;
 
 const redirectTo = ({ location, cookie }: Redirect): Reply => ({
   status: 303,

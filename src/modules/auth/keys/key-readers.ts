@@ -41,6 +41,9 @@ export const keyReaderIndexes = {
   indexes: [{ key: { freshUntil: 1 }, name: 'expiry', expireAfterSeconds: 3600 }],
 } as const;
 
+/** Of a few rows, in the background. */
+const bounded = { maxTimeMS: 5000 } as const;
+
 export function createKeyReaders(connection: Connection): KeyReaders {
   const _id = randomUUID();
 
@@ -55,15 +58,15 @@ export function createKeyReaders(connection: Connection): KeyReaders {
       await rows().updateOne(
         { _id },
         [{ $set: { ...own, freshUntil: afterNow(freshSeconds * 1000) } }],
-        { upsert: true },
+        { ...bounded, upsert: true },
       );
     },
     async leave() {
-      await rows().deleteOne({ _id });
+      await rows().deleteOne({ _id }, bounded);
     },
     list: () =>
       rows()
-        .find({ $expr: { $gt: ['$freshUntil', '$$NOW'] } })
+        .find({ $expr: { $gt: ['$freshUntil', '$$NOW'] } }, bounded)
         .toArray(),
   };
 }

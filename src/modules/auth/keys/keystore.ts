@@ -50,6 +50,9 @@ export interface KeyStore {
   removeBelow(generation: number): Promise<number>;
 }
 
+/** Of a few rows, at the start and in the background: no request waits for them. */
+const bounded = { maxTimeMS: 5000 } as const;
+
 const context = (generation: number, alg: string) => `signing-key ${generation} ${alg}`;
 
 /** `secrets`: the current one, then previous ones that may have encrypted stored keys. */
@@ -78,13 +81,13 @@ export function createKeyStore(connection: Connection, ...secrets: Secrets): Key
   async function reencrypt(row: KeyRow): Promise<void> {
     if (secrets.length === 1 || decryptsWith(secrets[0], row)) return;
     const sealed = encryptForAll(secrets, context(row._id, row.alg), decryptRow(row));
-    await rows().updateOne({ _id: row._id }, { $set: { sealed } });
+    await rows().updateOne({ _id: row._id }, { $set: { sealed } }, bounded);
   }
 
   return {
     async list() {
       const found = await rows()
-        .find({}, { promoteBuffers: true })
+        .find({}, { ...bounded, promoteBuffers: true })
         .sort({ _id: 1 })
         .limit(100)
         .toArray();
@@ -99,7 +102,8 @@ export function createKeyStore(connection: Connection, ...secrets: Secrets): Key
       const pkcs8 = (await generateSigningKey(alg)).export({ format: 'der', type: 'pkcs8' });
       const sealed = encryptForAll(secrets, context(generation, alg), pkcs8);
       try {
-        await rows().insertOne({ _id: generation, alg, createdAt: now, activeFrom, sealed });
+        const row = { _id: generation, alg, createdAt: now, activeFrom, sealed };
+        await rows().insertOne(row, bounded);
         return true;
       } catch (error) {
         if (isDuplicateKey(error)) return false;
@@ -108,18 +112,19 @@ export function createKeyStore(connection: Connection, ...secrets: Secrets): Key
     },
 
     async reschedule(generation, activeFrom) {
-      await rows().updateOne({ _id: generation }, { $set: { activeFrom } });
+      await rows().updateOne({ _id: generation }, { $set: { activeFrom } }, bounded);
     },
 
     async hold({ leadSeconds, retireSeconds }) {
       await rows().updateMany(
         {},
         { $max: { 'held.leadSeconds': leadSeconds, 'held.retireSeconds': retireSeconds } },
+        bounded,
       );
     },
 
     async removeBelow(generation) {
-      return (await rows().deleteMany({ _id: { $lt: generation } })).deletedCount;
+      return (await rows().deleteMany({ _id: { $lt: generation } }, bounded)).deletedCount;
     },
   };
 }

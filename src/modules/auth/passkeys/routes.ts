@@ -1,11 +1,12 @@
 import type { RequestHandler } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { userOf } from '../authenticate';
 import { principalOf } from '../principal';
 import { currentSession } from '../sessions/routes';
 import { headersOfPair } from '../sessions/token-pair';
-import { NO_STORE, signInReply } from '../sign-in/reply';
+import { signInReply } from '../sign-in/reply';
 import type { UsersPort } from '../users-port';
 import { passkeyEndpoints, passkeyViewOf } from './contract';
 import type { Passkeys } from './passkeys';

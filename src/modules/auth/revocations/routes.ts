@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { Permission } from '../../../kernel/permissions';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { principalOf } from '../principal';
 import { invalidToken } from '../problems';
 import { entryViewOf, MAX_LIMIT, revocationsEndpoint } from './contract';
@@ -36,7 +37,7 @@ export function createRevocationRoutes({
       if (waitMs > 0) await assertStill(mayStill, req);
       return {
         status: 200,
-        headers: { 'Cache-Control': 'no-store' },
+        headers: NO_STORE,
         body: {
           data: found.entries.map(entryViewOf),
           next_after: found.nextAfter,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { endpoint, type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { shownText } from '../../../platform/http/view-schemas';
 import { principalOf } from '../principal';
 import { assertStill, type MayStill } from './routes';
@@ -121,7 +122,7 @@ export function createSecurityEventRoutes(deps: SecurityEventRoutesDependencies)
     authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
     default_subjects: 'ALL',
   };
-  const headers = { 'Cache-Control': 'no-store' };
+  const headers = NO_STORE;
   return [
     route(endpoints.poll, async ({ body }, req) => {
       const answer = await poll({

@@ -17,10 +17,7 @@ const POLL_MS = 40;
 const MOVE_EVERY_MS = 500;
 
 /** `moveAll`: what is durable, and not in the log yet. */
-export function createTail(
-  latest: () => Promise<number>,
-  moveAll: () => Promise<void>,
-): Tail {
+export function createTail(latest: () => Promise<number>, moveAll: () => Promise<void>): Tail {
   const waiters = new Set<Waiter>();
   let isPolling = false;
   let wake: (() => void) | undefined;

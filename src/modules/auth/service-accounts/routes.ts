@@ -5,6 +5,7 @@ import { holdsAll, type Policy, SCOPES } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import { endpoint, type Route, route } from '../../../platform/http/endpoint';
 import { displayName, objectId } from '../../../platform/http/fields';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { shownId, shownText, shownTime } from '../../../platform/http/view-schemas';
 import type { EmitEvent } from '../../domain-events';
 import { principalOf } from '../principal';
@@ -115,7 +116,6 @@ export function createServiceAccountRoutes({
   emit,
   assertRecentLogin,
 }: ServiceAccountRoutesDependencies): Route[] {
-  const private_ = { 'Cache-Control': 'no-store' } as const;
   return [
     route(endpoints.create, async ({ body }, req) => {
       if (!holdsAll(principalOf(req).permissions, body.scopes)) throw exceedsPermissions();
@@ -127,7 +127,7 @@ export function createServiceAccountRoutes({
         actor,
       );
       emit('ServiceAccountCreated', { accountId: account.id, actor, client: clientOf(req) });
-      const headers = { ...private_, Location: `/api/service-accounts/${account.id}` };
+      const headers = { ...NO_STORE, Location: `/api/service-accounts/${account.id}` };
       return {
         status: 201,
         headers,
@@ -138,7 +138,7 @@ export function createServiceAccountRoutes({
       const data = await Promise.all(
         (await services.list()).map((account) => viewOf(account, users, policy)),
       );
-      return { status: 200, headers: private_, body: { data } };
+      return { status: 200, headers: NO_STORE, body: { data } };
     }),
     route(endpoints.remove, async ({ params: { id } }, req) => {
       await services.revoke(id);

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { refuseImpersonator } from '../authorize';
 import { NO_REFRESH_COOKIE, readRefreshCookie } from '../browser/refresh-cookie';
 import { principalOf } from '../principal';
@@ -19,7 +20,7 @@ export function createSessionRoutes({ service }: { service: OwnSessions }): Rout
     }),
     route(sessionEndpoints.list, async (_input, req) => ({
       status: 200,
-      headers: { 'Cache-Control': 'no-store' },
+      headers: NO_STORE,
       body: { data: await service.sessions(currentSession(req)) },
     })),
     route(sessionEndpoints.remove, async ({ params }, req) => {

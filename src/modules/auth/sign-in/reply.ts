@@ -1,9 +1,7 @@
 import type { Reply } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { type DeliveredPair, headersOfPair } from '../sessions/token-pair';
 import type { SignInResult } from './complete-sign-in';
-
-/** RFC 6749 §5.1: no cache on the way stores tokens. */
-export const NO_STORE = { 'Cache-Control': 'no-store' } as const;
 
 interface ReplyOptions {
   /** Of a session that was opened; a demand for a factor is always 200. */

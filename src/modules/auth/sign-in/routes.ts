@@ -3,13 +3,14 @@ import type { z } from 'zod';
 import { clientOf } from '../../../platform/http/client-info';
 import { conditionalReply } from '../../../platform/http/conditional';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { NO_STORE } from '../../../platform/http/no-store';
 import { userOf } from '../authenticate';
 import type { Refresh } from '../browser/refresh-by-cookie';
 import { currentSession } from '../sessions/routes';
 import { headersOfPair } from '../sessions/token-pair';
 import type { UsersPort } from '../users-port';
 import { authEndpoints } from './contract';
-import { NO_STORE, signInReply } from './reply';
+import { signInReply } from './reply';
 import type { AuthService } from './service';
 
 export interface AuthRoutesDependencies {
