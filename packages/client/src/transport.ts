@@ -64,11 +64,9 @@ function isCut({ status, text, headers }: Attempted): boolean {
 }
 
 /** The service refused it before it did anything, or the answer is of a proxy. */
-function isTransient({ status, text }: Attempted, isRepeatable: boolean): boolean {
-  if (status === 429) return true;
-  if (status === 409) return text.includes('"request_in_flight"');
-  return isRepeatable && (status === 408 || status === 502 || status === 503 || status === 504);
-}
+const isTransient = ({ status, text }: Attempted): boolean =>
+  [408, 429, 502, 503, 504].includes(status) ||
+  (status === 409 && text.includes('"request_in_flight"'));
 
 export function createSend(options: TransportOptions): Send {
   const { budget, credentials, seen } = options;
@@ -111,8 +109,10 @@ export function createSend(options: TransportOptions): Send {
   ): Promise<{ answer: Attempted } | { failure: Error; pauseMs: number; isDone: boolean }> {
     try {
       const answer = await attempt(request, deadline, more, timeoutMs);
-      if (!isTransient(answer, request.isRepeatable)) {
-        if (isCut(answer)) throw new Error('the answer was cut off');
+      if (!(request.isRepeatable && isTransient(answer))) {
+        // What is not repeated is told by its status, whatever has become of its body.
+        const isTold = answer.status >= 400 && !request.isRepeatable;
+        if (!isTold && isCut(answer)) throw new Error('the answer was cut off');
         return { answer };
       }
       const failure = problemOf(answer.status, answer.text, answer.headers);

@@ -341,6 +341,25 @@ describe('time', () => {
     expect(at).toHaveLength(5);
   });
 
+  test('a refusal of what must not be sent twice is given at once, also a 429', async () => {
+    const busy = { code: 'too_many_requests', title: 'Too many requests' };
+    const one = client({
+      fetch: async () => Response.json(busy, { status: 429, headers: { 'retry-after': '1' } }),
+    });
+    const { email, password } = newUser();
+    await expect(one.auth.login({ email, password })).rejects.toMatchObject({
+      ...{ status: 429, retryAfterSeconds: 1 },
+    });
+    expect(one.of('POST /api/auth/login')).toHaveLength(1);
+    // Of a proxy.
+    const bare = client({
+      fetch: async () => new Response(null, { status: 429, headers: { 'retry-after': '7' } }),
+    });
+    await expect(bare.auth.login({ email, password })).rejects.toMatchObject({
+      ...{ status: 429, retryAfterSeconds: 7 },
+    });
+  });
+
   test('a Retry-After beyond the deadline is an error at once', async () => {
     const began = performance.now();
     const one = client({
