@@ -119,7 +119,12 @@ export function createClient(options: ClientOptions): Client {
     publish: tabs.publish,
     changed(userId) {
       cache.clear();
-      options.onUserChange?.(userId);
+      try {
+        options.onUserChange?.(userId);
+      } catch (error) {
+        // The session has changed, whatever the page makes of it.
+        console.error(error);
+      }
     },
   });
   const caller = createCaller({ baseUrl, mode, send, session, cache, timeoutMs });

@@ -300,6 +300,23 @@ test('an answer that was cut within its body is no answer, also where it closes 
   }
 });
 
+test('what a page does when the user changes has no part in the sign-in', async () => {
+  const said = jest.spyOn(console, 'error').mockImplementation(() => {});
+  const error = new Error('of the page');
+  const one = client({
+    onUserChange: () => {
+      throw error;
+    },
+  });
+  try {
+    await one.auth.register(newUser());
+    expect((await one.users.get('me')).name).toBe('Ada');
+    expect(said.mock.calls).toEqual([[error]]);
+  } finally {
+    said.mockRestore();
+  }
+});
+
 describe('time', () => {
   test('a call ends at its deadline, with its retries', async () => {
     const { url } = await throughProxy(1);
