@@ -1,3 +1,4 @@
+import { type Addressed, urlOf } from './address.js';
 import { type Deadline, startDeadline } from './deadline.js';
 import { problemOf } from './errors.js';
 import type { CachedAnswer, EtagCache } from './etag-cache.js';
@@ -6,14 +7,9 @@ import { FORM_OPERATIONS, KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operatio
 import type { Session } from './session.js';
 import { isTokens } from './tokens.js';
 import type { Outgoing, Received, Send } from './transport.js';
-import type { CallOptions, Method } from './types.js';
+import type { CallOptions } from './types.js';
 
-export interface Call extends CallOptions {
-  readonly method: Method;
-  /** Of the document, e.g. `/api/users/{id}`. */
-  readonly template: string;
-  readonly path?: Readonly<Record<string, string>> | undefined;
-  readonly query?: Readonly<Record<string, unknown>> | undefined;
+export interface Call extends CallOptions, Addressed {
   readonly body?: unknown;
   /** Repeating does no harm, though neither the method nor a key says so. */
   readonly isRepeatable?: boolean;
@@ -41,7 +37,7 @@ export interface Caller {
   /** `statuses`: answers besides the successful ones that are no error for the caller. */
   run(call: Call, deadline: Deadline, statuses?: readonly number[]): Promise<CallResult>;
   within<T>(options: CallOptions, work: (deadline: Deadline) => Promise<T>): Promise<T>;
-  urlOf(call: Pick<Call, 'template' | 'path' | 'query'>): string;
+  urlOf(call: Addressed): string;
   remember(url: string, result: CallResult): void;
 }
 
@@ -72,16 +68,6 @@ const SAFE = ['GET', 'PUT', 'DELETE'];
 
 export function createCaller(options: CallerOptions): Caller {
   const { baseUrl, mode, send, session, cache, timeoutMs } = options;
-
-  function urlOf({ template, path = {}, query = {} }: Pick<Call, 'template' | 'path' | 'query'>) {
-    const filled = template.replace(/\{(\w+)\}/g, (_, name: string) =>
-      encodeURIComponent(path[name] ?? ''),
-    );
-    const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) search.set(name, String(value));
-    return `${baseUrl}${filled}${search.size > 0 ? `?${search}` : ''}`;
-  }
 
   /** Once more with a refreshed token, where the service refused the one that was sent. */
   async function authorized(call: Call, deadline: Deadline, request: Outgoing): Promise<Received> {
@@ -128,7 +114,7 @@ export function createCaller(options: CallerOptions): Caller {
     statuses: readonly number[] = [],
   ): Promise<CallResult> {
     const { method } = call;
-    const url = urlOf(call);
+    const url = urlOf(baseUrl, call);
     const cached = method === 'GET' ? cache.get(url) : undefined;
     const answer = await authorized(call, deadline, requestOf(call, url, cached));
     const { status, headers, isRepeated } = answer;
@@ -157,7 +143,7 @@ export function createCaller(options: CallerOptions): Caller {
 
   return {
     run,
-    urlOf,
+    urlOf: (call) => urlOf(baseUrl, call),
     remember: (url, result) => remember(url, result),
     async within(callOptions, work) {
       const deadline = startDeadline(callOptions.timeoutMs ?? timeoutMs, callOptions.signal);
