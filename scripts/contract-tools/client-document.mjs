@@ -29,7 +29,8 @@ function reduce(node, isNames = false) {
   );
 }
 
-const facts = { public: [], keyed: [], form: [] };
+const JSON_TYPE = 'application/json';
+const facts = { public: [], keyed: [], bodyTypes: [], streamed: [] };
 const paths = {};
 for (const [path, item] of Object.entries(document.paths)) {
   paths[path] = {};
@@ -40,9 +41,13 @@ for (const [path, item] of Object.entries(document.paths)) {
     if (operation.security?.every((one) => !('bearer' in one))) facts.public.push(name);
     if (parameters.some((one) => one.name === 'Idempotency-Key')) facts.keyed.push(name);
     const [media] = Object.entries(operation.requestBody?.content ?? {}).sort(
-      ([a], [b]) => Number(b === 'application/json') - Number(a === 'application/json'),
+      ([a], [b]) => Number(b === JSON_TYPE) - Number(a === JSON_TYPE),
     );
-    if (media?.[0] === 'application/x-www-form-urlencoded') facts.form.push(name);
+    if (media !== undefined && media[0] !== JSON_TYPE) facts.bodyTypes.push([name, media[0]]);
+    const given = Object.entries(operation.responses)
+      .filter(([status]) => status.startsWith('2'))
+      .flatMap(([, response]) => Object.keys(response.content ?? {}));
+    if (given.length > 0 && !given.includes(JSON_TYPE)) facts.streamed.push(name);
     paths[path][method] = reduce({
       summary: operation.summary,
       parameters: parameters.filter(({ in: place }) => place === 'path' || place === 'query'),
@@ -79,8 +84,12 @@ ${listed(facts.public)}]);
 export const KEYED_OPERATIONS: ReadonlySet<string> = new Set([
 ${listed(facts.keyed)}]);
 
-/** They read a form. */
-export const FORM_OPERATIONS: ReadonlySet<string> = new Set([
-${listed(facts.form)}]);
+/** What they read, where it is not JSON. */
+export const BODY_TYPES: ReadonlyMap<string, string> = new Map([
+${facts.bodyTypes.map(([name, type]) => `  ['${name}', '${type}'],\n`).join('')}]);
+
+/** They give something else than JSON. */
+export const STREAMED_OPERATIONS: ReadonlySet<string> = new Set([
+${listed(facts.streamed)}]);
 `,
 );

@@ -1,9 +1,10 @@
 import { type Addressed, urlOf } from './address.js';
+import { contentOf, streamed } from './content.js';
 import { type Deadline, startDeadline } from './deadline.js';
 import { problemOf } from './errors.js';
 import type { CachedAnswer, EtagCache } from './etag-cache.js';
 import { newKey } from './idempotency-key.js';
-import { FORM_OPERATIONS, KEYED_OPERATIONS, PUBLIC_OPERATIONS } from './operations.js';
+import { KEYED_OPERATIONS, PUBLIC_OPERATIONS, STREAMED_OPERATIONS } from './operations.js';
 import type { Session } from './session.js';
 import { isTokens } from './tokens.js';
 import type { Outgoing, Received, Send } from './transport.js';
@@ -18,7 +19,7 @@ export interface Call extends CallOptions, Addressed {
 export interface CallResult {
   readonly status: number;
   readonly headers: Headers;
-  /** Parsed; undefined without a body. */
+  /** Parsed; undefined without a body; a Response where the operation gives no JSON. */
   readonly body: unknown;
   readonly etag: string | undefined;
   readonly isRepeated: boolean;
@@ -48,22 +49,12 @@ function bodyOf(text: string, headers: Headers): unknown {
 }
 
 /** A change without a condition is not repeated, and a key would not make that safe. */
-const hasKey = ({ method, template, idempotencyKey }: Call, isConditional: boolean): boolean =>
-  KEYED_OPERATIONS.has(`${method} ${template}`) &&
-  (method === 'POST' || isConditional || idempotencyKey !== undefined);
+const hasKey = (call: Call, isConditional: boolean): boolean =>
+  KEYED_OPERATIONS.has(nameOf(call)) &&
+  (call.method === 'POST' || isConditional || call.idempotencyKey !== undefined);
+const nameOf = ({ method, template }: Addressed) => `${method} ${template}`;
 
-const JSON_TYPE = 'application/json';
-const FORM_TYPE = 'application/x-www-form-urlencoded';
-
-/** Of a request. */
-function contentOf({ method, template, body }: Call): { type?: string; text?: string } {
-  if (body === undefined) return {};
-  if (!FORM_OPERATIONS.has(`${method} ${template}`))
-    return { type: JSON_TYPE, text: JSON.stringify(body) };
-  const given = Object.entries(body as object).filter(([, value]) => value !== undefined);
-  return { type: FORM_TYPE, text: String(new URLSearchParams(given)) };
-}
-
+const KEY = 'idempotency-key';
 const SAFE = ['GET', 'PUT', 'DELETE'];
 
 export function createCaller(options: CallerOptions): Caller {
@@ -71,7 +62,7 @@ export function createCaller(options: CallerOptions): Caller {
 
   /** Once more with a refreshed token, where the service refused the one that was sent. */
   async function authorized(call: Call, deadline: Deadline, request: Outgoing): Promise<Received> {
-    const isPublic = PUBLIC_OPERATIONS.has(`${call.method} ${call.template}`);
+    const isPublic = PUBLIC_OPERATIONS.has(nameOf(call));
     let sent: string | undefined;
     const authorize = async () => {
       sent = await session.token(deadline);
@@ -85,27 +76,38 @@ export function createCaller(options: CallerOptions): Caller {
       const isRefused =
         answer.status === 401 &&
         used !== undefined &&
+        // A stream can be sent only once.
+        !(request.body instanceof ReadableStream) &&
         /"(token_expired|invalid_token)"/.test(answer.text);
       if (!isRefused || round > 1) return { ...answer, isRepeated };
       if ((await session.renew(used, deadline)) === undefined) return { ...answer, isRepeated };
     }
   }
 
-  function requestOf(call: Call, url: string, cached: CachedAnswer | undefined): Outgoing {
-    const { method } = call;
-    const { type, text } = contentOf(call);
-    const isConditional = new Headers(call.headers).has('if-match');
-    const isKeyed = hasKey(call, isConditional);
-    const headers: Record<string, string> = {
-      accept: JSON_TYPE,
+  function headersOf(call: Call, type: string | undefined, etag: string | undefined): Headers {
+    const isStreamed = STREAMED_OPERATIONS.has(nameOf(call));
+    const isMarked = mode === 'cookie' && call.method === 'POST';
+    // Not an object: the caller may write a name in other letters, and is obeyed then, too.
+    const headers = new Headers({
+      accept: isStreamed ? '*/*' : 'application/json',
       ...(type === undefined ? {} : { 'content-type': type }),
-      ...(cached === undefined ? {} : { 'if-none-match': cached.etag }),
-      ...(isKeyed ? { 'idempotency-key': call.idempotencyKey ?? newKey() } : {}),
-      ...(mode === 'cookie' && method === 'POST' ? { 'refresh-token-mode': 'cookie' } : {}),
-      ...call.headers,
-    };
+      ...(etag === undefined ? {} : { 'if-none-match': etag }),
+      ...(isMarked ? { 'refresh-token-mode': 'cookie' } : {}),
+    });
+    for (const [name, value] of Object.entries(call.headers ?? {})) headers.set(name, value);
+    return headers;
+  }
+
+  function requestOf(call: Call, url: string, cached: CachedAnswer | undefined): Outgoing {
+    const { method, isRepeatable } = call;
+    const { type, ...content } = contentOf(nameOf(call), call.body);
+    const headers = headersOf(call, type, cached?.etag);
+    const isConditional = headers.has('if-match');
+    const isKeyed = hasKey(call, isConditional);
+    if (isKeyed && !headers.has(KEY)) headers.set(KEY, call.idempotencyKey ?? newKey());
     const isSafe = SAFE.includes(method) || isConditional || isKeyed;
-    return { method, url, headers, body: text, isRepeatable: call.isRepeatable ?? isSafe };
+    const isStreamed = STREAMED_OPERATIONS.has(nameOf(call));
+    return { method, url, headers, isStreamed, isRepeatable: isRepeatable ?? isSafe, ...content };
   }
 
   async function run(
@@ -122,10 +124,11 @@ export function createCaller(options: CallerOptions): Caller {
     if (status >= 400 && !statuses.includes(status) && !isGone)
       throw problemOf(status, answer.text, headers);
     const text = status === 304 && cached !== undefined ? cached.text : answer.text;
-    const body = bodyOf(text, headers);
+    const { stream } = answer;
+    const body = stream === undefined ? bodyOf(text, headers) : streamed(stream, call.signal);
     await adoptFrom(call, status, body);
     const result = { status, headers, body, etag: headers.get('etag') ?? undefined, isRepeated };
-    if (method === 'GET' && status === 200) remember(url, result, text);
+    if (method === 'GET' && status === 200 && stream === undefined) remember(url, result, text);
     return result;
   }
 

@@ -8,6 +8,7 @@ export type {
   CallOptions,
   components,
   FieldError,
+  FileBody,
   ListedUser,
   Method,
   PathOf,

@@ -53,9 +53,18 @@ export const KEYED_OPERATIONS: ReadonlySet<string> = new Set([
   'POST /api/webhooks/{id}/redeliver',
 ]);
 
-/** They read a form. */
-export const FORM_OPERATIONS: ReadonlySet<string> = new Set([
-  'POST /api/auth/token',
-  'POST /api/auth/revoke',
-  'POST /api/auth/introspect',
+/** What they read, where it is not JSON. */
+export const BODY_TYPES: ReadonlyMap<string, string> = new Map([
+  ['POST /api/users/import', 'application/x-ndjson'],
+  ['POST /api/auth/token', 'application/x-www-form-urlencoded'],
+  ['POST /api/auth/revoke', 'application/x-www-form-urlencoded'],
+  ['POST /api/auth/introspect', 'application/x-www-form-urlencoded'],
+]);
+
+/** They give something else than JSON. */
+export const STREAMED_OPERATIONS: ReadonlySet<string> = new Set([
+  'GET /api/users/export',
+  'GET /api/jobs/{id}/events',
+  'GET /api/jobs/{id}/report',
+  'GET /api/events/stream',
 ]);

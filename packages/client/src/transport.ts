@@ -1,20 +1,27 @@
 import type { Deadline } from './deadline.js';
 import { ClientError, problemOf } from './errors.js';
 import { backoffMs, type RetryBudget } from './retry.js';
+import type { FileBody } from './types.js';
 
 export interface Outgoing {
   readonly method: string;
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | undefined;
+  readonly headers: Headers | Readonly<Record<string, string>>;
+  readonly body?: FileBody;
   /** Sending it twice does no more than sending it once. */
   readonly isRepeatable: boolean;
+  /** Only the deadline bounds its upload. */
+  readonly isFile?: boolean;
+  /** A success is given before its body has arrived. */
+  readonly isStreamed?: boolean;
 }
 
 export interface Received {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
+  /** Instead of the text, where it was asked for. */
+  readonly stream?: Response;
   /** An earlier attempt had no answer: it may have been done as well. */
   readonly isRepeated: boolean;
 }
@@ -51,7 +58,8 @@ export type Send = (
  * answer has a status and no body, though its length may be there. Node's `fetch` does the same
  * within the body of an answer that has `Connection: close`, as in a reload.
  */
-function isCut({ status, text, headers }: Attempted): boolean {
+function isCut({ status, text, headers, stream }: Attempted): boolean {
+  if (stream !== undefined) return false;
   if (text === '')
     return ![204, 205, 304].includes(status) && headers.get('content-length') !== '0';
   if (!/[/+]json/.test(headers.get('content-type') ?? '')) return false;
@@ -72,27 +80,27 @@ export function createSend(options: TransportOptions): Send {
   const { budget, credentials, seen } = options;
 
   async function attempt(
-    { method, url, body, headers: own }: Outgoing,
+    { url, headers: own, isFile, isStreamed, isRepeatable, ...given }: Outgoing,
     deadline: Deadline,
     more: Readonly<Record<string, string>>,
     timeoutMs: number,
   ) {
-    const headers = { ...own, ...more };
+    const headers = new Headers(own);
+    for (const [name, value] of Object.entries(more)) headers.set(name, value);
     // One answer that never comes must not use up the time of the call.
     const control = new AbortController();
     const abort = () => control.abort();
-    const timer = setTimeout(abort, timeoutMs);
+    const timer = setTimeout(abort, isFile ? deadline.leftMs() : timeoutMs);
     deadline.signal.addEventListener('abort', abort);
     try {
       deadline.check();
-      const init = { method, headers, credentials, signal: control.signal, cache: 'no-store' };
-      const answer = await options.fetch(url, {
-        ...(init as RequestInit),
-        ...(body === undefined ? {} : { body }),
-      });
-      const text = await answer.text();
+      const init = { credentials, signal: control.signal, cache: 'no-store', duplex: 'half' };
+      const answer = await options.fetch(url, { ...given, headers, ...(init as RequestInit) });
+      const isHead = isStreamed && answer.ok;
+      const text = isHead ? '' : await answer.text();
       seen(answer.headers);
-      return { status: answer.status, headers: answer.headers, text };
+      const { status } = answer;
+      return { status, headers: answer.headers, text, ...(isHead ? { stream: answer } : {}) };
     } finally {
       clearTimeout(timer);
       deadline.signal.removeEventListener('abort', abort);

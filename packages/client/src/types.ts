@@ -12,27 +12,40 @@ export type FieldError = Schemas['FieldError'];
 type Lower = 'get' | 'put' | 'post' | 'patch' | 'delete';
 export type Method = Uppercase<Lower>;
 type Operation<M extends Method, P extends keyof paths> = paths[P][Lowercase<M>];
-/** The paths that have this method. */
+type Success = 200 | 201 | 202 | 204;
+type Successful = { [S in Success]: { readonly [_ in S]: unknown } }[Success];
+/** The paths that have this method. What only redirects is for browsers to go to. */
 export type PathOf<M extends Method> = {
-  [P in keyof paths]: Operation<M, P> extends { responses: unknown } ? P : never;
+  [P in keyof paths]: Operation<M, P> extends { responses: Successful } ? P : never;
 }[keyof paths];
 
-type Content<R> = R extends { content: infer C } ? C[keyof C] : undefined;
-/** The body of a success; undefined where there is none. */
+/** Sent as it is. */
+export type FileBody =
+  | string
+  | Blob
+  | ArrayBuffer
+  | Uint8Array<ArrayBuffer>
+  | ReadableStream<Uint8Array>;
+type Json<C> = C extends { 'application/json': infer T } ? T : Response;
+type Content<R> = R extends { content: infer C } ? Json<C> : undefined;
+type Sent<C> = {
+  [T in keyof C]: T extends 'application/json' | `${string}form-urlencoded` ? C[T] : FileBody;
+}[keyof C];
+/** The body of a success; undefined where there is none; a Response where it is not JSON. */
 export type Answer<M extends Method, P extends keyof paths> =
   Operation<M, P> extends { responses: infer R }
-    ? { [S in keyof R]: S extends 200 | 201 | 202 | 204 ? Content<R[S]> : never }[keyof R]
+    ? { [S in keyof R]: S extends Success ? Content<R[S]> : never }[keyof R]
     : never;
 export type Query<M extends Method, P extends keyof paths> =
   Operation<M, P> extends { parameters: { query?: infer Q } } ? NonNullable<Q> : never;
 export type Body<M extends Method, P extends keyof paths> =
-  Operation<M, P> extends { requestBody?: { content: infer C } } ? C[keyof C] : never;
+  Operation<M, P> extends { requestBody?: { content: infer C } } ? Sent<C> : never;
 
 type PathInput<M extends Method, P extends keyof paths> =
   Operation<M, P> extends { parameters: { path: infer V } } ? { readonly path: V } : unknown;
 type BodyInput<M extends Method, P extends keyof paths> =
   Operation<M, P> extends { requestBody: { content: infer C } }
-    ? { readonly body: C[keyof C] }
+    ? { readonly body: Sent<C> }
     : { readonly body?: Body<M, P> };
 
 export interface CallOptions {

@@ -74,3 +74,20 @@ test('the user whose session is ended stays', async () => {
   await client.request('DELETE', '/api/users/{id}/sessions/{sessionId}', { path }).catch(() => {});
   expect((await client.users.get(id)).id).toBe(id);
 });
+
+test('a header that cannot be sent is no failure of the network', async () => {
+  const header = { headers: { 'x-note': 'one\r\nx-other: two' } };
+  await expect(client.users.get('me', header)).rejects.toMatchObject({ name: 'TypeError' });
+  const key = { body: newUser(2), idempotencyKey: 'one\r\ntwo' };
+  await expect(client.request('POST', '/api/users', key)).rejects.toMatchObject({
+    name: 'TypeError',
+  });
+  expect(sent).toEqual([]);
+});
+
+test("the caller's header takes the place of the client's, however it is written", async () => {
+  const headers = { 'Idempotency-Key': 'a-key-of-the-caller', 'Content-Type': 'application/json' };
+  const body = newUser(3);
+  const first = await client.request('POST', '/api/users', { body, headers });
+  expect(await client.request('POST', '/api/users', { body, headers })).toEqual(first);
+});
