@@ -1,10 +1,18 @@
 import type { AccessTokenClaims } from './claims.js';
 import { VerifierError } from './errors.js';
+import { assertOptions, isFunction } from './option-checks.js';
 import type { Verifier } from './verifier.js';
 
 export interface BearerOptions {
   /** Whether a good token may be used here; false answers 403. */
-  readonly allow?: (claims: AccessTokenClaims) => boolean;
+  readonly allow?: (claims: AccessTokenClaims) => boolean | Promise<boolean>;
+}
+
+/** At once, and not with the first request: a misspelt `allow` would let everybody in. */
+export function assertBearer(whose: string, verifier: Verifier, options: BearerOptions): void {
+  if (typeof verifier?.verify !== 'function')
+    throw new TypeError(`${whose}: the first argument must be a verifier, of createVerifier`);
+  assertOptions(whose, options, { checks: { allow: isFunction } });
 }
 
 /** RFC 6750 §2.1. */
@@ -21,7 +29,7 @@ export async function claimsOf(
   { allow }: BearerOptions,
 ): Promise<AccessTokenClaims> {
   const claims = await verifier.verify(tokenOf(authorization));
-  if (allow?.(claims) === false)
+  if (allow !== undefined && !(await allow(claims)))
     throw new VerifierError('insufficient_scope', 'The access token may not be used for this.');
   return claims;
 }

@@ -1,4 +1,4 @@
-import { type BearerOptions, claimsOf, refusalOf } from './bearer.js';
+import { assertBearer, type BearerOptions, claimsOf, refusalOf } from './bearer.js';
 import type { AccessTokenClaims } from './claims.js';
 import { VerifierError } from './errors.js';
 import type { Verifier } from './verifier.js';
@@ -14,6 +14,7 @@ interface ResponseLike {
 
 /** Express middleware: `req.auth` has the claims; else it answers 401, 403 or 503. */
 export function expressVerifier(verifier: Verifier, options: BearerOptions = {}) {
+  assertBearer('expressVerifier', verifier, options);
   return (req: RequestLike, res: ResponseLike, next: (error?: unknown) => void): Promise<void> =>
     claimsOf(verifier, req.headers.authorization, options).then(
       (claims) => {

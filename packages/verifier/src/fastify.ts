@@ -1,4 +1,4 @@
-import { type BearerOptions, claimsOf, refusalOf } from './bearer.js';
+import { assertBearer, type BearerOptions, claimsOf, refusalOf } from './bearer.js';
 import type { AccessTokenClaims } from './claims.js';
 import { VerifierError } from './errors.js';
 import type { Verifier } from './verifier.js';
@@ -19,6 +19,7 @@ interface ReplyLike {
  * `fastify.decorateRequest('auth', null)`.
  */
 export function fastifyVerifier(verifier: Verifier, options: BearerOptions = {}) {
+  assertBearer('fastifyVerifier', verifier, options);
   return async (request: RequestLike, reply: ReplyLike): Promise<unknown> => {
     try {
       const claims = await claimsOf(verifier, request.headers.authorization, options);

@@ -1,3 +1,14 @@
+import {
+  assertOptions,
+  type Checks,
+  count,
+  isBoolean,
+  isFunction,
+  LONGEST_MS,
+  oneOf,
+  text,
+} from './option-checks.js';
+
 /** Credentials of a service account: with them the verifier learns which tokens were ended. */
 export interface Credentials {
   /** It needs the scope `revocations:read`, and `tokens:introspect` to introspect. */
@@ -46,35 +57,60 @@ export interface VerifierOptions {
   readonly onEvent?: (event: VerifierEvent) => void;
 }
 
-export interface Settings extends Omit<Required<VerifierOptions>, 'credentials'> {
+export interface Settings extends Omit<Required<VerifierOptions>, 'credentials' | 'onEvent'> {
   readonly credentials: Credentials | undefined;
+  readonly onEvent: (event: VerifierEvent) => void;
 }
 
+const CREDENTIALS = {
+  checks: {
+    clientId: text('the id of a service account. Leave out credentials where there is none'),
+    clientSecret: text('the secret of that service account'),
+  },
+  needed: ['clientId', 'clientSecret'],
+  within: 'credentials.',
+} as const;
+
+const CHECKS: Checks<VerifierOptions> = {
+  issuer: {
+    fits: (value) => typeof value === 'string' && URL.canParse(value),
+    must: 'must be the address of the service, as its tokens have it in "iss"',
+  },
+  audience: text('what the tokens have in "aud"'),
+  credentials: {
+    fits: (value) => typeof value === 'object' && value !== null,
+    must: 'must be { clientId, clientSecret } of a service account',
+  },
+  whenSilent: oneOf('introspect', 'refuse'),
+  clockToleranceSeconds: count(0),
+  requestTimeoutMs: count(1, LONGEST_MS),
+  maxCachedTokens: count(0),
+  maxEnded: count(1),
+  allowHttp: isBoolean,
+  fetch: isFunction,
+  onEvent: isFunction,
+};
+
 export function settingsOf(options: VerifierOptions): Settings {
+  const whose = 'createVerifier';
+  assertOptions(whose, options, { checks: CHECKS, needed: ['issuer', 'audience'] });
   const { issuer, audience, credentials } = options;
-  if (typeof issuer !== 'string' || typeof audience !== 'string' || audience === '')
-    throw new TypeError('createVerifier needs an issuer and an audience');
+  if (credentials !== undefined) assertOptions(whose, credentials, CREDENTIALS);
   const settings: Settings = {
     issuer,
     audience,
     credentials,
     whenSilent: options.whenSilent ?? 'introspect',
-    clockToleranceSeconds: atLeast(0, options.clockToleranceSeconds ?? 5),
-    requestTimeoutMs: atLeast(1, options.requestTimeoutMs ?? 5000),
-    maxCachedTokens: atLeast(0, options.maxCachedTokens ?? 10_000),
-    maxEnded: atLeast(1, options.maxEnded ?? 100_000),
+    clockToleranceSeconds: options.clockToleranceSeconds ?? 5,
+    requestTimeoutMs: options.requestTimeoutMs ?? 5000,
+    maxCachedTokens: options.maxCachedTokens ?? 10_000,
+    maxEnded: options.maxEnded ?? 100_000,
     allowHttp: options.allowHttp ?? false,
     fetch: options.fetch ?? globalThis.fetch,
     onEvent: options.onEvent ?? (() => undefined),
   };
   assertSecure(new URL(issuer), settings.allowHttp);
   return settings;
-}
-
-function atLeast(least: number, value: number): number {
-  if (!Number.isFinite(value) || value < least)
-    throw new TypeError(`a number of at least ${least} was expected, not ${value}`);
-  return value;
 }
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;

@@ -131,6 +131,11 @@ const FORBIDDEN = {
   ...{ status: 403, challenge: 'Bearer error="insufficient_scope"', code: 'insufficient_scope' },
 };
 const admins = { allow: ({ role }: { role?: string }) => role === 'admin' };
+/** What is not a clear yes lets nobody in. */
+const doubtful = [
+  { allow: async () => false },
+  { allow: (() => undefined) as unknown as () => boolean },
+] as const;
 const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}` } });
 
 test('Express: the claims are in req.auth, and refusals are RFC 6750 and RFC 9457', async () => {
@@ -141,6 +146,10 @@ test('Express: the claims are in req.auth, and refusals are RFC 6750 and RFC 945
   app.get('/admins', expressVerifier(verifier(), admins), (_req, res) => {
     res.end();
   });
+  for (const [n, allow] of doubtful.entries())
+    app.get(`/doubtful/${n}`, expressVerifier(verifier(), allow), (_req, res) => {
+      res.end();
+    });
   const server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -150,6 +159,10 @@ test('Express: the claims are in req.auth, and refusals are RFC 6750 and RFC 945
     expect(await problemOf(await fetch(`${url}/any`))).toEqual(MISSING);
     expect(await problemOf(await fetch(`${url}/any`, bearer('a.b.c')))).toEqual(INVALID);
     expect(await problemOf(await fetch(`${url}/admins`, bearer(token)))).toEqual(FORBIDDEN);
+    for (const n of doubtful.keys())
+      expect(await problemOf(await fetch(`${url}/doubtful/${n}`, bearer(token)))).toEqual(
+        FORBIDDEN,
+      );
   } finally {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
