@@ -55,7 +55,7 @@ export function createJwks(settings: Settings, fetchJson: FetchJson, signal: Abo
         loaded = await load();
         return loaded;
       } catch (error) {
-        if (signal.aborted) throw error;
+        signal.throwIfAborted();
         settings.onEvent({ kind: 'failed', step: 'discovery', error });
         await pause(backoffMs(attempt, 100, 5000), signal);
       }
@@ -65,7 +65,9 @@ export function createJwks(settings: Settings, fetchJson: FetchJson, signal: Abo
   return {
     async get() {
       if (loaded !== undefined) return loaded;
-      loading ??= keepLoading();
+      loading ??= keepLoading().finally(() => {
+        loading = undefined;
+      });
       const late = pause(settings.requestTimeoutMs, signal).then(() => {
         throw new VerifierError('keys_unavailable', 'The keys of the issuer were not read yet.');
       });

@@ -8,6 +8,7 @@ import {
   oneOf,
   text,
 } from './option-checks.js';
+import { reporterOf } from './reporter.js';
 
 /** Credentials of a service account: with them the verifier learns which tokens were ended. */
 export interface Credentials {
@@ -54,11 +55,13 @@ export interface VerifierOptions {
   readonly allowHttp?: boolean;
   /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch;
+  /** When it throws, the process is warned, and the verifier goes on. */
   readonly onEvent?: (event: VerifierEvent) => void;
 }
 
 export interface Settings extends Omit<Required<VerifierOptions>, 'credentials' | 'onEvent'> {
   readonly credentials: Credentials | undefined;
+  /** Throws nothing. */
   readonly onEvent: (event: VerifierEvent) => void;
 }
 
@@ -107,7 +110,7 @@ export function settingsOf(options: VerifierOptions): Settings {
     maxEnded: options.maxEnded ?? 100_000,
     allowHttp: options.allowHttp ?? false,
     fetch: options.fetch ?? globalThis.fetch,
-    onEvent: options.onEvent ?? (() => undefined),
+    onEvent: reporterOf(options.onEvent),
   };
   assertSecure(new URL(issuer), settings.allowHttp);
   return settings;
