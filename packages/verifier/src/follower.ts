@@ -27,6 +27,8 @@ const LEAST_TIMEOUT_MS = 250;
 /** Between two looks that brought nothing, where the service does not wait. */
 const LEAST_PACE_MS = 20;
 
+const BREATH_MS = 1;
+
 /** Looks into the revocation log for ever, one look after the other. */
 export function followRevocations(deps: FollowerDependencies): Follower {
   const { settings, service, ended, trust, signal } = deps;
@@ -100,7 +102,11 @@ export function followRevocations(deps: FollowerDependencies): Follower {
   }
 
   async function follow(): Promise<void> {
-    while (!signal.aborted) await look().catch(failed);
+    while (!signal.aborted) {
+      await look().catch(failed);
+      // Without a request in progress, so that a process with nothing else to do can end.
+      await pause(BREATH_MS, signal);
+    }
   }
 
   // Ends with the signal; nothing else leaves the loop.

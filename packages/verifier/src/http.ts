@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { LONGEST_MS } from './option-checks.js';
 import { assertSecure, type Settings } from './options.js';
 
 /** An answer that is no success. */
@@ -98,6 +99,19 @@ async function withTimeLimit<T>(
   } finally {
     clearTimeout(timer);
     outer.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * Runs while a caller waits: the timers and connections of the background keep no process alive,
+ * which would then end in the middle of an `await`.
+ */
+export async function heldOpen<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => undefined, LONGEST_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
   }
 }
 

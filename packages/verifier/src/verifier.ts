@@ -2,7 +2,7 @@ import type { AccessTokenClaims, SignedToken } from './claims.js';
 import { createEndedTokens, type EndedTokens } from './ended-tokens.js';
 import { endedToken, notCurrent, VerifierError } from './errors.js';
 import { type Follower, followRevocations } from './follower.js';
-import { createFetchJson } from './http.js';
+import { createFetchJson, heldOpen } from './http.js';
 import { type Settings, settingsOf, type VerifierOptions } from './options.js';
 import { type AuthService, createAuthService } from './service.js';
 import { createSignatures } from './signatures.js';
@@ -76,20 +76,31 @@ export function createVerifier(options: VerifierOptions): Verifier {
   });
   const ready = Promise.race([start(), closed]);
   ready.catch(() => undefined);
+  let awaited: Promise<void> | undefined;
+
+  async function decide(token: string, found: SignedToken | Promise<SignedToken>) {
+    const signed = await found;
+    if (revocations !== undefined) await assertStanding(token, signed, revocations);
+    return signed.claims;
+  }
 
   return {
     async verify(token) {
       if (signal.aborted) throw new VerifierError('closed', 'The verifier was closed.');
       const found = signatures.verify(token);
-      const signed = found instanceof Promise ? await found : found;
-      if (revocations === undefined) return signed.claims;
+      if (found instanceof Promise) return heldOpen(decide(token, found));
+      if (revocations === undefined) return found.claims;
       // The common case, without another promise. The lease is asked last of all.
-      if (revocations.ended.standingOf(signed) === 'stands' && revocations.trust.holds())
-        return signed.claims;
-      await assertStanding(token, signed, revocations);
-      return signed.claims;
+      if (revocations.ended.standingOf(found) === 'stands' && revocations.trust.holds())
+        return found.claims;
+      return heldOpen(decide(token, found));
     },
-    ready,
+    get ready() {
+      // Whoever reads it waits for it.
+      awaited ??= heldOpen(ready);
+      awaited.catch(() => undefined);
+      return awaited;
+    },
     get isCurrent() {
       return revocations?.trust.holds() ?? false;
     },
