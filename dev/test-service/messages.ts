@@ -8,7 +8,7 @@ export interface TestUser {
 
 /** From the test to the service. Each is answered. */
 export type Order =
-  | { readonly type: 'createUser'; readonly user: TestUser }
+  | { readonly type: 'createUser'; readonly user: unknown }
   | { readonly type: 'advance'; readonly ms: number }
   | { readonly type: 'set'; readonly timeMs: number }
   | { readonly type: 'now' }

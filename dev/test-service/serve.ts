@@ -1,24 +1,23 @@
 import { type AddressInfo, createServer as createListener } from 'node:net';
 import { prepareDatabase } from '../../src/app/prepare';
-import { createService, type Service } from '../../src/app/service';
+import { createService } from '../../src/app/service';
 import { loadConfig } from '../../src/kernel/config/config';
 import { createLifecycle, type Lifecycle } from '../../src/kernel/lifecycle';
-import { createPolicy } from '../../src/kernel/permissions';
-import { createHashAlgorithm, hashSettings } from '../../src/modules/auth';
-import { openUserRepository } from '../../src/modules/users';
+import { openCompromisedList } from '../../src/modules/auth';
 import { messageConstructors } from '../../src/platform/http/fast-prototypes';
 import { createServer } from '../../src/platform/http/server';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { createMetrics } from '../../src/platform/telemetry/metrics';
 import type { EmbeddedDatabase } from '../embedded-mongo';
 import { createMovableClock, type MovableClock } from './clock';
-import type { TestUser } from './messages';
+import { createUserWriter } from './new-user';
 import { rememberState } from './reset';
 
 export interface TestService {
   readonly url: string;
   readonly clock: MovableClock;
-  createUser(user: TestUser): Promise<string>;
+  /** Throws where the service would not have such a user. */
+  createUser(user: unknown): Promise<string>;
   reset(): Promise<void>;
   close(): Promise<void>;
 }
@@ -52,10 +51,13 @@ export async function serve(starting: Promise<EmbeddedDatabase>): Promise<TestSe
     if (server.accept(socket)) socket.resume();
     else socket.destroy();
   });
+  const { compromisedPasswordsFile: file } = config.auth;
+  const list = file === undefined ? undefined : openCompromisedList(file);
+  if (list !== undefined) lifecycle.own('compromised passwords', list);
   const restore = await rememberState(service.database.connection);
   return {
     ...{ url, clock },
-    createUser: createUserWriter(service, config, clock),
+    createUser: createUserWriter(service, config, clock, list),
     async reset() {
       await restore();
       clock.reset();
@@ -70,25 +72,4 @@ async function closeAll(
 ): Promise<void> {
   listener.close();
   await lifecycle.close();
-}
-
-/** Straight into the database: what a test needs first is not what it tests. */
-function createUserWriter(
-  { database }: Service,
-  config: ReturnType<typeof loadConfig>,
-  clock: MovableClock,
-) {
-  const repository = openUserRepository(database.connection, {
-    timeoutMs: config.database.operationTimeoutMs,
-  });
-  const { roles } = createPolicy(config.auth.roles);
-  const passwords = createHashAlgorithm(hashSettings(config));
-  return async ({ name, email, password, role, email_verified }: TestUser) => {
-    if (!roles.includes(role)) throw new Error(`no such role: ${role}`);
-    const id = repository.newId();
-    const passwordHash = await passwords.hash(password);
-    const user = { id, name, email, passwordHash, role, emailVerified: email_verified };
-    await repository.insert(user, new Date(clock.now()));
-    return id;
-  };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Mailbox, openMailbox } from './mailbox.js';
 import { type ServiceProcess, startProcess } from './process.js';
-import { createSignIn, type SignIn, type TestUser } from './users.js';
+import { createSignIn, type SignIn } from './users.js';
 
 export type { Mailbox, MailFilter, ReceivedMail, WaitOptions } from './mailbox.js';
 export type { NewUser, Session, TestUser } from './users.js';
@@ -84,11 +84,7 @@ function createTestAuth(
   return {
     url: service.url,
     mailbox,
-    ...createSignIn(service.url, (user: TestUser) => {
-      const { name, email, password, role, email_verified } = user;
-      const row = { name, email, password, role, email_verified };
-      return service.order<string>({ type: 'createUser', user: row });
-    }),
+    ...createSignIn(service.url, (user) => service.order<string>({ type: 'createUser', user })),
     clock: {
       now: () => service.order<number>({ type: 'now' }),
       advance: (ms) => service.order({ type: 'advance', ms }),

@@ -28,10 +28,10 @@ function distance(a: string, b: string): number {
 }
 
 /** The known name that was probably intended. */
-function closest(name: string, known: readonly string[]): string | undefined {
-  const folded = name.toUpperCase().replaceAll('-', '_');
+export function closest(name: string, known: readonly string[]): string | undefined {
+  const folded = (text: string) => text.toUpperCase().replaceAll('-', '_');
   const [best] = known
-    .map((one) => ({ one, steps: distance(folded, one) }))
+    .map((one) => ({ one, steps: distance(folded(name), folded(one)) }))
     .sort((x, y) => x.steps - y.steps);
   return best !== undefined && best.steps <= Math.max(1, Math.floor(best.one.length / 4))
     ? best.one

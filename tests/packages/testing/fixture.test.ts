@@ -75,8 +75,34 @@ test('makes users of each role, signs them in, and its tokens are those of the s
     typ: 'at+jwt',
   });
   expect(payload.sub).toBe(admin.id);
-  await expect(auth.createUser({ role: 'nobody' })).rejects.toThrow('no such role: nobody');
   await expect(auth.signIn({ ...admin, password: 'another one' })).rejects.toThrow('401');
+});
+
+test.each<[object, string]>([
+  [{ role: 'nobody' }, 'role must be one of user, support, admin'],
+  [{ email: 'not an address' }, 'email must be an e-mail address'],
+  [{ password: 'x' }, 'password must have at least 8 characters'],
+  [{ password: 'password' }, 'password is one of the most common passwords'],
+  [
+    { password: 'ada.lovelace', email: 'ada.lovelace@example.org' },
+    'password must not be the name',
+  ],
+  [{ name: '' }, 'name must have at least 1 character'],
+  [{ name: null }, 'name must be a string'],
+  [{ email_verified: 'yes' }, 'email_verified must be true or false'],
+  [{ emial: 'ada@example.org' }, 'emial is not a known field, did you mean email?'],
+  [{ emailVerified: true }, 'emailVerified is not a known field'],
+  [{ id: 'one' }, 'id is not a known field'],
+])('a user that the service would not take is refused: %j', async (given, message) => {
+  await expect(auth.createUser(given)).rejects.toThrow(`createUser: ${message}`);
+});
+
+test('what is undefined is made up, and an address belongs to one user', async () => {
+  const given = { name: undefined, email: 'one@example.org' } as unknown;
+  const user = await auth.createUser(given as Testing.NewUser);
+  expect(user).toMatchObject({ name: 'Test User', email: 'one@example.org' });
+  await auth.signIn(user);
+  await expect(auth.createUser({ email: 'ONE@example.org' })).rejects.toThrow(/e-?mail/i);
 });
 
 test('access tokens, refresh tokens and sessions expire by the moved clock', async () => {
