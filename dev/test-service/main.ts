@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { loadConfig } from '../../src/kernel/config/config';
+import { ConfigError, environmentNames, loadConfig } from '../../src/kernel/config/config';
+import { closest } from '../../src/kernel/config/names';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { startEmbeddedDatabase } from '../embedded-mongo';
 import type { Answer, Order } from './messages';
@@ -10,8 +11,22 @@ import type { TestService } from './serve';
 /** Until the database's process has been started, which then goes on by itself. */
 const SPAWN_MS = 10;
 
+/** The names that the test has given: of them none is another program's. */
+function assertSettings(given: readonly string[]): void {
+  const known = environmentNames();
+  const faults = given
+    .filter((name) => !known.includes(name))
+    .map((env) => {
+      const meant = closest(env, known);
+      const hint = meant === undefined ? 'see docs/configuration.md' : `did you mean ${meant}?`;
+      return { env, message: `is not a setting of this service: ${hint}` };
+    });
+  if (faults.length > 0) throw new ConfigError(faults);
+}
+
 /** The service is loaded while its database starts: each takes about half a second of a core. */
 async function start(): Promise<TestService> {
+  assertSettings(process.argv.slice(2));
   const { database, server } = loadConfig();
   const log = createLogger({ level: server.logLevel });
   const mode = database.embedded === 'mongod' ? 'mongod' : 'engine';

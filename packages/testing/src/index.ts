@@ -56,22 +56,40 @@ const DEFAULTS = {
 export async function startAuth(settings: Settings = {}): Promise<TestAuth> {
   if (process.env['NODE_ENV'] === 'production')
     throw new Error('@clustered-auth/testing does not run where NODE_ENV is production');
-  const wrong = Object.keys(settings).filter((name) => FIXED.includes(name));
+  const given = givenOf(settings);
+  const wrong = Object.keys(given).filter((name) => FIXED.includes(name));
   if (wrong.length > 0) throw new Error(`the fixture itself sets ${wrong.join(', ')}`);
   const folder = await mkdtemp(join(tmpdir(), 'auth-test-'));
-  const given = { ...DEFAULTS, ...settings };
   const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 3 });
   try {
-    const service = await startProcess(folder, {
+    const environment = {
       KEY_ENCRYPTION_SECRET: randomBytes(32).toString('base64'),
-      ...Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)])),
+      ...givenOf(DEFAULTS),
+      ...given,
       ...{ NODE_ENV: 'development', DATA_DIR: join(folder, 'data'), RUNTIME_DIR: folder },
-    });
+    };
+    const service = await startProcess(folder, environment, Object.keys(given));
     return createTestAuth(service, openMailbox(join(folder, 'data', 'mail')), remove);
   } catch (error) {
     await remove();
     throw error;
   }
+}
+
+/** The service's time would be none from then on. */
+function finite(name: string, value: number): number {
+  if (!Number.isFinite(value))
+    throw new TypeError(`${name} must be a number or a Date that exists`);
+  return value;
+}
+
+/** As an environment. `undefined` stands for a setting that is left out. */
+function givenOf(settings: Settings): Record<string, string> {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given)
+    if (!['string', 'number', 'boolean'].includes(typeof value))
+      throw new TypeError(`the setting ${name} must be a text, a number, or true or false`);
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
 }
 
 function createTestAuth(
@@ -87,8 +105,9 @@ function createTestAuth(
     ...createSignIn(service.url, (user) => service.order<string>({ type: 'createUser', user })),
     clock: {
       now: () => service.order<number>({ type: 'now' }),
-      advance: (ms) => service.order({ type: 'advance', ms }),
-      set: (time) => service.order({ type: 'set', timeMs: Number(time) }),
+      advance: async (ms) => service.order({ type: 'advance', ms: finite('ms', ms) }),
+      set: async (time) =>
+        service.order({ type: 'set', timeMs: finite('time', time instanceof Date ? +time : time) }),
     },
     async reset() {
       await service.order({ type: 'reset' });

@@ -29,9 +29,11 @@ type Message = {
   readonly error?: string;
 };
 
+/** `given`: the names of the settings that are not the fixture's own. Others are refused. */
 export async function startProcess(
   cwd: string,
   settings: Readonly<Record<string, string>>,
+  given: readonly string[],
 ): Promise<ServiceProcess> {
   const { PATH, HOME, XDG_CACHE_HOME, TMPDIR } = process.env;
   // Nothing else of this process's environment: its settings may be those of a real deployment.
@@ -42,7 +44,7 @@ export async function startProcess(
   };
   const stdio: ['ignore', 'pipe', 'pipe', 'ipc'] = ['ignore', 'pipe', 'pipe', 'ipc'];
   // execArgv: flags of a test runner are not for the service.
-  const child: ChildProcess = spawn(process.execPath, [SERVICE], { cwd, env, stdio });
+  const child: ChildProcess = spawn(process.execPath, [SERVICE, ...given], { cwd, env, stdio });
   const waiting = new Map<number, Waiting>();
   const output = keepOutput(child);
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

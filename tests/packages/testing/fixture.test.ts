@@ -218,6 +218,23 @@ test('a reset takes a small part of what a start takes', async () => {
   expect(spent / resets).toBeLessThan(startCpuMs / 10);
 });
 
+describe('settings', () => {
+  test.each<[object, string]>([
+    [{ NOT_A_SETTING: 1 }, 'NOT_A_SETTING is not a setting of this service'],
+    [{ ACCESS_TOKEN_TTL_SECOND: 60 }, 'did you mean ACCESS_TOKEN_TTL_SECONDS?'],
+    [{ rate_limit: false }, 'did you mean RATE_LIMIT?'],
+    [{ REFRESH_GRACE_SECONDS: 'soon' }, 'REFRESH_GRACE_SECONDS must be'],
+    [{ EMAIL_SIGN_IN: {} }, 'EMAIL_SIGN_IN must be a text, a number, or true or false'],
+  ])('%j is refused', async (settings, message) => {
+    await expect(startAuth(settings as Testing.Settings)).rejects.toThrow(message);
+  });
+
+  test('undefined is as left out', async () => {
+    const settings = { RATE_LIMIT: undefined, EMAIL_SIGN_IN: undefined } as unknown;
+    await (await startAuth(settings as Testing.Settings)).close();
+  });
+});
+
 describe('is for tests only', () => {
   test('refuses to start where NODE_ENV is production, and settings that it makes itself', async () => {
     const script = `require(${JSON.stringify(PACKAGE)}).startAuth().catch((e) => console.log(e.message))`;
