@@ -48,13 +48,16 @@ export function openMailbox(folder: string): Mailbox {
   }
 
   async function list(filter: MailFilter = {}): Promise<ReceivedMail[]> {
+    assertNames('filter', filter, ['to', 'subject']);
     const mails = await Promise.all((await names()).map(read));
     return mails.flatMap((mail) => (mail !== undefined && fits(mail, filter) ? [mail] : []));
   }
 
   return {
     list,
-    async waitFor(filter = {}, { timeoutMs = WAIT_MS } = {}) {
+    async waitFor(filter = {}, options = {}) {
+      assertNames('options', options, ['timeoutMs']);
+      const { timeoutMs = WAIT_MS } = options;
       const deadline = performance.now() + timeoutMs;
       for (;;) {
         const newest = (await list(filter)).at(-1);
@@ -74,6 +77,13 @@ export function openMailbox(folder: string): Mailbox {
       for (const name of await names()) await rm(join(folder, name), { force: true });
     },
   };
+}
+
+/** A misspelt filter would fit every mail. */
+function assertNames(whose: string, given: object, names: readonly string[]): void {
+  const unknown = Object.keys(given).filter((name) => !names.includes(name));
+  if (unknown.length > 0)
+    throw new TypeError(`the ${whose} has ${names.join(' and ')}, and not ${unknown.join(', ')}`);
 }
 
 function fits(mail: ReceivedMail, { to, subject }: MailFilter): boolean {

@@ -105,6 +105,18 @@ test('what is undefined is made up, and an address belongs to one user', async (
   await expect(auth.createUser({ email: 'ONE@example.org' })).rejects.toThrow(/e-?mail/i);
 });
 
+test('a misspelt filter is not one that fits every mail, and no time is not a time', async () => {
+  const { mailbox, clock } = auth;
+  const misspelt: object = { recipient: 'ada@example.org' };
+  await expect(mailbox.list(misspelt)).rejects.toThrow('not recipient');
+  await expect(mailbox.waitFor(misspelt)).rejects.toThrow('not recipient');
+  const options: object = { timeout: 1 };
+  await expect(mailbox.waitFor({}, options)).rejects.toThrow('timeoutMs, and not timeout');
+  await expect(clock.advance(Number.NaN)).rejects.toThrow('must be a number');
+  await expect(clock.set(new Date('no date'))).rejects.toThrow('must be a number');
+  await expect(clock.set('2040-01-01' as unknown as Date)).rejects.toThrow('must be a number');
+});
+
 test('access tokens, refresh tokens and sessions expire by the moved clock', async () => {
   const session = await auth.signIn(await auth.createUser());
   await auth.clock.advance(14 * MINUTE_MS);
