@@ -18,7 +18,7 @@ import { parseBody } from '../../src/platform/http/validation';
 import type { MovableClock } from './clock';
 import type { TestUser } from './messages';
 
-/** By the rules that the service has for a user of its own: a test has no users that it could not. */
+/** The service's own rules: a test has no users that the service could not have. */
 function schemaOf({ auth }: ReturnType<typeof loadConfig>, list: CompromisedList | undefined) {
   const { roles } = createPolicy(auth.roles);
   return z

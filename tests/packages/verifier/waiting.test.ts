@@ -33,7 +33,8 @@ async function script(options: object, body: string, handler = '') {
     const { createVerifier } = require(${JSON.stringify(packaged('verifier'))});
     const say = (...words) => console.log(words.join(' '));
     const verifier = createVerifier({
-      issuer: ${JSON.stringify(auth.url)}, audience: 'api', ...${JSON.stringify(options)}, ${handler}
+      ...${JSON.stringify({ issuer: auth.url, audience: 'api', ...options })},
+      ${handler}
     });
     (async () => { ${body} })().catch((error) => say('failed:', error.name, error.code));`;
   const began = performance.now();
