@@ -37,6 +37,9 @@ function claimOf(item: string): TokenClaim | undefined {
   return { name: name ?? externalId ?? keys.at(-1) ?? '', keys };
 }
 
+/** Without a name of its own: members have no colon. */
+const sourceOf = (item: string): string => item.slice(item.lastIndexOf(':') + 1);
+
 function faultOfClaims(value: string): string | undefined {
   const items = itemsOf(value);
   if (items.length > CLAIMS_MAX) return `must name at most ${CLAIMS_MAX} claims`;
@@ -49,7 +52,7 @@ function faultOfClaims(value: string): string | undefined {
     if (!NAME.test(name))
       return `must name claims by a letter and at most 47 letters, digits or any of _ . : / -: ${shown} does not`;
     if (REGISTERED.has(name))
-      return `must not replace a claim with a meaning of its own: name another for ${shown}, as app_${name}:${item}`;
+      return `must not replace a claim with a meaning of its own: name another for ${shown}, as app_${name}:${sourceOf(item)}`;
     if (names.has(name)) return `must give each claim another name: ${shown} is the second ${name}`;
     names.add(name);
   }

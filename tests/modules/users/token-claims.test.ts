@@ -94,6 +94,8 @@ test.each([
   ['app_metadata.a.b.c.d', 'must name external_id or members'],
   ['app_metadata.role', 'app_role:app_metadata.role'],
   ['sub:app_metadata.id', 'meaning of its own'],
+  ['role:app_metadata.x', 'as app_role:app_metadata.x'],
+  ['app_metadata.role', 'as app_role:app_metadata.role'],
   ['groups:app_metadata.id', 'meaning of its own'],
   ['1:app_metadata.id', 'by a letter'],
   ['app_metadata.7', 'by a letter'],
