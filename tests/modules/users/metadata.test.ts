@@ -298,6 +298,16 @@ describe('limits', () => {
     expect(swapped.status).toBe(200);
   });
 
+  test('-0 is 0: what GET gave moves no revision when it is sent back', async () => {
+    const { path } = await subject();
+    const raw = '{"user_metadata":{"n":-0,"all":[-0,{"m":-0.0}]}}';
+    const headers = { 'content-type': 'application/json' };
+    expect((await client('PATCH', path, { token: adminToken, raw, headers })).status).toBe(200);
+    const got = await client('GET', path, { token: adminToken });
+    const put = await client('PUT', path, { token: adminToken, body: got.json });
+    expect([put.status, put.headers.get('etag')]).toEqual([200, got.headers.get('etag')]);
+  });
+
   test('three full kinds are read, and sent back by PUT', async () => {
     const full = JSON.parse(sized(8192));
     const { path, user } = await subject();

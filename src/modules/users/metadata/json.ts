@@ -84,6 +84,15 @@ function shortened(path: Path): Path {
   return end < 0 ? path : path.slice(0, end);
 }
 
+/** JSON has -0, which is written as 0: what is read and sent back would be another value. */
+function withoutMinusZero<T>(value: T): T {
+  if (value === 0) return 0 as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withoutMinusZero) as T;
+  const members = Object.entries(value).map(([key, one]) => [key, withoutMinusZero(one)]);
+  return Object.fromEntries(members) as T;
+}
+
 export const bytesOf = (value: JsonObject): number => Buffer.byteLength(JSON.stringify(value));
 
 export const tooLarge = {
@@ -114,6 +123,7 @@ export const metadataPatch = (description: string) =>
       for (const { code, message, path } of faultsOf(value))
         context.addIssue({ code: 'custom', path: [...path], message, params: { code } });
     })
+    .overwrite(withoutMinusZero)
     .meta(objectMeta(description));
 
 /** A whole one. */
