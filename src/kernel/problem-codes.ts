@@ -185,6 +185,7 @@ export const PROBLEM_CODES = {
   email_taken: { status: 409, meaning: 'Another account has this e-mail address.' },
   external_id_taken: { status: 409, meaning: 'Another account has this `external_id`.' },
   password_exists: { status: 409, meaning: 'The account has a password: it needs no invitation.' },
+  no_password: { status: 409, meaning: 'The account has no password: send an invitation.' },
   too_many_factors: { status: 409, meaning: 'The account has as many factors as it may.' },
   factor_required: {
     status: 409,

@@ -2878,7 +2878,7 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Mail an account the link to set a new password */
+    /** Mail an account with a password the link to set a new one */
     post: {
       parameters: {
         query?: never;
@@ -3650,6 +3650,7 @@ export interface components {
         | 'email_taken'
         | 'external_id_taken'
         | 'password_exists'
+        | 'no_password'
         | 'too_many_factors'
         | 'factor_required'
         | 'no_factor'
@@ -3891,6 +3892,7 @@ export interface components {
         | 'email_taken'
         | 'external_id_taken'
         | 'password_exists'
+        | 'no_password'
         | 'too_many_factors'
         | 'factor_required'
         | 'no_factor'
@@ -4581,7 +4583,6 @@ export interface components {
         reason: string | null;
       } | null;
       password_change_required: boolean;
-      must_change_password: boolean;
     };
     PersonalEvent: {
       id: string;

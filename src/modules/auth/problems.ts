@@ -114,6 +114,12 @@ export const passwordExists = () =>
     'The account has a password: send a password reset instead of an invitation.',
   );
 
+export const noPassword = () =>
+  problems.conflict(
+    'no_password',
+    'The account has no password: send an invitation instead of a password reset.',
+  );
+
 export const mailNotConfigured = () =>
   problems.conflict('mail_not_configured', 'This service sends no mails: SMTP_URL is not set.');
 

@@ -34,7 +34,7 @@ export const mailAdministrationEndpoints = {
     ...common,
     path: '/api/users/:id/send-password-reset',
     id: 'sendPasswordReset',
-    summary: 'Mail an account the link to set a new password',
-    problems: PROBLEMS,
+    summary: 'Mail an account with a password the link to set a new one',
+    problems: [...PROBLEMS, 'no_password'],
   }),
 };

@@ -4,8 +4,9 @@ import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Cause, EmitEvent } from '../../domain-events';
 import { liftMailedCodeLocks } from '../login-guard';
+import { hasPassword } from '../passwords/no-password';
 import type { Passwords } from '../passwords/passwords';
-import { invalidMailToken, refuseIdentity, samePassword } from '../problems';
+import { invalidMailToken, noPassword, refuseIdentity, samePassword } from '../problems';
 import type { KnownDevices } from '../sessions/known-devices';
 import type { Sessions } from '../sessions/sessions';
 import type { Credentials, UsersPort } from '../users-port';
@@ -21,8 +22,8 @@ export interface PasswordReset {
    */
   forgotPassword(email: string, client: ClientInfo): void;
   /**
-   * Mails a token to the account for an administrator. Throws what `MailDelivery.assertSent`
-   * throws.
+   * Mails a token to the account for an administrator. Throws 409 `no_password` and what
+   * `MailDelivery.assertSent` throws.
    */
   sendReset(account: Credentials, cause: Cause): Promise<void>;
   /**
@@ -119,6 +120,8 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
     },
 
     async sendReset(account, cause) {
+      // Its first one is set by an invitation, in which nothing speaks of a former one.
+      if (!hasPassword(account.passwordHash)) throw noPassword();
       delivery.assertSent(await delivery.sendToken(resetOf(account), 'administration'));
       emit('PasswordResetRequested', { userId: account.id, isUsable: true, ...cause });
     },

@@ -243,6 +243,7 @@ describe('mails that staff sends', () => {
     expect(sent).toEqual([expect.objectContaining({ actor: support.id, result: 'success' })]);
     const { id } = await create();
     expect((await invite(id, support.token)).status).toBe(202);
+    expect(outcome(await sendReset(id, support.token))).toEqual([409, 'no_password']);
   });
 
   test('nobody mails an account that may do more', async () => {
