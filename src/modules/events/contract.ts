@@ -37,7 +37,10 @@ const eventData = z
       .array(shownText(64, 'A member of the user.', 'email'))
       .max(32)
       .optional()
-      .meta({ description: 'The members that changed. Read the user for their values.' }),
+      .meta({
+        description:
+          'The members that changed, as a user has them; `password` stands for a new one.',
+      }),
     sessions: z
       .object({
         ids: z.array(shownText(64, 'Id of a session.', '652f1c3e9b1d4a0012ab34ce')).max(1000),

@@ -12,7 +12,6 @@ export const createUserExport = (repository: Pick<UserRepository, 'find'>): Pers
   async read(userId) {
     const found = await repository.find(userId);
     if (found === null) throw noSuchUser();
-    const must_change_password = found.mustChangePassword === true;
-    return { account: { ...viewOf(found), ...privateViewOf(found), must_change_password } };
+    return { account: { ...viewOf(found), ...privateViewOf(found) } };
   },
 });

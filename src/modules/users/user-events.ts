@@ -12,6 +12,7 @@ import {
 import { USERS_COLLECTION } from './model';
 import type { Changes, EndSessions } from './repository';
 import type { Snapshot } from './snapshot';
+import type { PrivateView, UserView } from './view';
 
 /** What is told to other services about users. */
 export const USER_EVENTS = [
@@ -24,7 +25,7 @@ export type UserEvent = (typeof USER_EVENTS)[number];
 
 const REMOVED: UserEvent = 'user.removed';
 
-/** Names of the API. A hash is never more than `password`. */
+/** Members of a user as the API shows it. A hash is never more than `password`. */
 const FIELDS = {
   name: 'name',
   email: 'email',
@@ -32,14 +33,14 @@ const FIELDS = {
   role: 'role',
   status: 'status',
   passwordHash: 'password',
-  bannedUntil: 'banned_until',
-  banReason: 'ban_reason',
-  mustChangePassword: 'must_change_password',
+  bannedUntil: 'ban',
+  banReason: 'ban',
+  mustChangePassword: 'password_change_required',
   userMetadata: 'user_metadata',
   appMetadata: 'app_metadata',
   privateMetadata: 'private_metadata',
   externalId: 'external_id',
-} as const satisfies Record<keyof Changes, string>;
+} as const satisfies Record<keyof Changes, keyof UserView | keyof PrivateView | 'password'>;
 
 /** Where nothing takes the events away, writes are refused rather than events lost. */
 const PENDING_MAX = 64;
@@ -101,7 +102,8 @@ function changedFields(seen: Partial<Snapshot>, changes: Changes): string[] {
   const isOther = (member: keyof Changes) =>
     changes[member] !== undefined &&
     !isDeepStrictEqual(seen[member] ?? null, changes[member] ?? null);
-  return (Object.keys(FIELDS) as (keyof Changes)[]).filter(isOther).map((one) => FIELDS[one]);
+  const changed = (Object.keys(FIELDS) as (keyof Changes)[]).filter(isOther);
+  return [...new Set(changed.map((one) => FIELDS[one]))];
 }
 
 export const createUserOutbox = (

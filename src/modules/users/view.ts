@@ -72,14 +72,7 @@ export const userDetails = z.object({ ...userView.shape, ...privateView.partial(
 
 /** All of it, for the person that it is about. */
 export const personalAccount = z
-  .object({
-    ...userView.shape,
-    ...privateMembers,
-    must_change_password: z.boolean().meta({
-      description: 'Whether the next login must set a new password.',
-      examples: [false],
-    }),
-  })
+  .object({ ...userView.shape, ...privateMembers })
   .meta({ id: 'PersonalAccount', description: 'All that the account itself holds, but secrets.' });
 
 export type ViewedFields = Pick<

@@ -47,17 +47,21 @@ describe('the events of a user', () => {
     await client('PATCH', at, { token, body: { name: 'Renamed', user_metadata: { a: 1 } } });
     await client('PATCH', at, { token, body: { name: 'Renamed' } });
     await client('PATCH', at, { token: admin, body: { role: 'support' } });
-    await client('POST', `${at}/ban`, { token: admin, body: { reason: 'spam' } });
+    const until = '2999-01-01T00:00:00Z';
+    await client('POST', `${at}/ban`, { token: admin, body: { reason: 'spam', until } });
+    const end_sessions = false;
+    await client('POST', `${at}/require-password-change`, { token: admin, body: { end_sessions } });
     await client('DELETE', at, { token: admin });
-    const events = await eventsOf(id, 7);
+    const events = await eventsOf(id, 8);
     expect(events.map(shortOf)).toEqual([
       { type: 'user.created', revision: 1 },
       { type: 'user.updated', revision: 2, fields: ['name', 'user_metadata'] },
       { type: 'user.updated', revision: 3, fields: ['role'] },
       { type: 'user.sessions_ended', sessions: { version: 2 } },
-      { type: 'user.updated', revision: 4, fields: ['status', 'ban_reason'] },
+      { type: 'user.updated', revision: 4, fields: ['status', 'ban'] },
       { type: 'user.sessions_ended', sessions: { version: 3 } },
-      { type: 'user.removed', revision: 5 },
+      { type: 'user.updated', revision: 5, fields: ['password_change_required'] },
+      { type: 'user.removed', revision: 6 },
     ]);
     expect(JSON.stringify(events)).not.toMatch(/Renamed|spam/);
     const sequences = events.map(({ sequence }) => Number(sequence));

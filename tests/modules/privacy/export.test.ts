@@ -64,7 +64,6 @@ test('every collection that holds the id or the address is a section, with its c
     user_metadata: { theme: 'dark' },
     app_metadata: { plan: 'gold' },
     private_metadata: { note: 'pays late' },
-    must_change_password: false,
   });
   expect(answer.json.mails).toEqual(
     expect.arrayContaining([expect.objectContaining({ kind: 'reset-password', to: user.email })]),
