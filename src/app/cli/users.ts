@@ -1,9 +1,9 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Readable, type Writable } from 'node:stream';
+import { pipeline as connected, PassThrough, Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, createGzip } from 'node:zlib';
 import { loadConfig } from '../../kernel/config/config';
 import { PERMISSIONS } from '../../kernel/permissions';
 import { isFinal, type Job } from '../../platform/jobs/job';
@@ -19,7 +19,7 @@ const HELP = `Usage: npm run users -- COMMAND [OPTIONS]        (in an image with
   import FILE   [--conflict skip|update|fail] [--match email|external_id] [--dry-run] [--format ndjson|csv] [--report FILE]
   export FILE   [--format ndjson|csv]                         writes every user, with hashes and metadata; - is standard output
 
-The format is that of the file's name (.ndjson, .jsonl, .csv, also .gz for an import) unless given. An import is a job in the
+The format is that of the file's name (.ndjson, .jsonl, .csv) unless given; .gz after it stands for gzip. An import is a job in the
 database that the service would use with the same settings: this command runs it, and where it is killed, a worker of the
 service goes on with it. Records that are not taken are written to the report (FILE.report.ndjson unless given), which can be
 put right and imported again. Both are in the audit log as cli:USER.
@@ -81,14 +81,14 @@ async function importing(file: string, options: Options) {
     dryRun: options.has('dry-run'),
   };
   const reportPath = options.get('report') ?? `${file}.report.ndjson`;
-  const { size } = await stat(file).catch(() => {
-    throw new UsageError(`${file} cannot be read.`);
-  });
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined || found.isDirectory())
+    throw new UsageError(`${file} cannot be read: it is no file.`);
   return async ({ users, jobs, emit, where }: CommandModules): Promise<void> => {
     const { actor: userId, client } = commandCause();
     const actor = { userId, permissions: PERMISSIONS, isService: false };
     const show = progressOn(process.stderr);
-    const job = await users.bulk.intake(bytesOf(file, size, show), { ...order, actor });
+    const job = await users.bulk.intake(bytesOf(file, found.size, show), { ...order, actor });
     const { dryRun } = order;
     emit('UsersImportRequested', { actor: userId, client, jobId: job.id, dryRun });
     jobs.start(users.jobs ?? {});
@@ -103,13 +103,21 @@ async function importing(file: string, options: Options) {
 
 async function* bytesOf(file: string, size: number, show: Show): AsyncGenerator<Buffer> {
   const source = createReadStream(file);
-  const decoded = /\.gz$/i.test(file) ? source.pipe(createGunzip()) : source;
-  source.once('error', (error) => decoded.destroy(error));
-  for await (const bytes of decoded) {
-    show('reading', source.bytesRead, size);
-    yield bytes as Buffer;
+  const decoder = isGzip(file) ? createGunzip() : new PassThrough();
+  const decoded = connected(source, decoder, () => undefined);
+  try {
+    for await (const bytes of decoded) {
+      show('reading', source.bytesRead, size);
+      yield bytes as Buffer;
+    }
+  } catch (error) {
+    // The job is queued when the whole file is there.
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${file} cannot be read: ${reason}. Nothing was imported.`);
   }
 }
+
+const isGzip = (file: string): boolean => /\.gz$/i.test(file);
 
 async function watch(
   { id }: Job,
@@ -149,9 +157,11 @@ const exporting =
   async ({ users, emit, where }: CommandModules): Promise<void> => {
     const { actor, client } = commandCause();
     emit('UsersExported', { actor, client, format });
+    const lines = Readable.from(users.bulk.exported(format));
     const target: Writable =
       file === '-' ? process.stdout : createWriteStream(file, { mode: 0o600, flags: 'wx' });
-    await pipeline(Readable.from(users.bulk.exported(format)), target, { end: file !== '-' });
+    if (isGzip(file)) await pipeline(lines, createGzip(), target);
+    else await pipeline(lines, target, { end: file !== '-' });
     process.stderr.write(`Users exported (${where}).\n`);
   };
 

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { startTestService, type TestService } from '../../support/app';
 import { type Client, createClient, eventually, login } from '../../support/http';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
@@ -109,6 +109,28 @@ test('export writes a file that an import finds unchanged, and no file twice', a
   expect(readFileSync(at('all.ndjson.report.ndjson'), 'utf8')).toContain('"user_protected"');
   const printed = await users('export', '-', '--format', 'csv');
   expect(printed.stdout.split('\n')[0]).toContain('email');
+});
+
+test('a name that ends with .gz is gzip, of an export as of an import', async () => {
+  expect((await users('export', 'packed.csv.gz')).code).toBe(0);
+  expect(gunzipSync(readFileSync(at('packed.csv.gz'))).toString()).toMatch(/^name,email,/);
+  const again = await users('import', 'packed.csv.gz', '--dry-run');
+  expect(again.stdout).toMatch(/^Dry run done: 0 created/);
+});
+
+test('a file that cannot be read to its end is refused, and leaves nothing', async () => {
+  const half = gzipSync(`${line(9)}\n`.repeat(1000)).subarray(0, 60);
+  writeFileSync(at('half.ndjson.gz'), half);
+  writeFileSync(at('plain.ndjson.gz'), `${line(9)}\n`);
+  for (const name of ['folder.ndjson', 'folder.ndjson.gz']) mkdirSync(at(name));
+  const jobs = service.database.connection.collection('jobs');
+  const before = await jobs.countDocuments();
+  for (const name of ['half.ndjson.gz', 'plain.ndjson.gz', 'folder.ndjson', 'folder.ndjson.gz']) {
+    const { code, stderr } = await users('import', name);
+    expect([name, code, stderr]).toEqual([name, 64, expect.stringContaining('cannot be read')]);
+    expect(stderr).not.toContain('unknown');
+  }
+  expect(await jobs.countDocuments()).toBe(before);
 });
 
 test('both are on record as commands, and wrong words get a usage error', async () => {
