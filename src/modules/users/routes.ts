@@ -24,7 +24,7 @@ import {
   type RequesterOf,
   shownTo,
 } from './requester';
-import { readsPrivate } from './rules';
+import { emailNeedsProof, readsPrivate } from './rules';
 import type { UserList } from './search/list';
 import type { Page } from './search/page';
 import type { Check, UserService } from './service';
@@ -182,12 +182,6 @@ function split<T extends WantedMetadata>(body: T) {
   const { external_id, user_metadata, app_metadata, private_metadata, ...account } = body;
   return { members: { external_id, user_metadata, app_metadata, private_metadata }, account };
 }
-
-const emailNeedsProof = () =>
-  problems.forbidden(
-    'Your own e-mail address changes only by proof from the new mailbox: use POST /api/auth/email/change.',
-    'email_change_needs_proof',
-  );
 
 function pageReply(req: Request, { etag, body, nextCursor, prevCursor }: Page): Reply {
   const headers = { ETag: etag, 'Cache-Control': 'private, no-cache' };

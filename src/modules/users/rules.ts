@@ -9,6 +9,15 @@ import { hasEmail, type Snapshot } from './snapshot';
 export const lastAdmin = () =>
   problems.conflict('last_admin', 'The last administrator cannot be removed or lose the role.');
 
+export const ownAccount = () =>
+  problems.conflict('own_account', 'This is for other accounts, not for your own.');
+
+export const emailNeedsProof = () =>
+  problems.forbidden(
+    'Your own e-mail address changes only by proof from the new mailbox: use POST /api/auth/email/change.',
+    'email_change_needs_proof',
+  );
+
 /** Throws 422 for a role that ROLES does not name. An account keeps such a role. */
 export function assertKnownRole({ roles }: Policy, role: Role): void {
   if (roles.includes(role)) return;

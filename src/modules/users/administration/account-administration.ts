@@ -8,7 +8,7 @@ import { type Actor, causeOf } from '../actor';
 import { isBanOver, NO_BAN } from '../bans';
 import type { CachedUser } from '../cached';
 import type { Changes } from '../repository';
-import { changesNothing } from '../rules';
+import { changesNothing, ownAccount } from '../rules';
 import type { Snapshot } from '../snapshot';
 import type { UserWrites } from '../writes';
 
@@ -56,9 +56,6 @@ interface Done {
   readonly user: CachedUser;
   readonly isNew: boolean;
 }
-
-export const ownAccount = () =>
-  problems.conflict('own_account', 'This is for other accounts, not for your own.');
 
 const notInFuture = () =>
   problems.invalid([

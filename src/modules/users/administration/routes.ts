@@ -5,8 +5,9 @@ import { type Route, route } from '../../../platform/http/endpoint';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { Actor } from '../actor';
 import { actorOf, changed, type RequesterOf } from '../requester';
+import { ownAccount } from '../rules';
 import type { UserService } from '../service';
-import { type Ban, ownAccount } from './account-administration';
+import type { Ban } from './account-administration';
 import { BULK_TIMEOUT_MS, eachWithin } from './bulk';
 import { userAdministrationEndpoints as endpoints } from './contract';
 

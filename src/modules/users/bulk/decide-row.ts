@@ -6,6 +6,7 @@ import type { IndexedPath } from '../metadata/indexed';
 import type { Changes } from '../repository';
 import type { ImportOrder } from './intake';
 import { markOfJob } from './marks';
+import { assertMayChangeOwn, isOwn } from './own-account';
 import { changesOf, metadataOf } from './row-changes';
 import type { RowFault, TakenRow } from './rows';
 import type { Seen } from './seen';
@@ -101,10 +102,12 @@ function decide(row: TakenRow, holders: Holders, context: DecisionContext): Deci
     return { kind: 'skipped', fault: { code: 'exists', message: 'The user exists already.' } };
   if (order.conflict === 'fail')
     return { kind: 'conflict', fault: { code: 'exists', message: 'The user exists already.' } };
-  if (seen.role === ADMIN || !context.policy.mayActOn(context.actor, '', seen.role))
+  const { actor, policy } = context;
+  if (seen.role === ADMIN || !policy.mayActOn(actor, seen._id.toHexString(), seen.role))
     return refuse('user_protected', `An import of yours may not change a user of ${seen.role}.`);
   const changes = changesOf(row, seen, context);
-  if (changes.role !== undefined && !mayGive(changes.role, context)) return roleRefused(row);
+  if (isOwn(actor, seen)) assertMayChangeOwn(changes);
+  if (changes.role !== undefined && !mayAssign(changes.role, context)) return roleRefused(row);
   if (taken !== undefined) return taken;
   return Object.keys(changes).length === 0
     ? { kind: 'unchanged' }
@@ -128,14 +131,15 @@ function decideNew(row: TakenRow, taken: Decision | undefined, context: Decision
   if (row.email === undefined) return fieldMissing('/email');
   if (taken !== undefined) return taken;
   const { role = USER } = row;
-  return mayGive(role, context)
+  // A new user has this role from whoever may make it; to take another away is something else.
+  return role === USER || mayAssign(role, context)
     ? { kind: 'insert', metadata: metadataOf({}, row, context) }
     : roleRefused(row);
 }
 
 /** Administrators are made one by one, by a person (`npm run admin`). */
-const mayGive = (role: string, { policy, actor }: DecisionContext) =>
-  role === USER || (role !== ADMIN && policy.roles.includes(role) && policy.mayAssign(actor, role));
+const mayAssign = (role: string, { policy, actor }: DecisionContext) =>
+  role !== ADMIN && policy.roles.includes(role) && policy.mayAssign(actor, role);
 
 const roleRefused = ({ role }: TakenRow) =>
   refuse('role_not_allowed', `An import of yours may not give the role ${role}.`);

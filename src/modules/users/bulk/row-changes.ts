@@ -4,29 +4,36 @@ import { isBanOver } from '../bans';
 import { METADATA_FIELDS, type MetadataChanges, metadataChanges } from '../metadata/changes';
 import type { IndexedPath } from '../metadata/indexed';
 import type { Changes } from '../repository';
+import { isOwn } from './own-account';
 import type { TakenRow } from './rows';
 import type { Seen } from './seen';
 
 interface Context {
+  readonly actor: Actor;
   readonly indexed: readonly IndexedPath[];
   /** The database's time. */
   readonly now: Date;
 }
 
-/** An actor that may import users may write their metadata. */
+/** An actor that may import users may write the metadata of others. */
 const IMPORTER: Actor = { userId: 'import', permissions: ALL_PERMISSIONS };
 
 export function metadataOf(
   seen: Pick<Partial<Seen>, 'userMetadata' | 'appMetadata' | 'privateMetadata' | 'externalId'>,
   { metadata }: TakenRow,
   { indexed }: Pick<Context, 'indexed'>,
+  /** The requester, whose own account it is. */
+  own?: Actor,
 ): MetadataChanges {
   // By their JSON: the objects of a thread are not of this realm where a test runs in one.
   const wanted = Object.entries(metadata).filter(([member, value]) => {
     const stored = member === 'external_id' ? undefined : (seen[fieldOf(member)] ?? {});
-    return JSON.stringify(value) !== JSON.stringify(stored);
+    // Nobody tells the own user whether a guess of these is right.
+    const isHidden = own !== undefined && member === 'private_metadata';
+    return isHidden || JSON.stringify(value) !== JSON.stringify(stored);
   });
-  const write = { actor: IMPORTER, id: undefined, how: 'replace', indexed } as const;
+  const { userId } = own ?? {};
+  const write = { actor: own ?? IMPORTER, id: userId, how: 'replace', indexed } as const;
   return metadataChanges(seen as Seen, Object.fromEntries(wanted), write);
 }
 
@@ -53,7 +60,12 @@ export function changesOf(row: TakenRow, seen: Seen, context: Context): Changes 
     ),
   );
   const lifted = own['status'] === 'active' ? { bannedUntil: null, banReason: null } : {};
-  const { externalId, ...metadata } = metadataOf(seen, row, context);
+  const { externalId, ...metadata } = metadataOf(
+    seen,
+    row,
+    context,
+    isOwn(context.actor, seen) ? context.actor : undefined,
+  );
   const hasNewId = externalId !== undefined && externalId !== (seen.externalId ?? null);
   return { ...own, ...lifted, ...metadata, ...(hasNewId && { externalId }) };
 }
