@@ -124,7 +124,9 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   bus.subscribe(audit.subscribers ?? {});
   const keys = own<KeyRing | RemoteKeyRing>('signing keys', await deps.openKeys(emit));
   const policy = createPolicy(config.auth.roles);
-  const jobs = createDurableJobs({ ...deps, stored: audit.flush });
+  // Twice: one that is under way may have taken its last event.
+  const stored = () => audit.flush().then(audit.flush);
+  const jobs = createDurableJobs({ ...deps, stored });
   const { importMaxBytes, importMaxLines, importUploadTimeoutMs } = config.jobs;
   const removals = createRemovals(connection, { timeoutMs });
   const users: Users = createUsers({
@@ -136,7 +138,7 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
     removedAmong: removals.announced,
     tokensEnded: (userIds) => auth.revocations.settle(userIds),
     bulk: {
-      ...jobs,
+      ...{ ...jobs, stored },
       maxBytes: importMaxBytes,
       maxLines: importMaxLines,
       uploadTimeoutMs: importUploadTimeoutMs,

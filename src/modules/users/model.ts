@@ -35,6 +35,8 @@ export interface ImportMark {
     | 'status'
     | 'mustChangePassword'
   )[];
+  /** The members that it changed of such an account, for the audit log. */
+  readonly members?: readonly string[];
 }
 
 /** What a client stores as JSON; validated before it is stored. */
@@ -113,6 +115,7 @@ const importMark = {
   job: { type: Schema.Types.ObjectId },
   line: { type: Number },
   did: { type: [String], default: undefined },
+  members: { type: [String], default: undefined },
 } as const;
 
 const schema = new Schema<UserDocument>(

@@ -20,6 +20,8 @@ export interface BulkDependencies {
   readonly files: JobFiles;
   readonly prepare: PrepareRows;
   readonly nudge: () => void;
+  /** Resolves when the events emitted so far are in the audit log. */
+  readonly stored: () => Promise<void>;
   readonly maxBytes: number;
   readonly maxLines: number;
   readonly uploadTimeoutMs: number;
@@ -33,7 +35,7 @@ export interface Bulk {
 }
 
 interface Context
-  extends Omit<ApplyDependencies, 'users' | 'noPassword' | 'activeJobs'>,
+  extends Omit<ApplyDependencies, 'users' | 'noPassword' | 'activeJobs' | 'stored'>,
     PresentRequesterDependencies,
     Pick<BulkRoutesDependencies, 'requesterOf' | 'assertRecentLogin'> {
   readonly connection: Connection;
@@ -49,14 +51,14 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
   const intake = createIntake(deps);
   const exported = createExport({ ...context, users, exportHash });
   const presentRequester = createPresentRequester(context);
-  const stored = { users, noPassword, presentRequester, activeJobs: deps.store.active };
+  const own = { users, noPassword, presentRequester, activeJobs: deps.store.active };
   return {
     intake,
     exported,
     routes: createBulkRoutes({ ...deps, ...context, intake, exported, presentRequester }),
     jobs: {
       [IMPORT_KIND]: {
-        work: createImportWork({ ...deps, ...context, ...stored }),
+        work: createImportWork({ ...deps, ...context, ...own }),
         ended({ id, state, cancelledBy, ...job }) {
           const actor = (state === 'cancelled' ? cancelledBy : undefined) ?? job.actor;
           emit('UsersImported', { actor, client: NO_CLIENT, jobId: id, state });

@@ -26,6 +26,10 @@ export function withMark(
 ): NonNullable<UserDocument['importedBy']> {
   const before = marksOf(user)
     .filter(({ job }) => !job.equals(mark.job) && active.has(job.toHexString()))
-    .map(({ job, line, did }) => ({ job, line, ...(did !== undefined && { did }) }));
+    .map(({ job, line, did, members }) => ({
+      ...{ job, line },
+      ...(did !== undefined && { did }),
+      ...(members !== undefined && { members }),
+    }));
   return { ...mark, ...(before.length > 0 && { before }) };
 }

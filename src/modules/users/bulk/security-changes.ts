@@ -1,7 +1,10 @@
 import { foldEmail } from '../../../kernel/fold';
+import type { Actor } from '../../../kernel/permissions';
 import type { Cause, EmitEvent } from '../../domain-events';
+import { auditedMembers } from '../metadata/changes';
 import type { ImportMark } from '../model';
 import type { Changes } from '../repository';
+import { isOwn } from './own-account';
 import type { Seen } from './seen';
 
 /** What else is kept about accounts that were changed, to be removed. */
@@ -36,6 +39,17 @@ export function securityChanges(seen: Seen, changes: Changes): readonly Security
   });
 }
 
+/** What follows from an update, as its mark has it: also for whoever does the part again. */
+export function toTell(
+  seen: Seen,
+  changes: Changes,
+  actor: Pick<Actor, 'userId'>,
+): Pick<ImportMark, 'did' | 'members'> {
+  const did = securityChanges(seen, changes);
+  const members = auditedMembers(changes, seen, isOwn(actor, seen));
+  return { ...(did.length > 0 && { did }), ...(members.length > 0 && { members }) };
+}
+
 /** Its end or its reason, as by another ban. */
 const changesBan = ({ bannedUntil, banReason }: Changes): boolean =>
   bannedUntil !== undefined || banReason !== undefined;
@@ -49,6 +63,8 @@ export interface Changed {
   readonly id: string;
   readonly sessionVersion: number;
   readonly did: readonly SecurityChange[];
+  /** Members that the audit log names. */
+  readonly members: readonly string[];
   readonly role: string;
   readonly status: 'active' | 'banned';
   /** Of a ban. */
@@ -74,10 +90,11 @@ const endsAny = (did: readonly SecurityChange[]): boolean =>
 /** The events of the doors to one user. */
 export function emitChanges(
   emit: EmitEvent,
-  { id: userId, did, role, status, until, reason }: Changed,
+  { id: userId, did, members, role, status, until, reason }: Changed,
   by: Cause,
 ) {
   const event = { userId, ...by };
+  if (members.length > 0) emit('MetadataChanged', { ...event, members });
   for (const change of did) {
     if (change === 'email') emit('EmailChanged', { ...event, from: undefined });
     else if (change === 'emailVerified') emit('EmailVerified', event);

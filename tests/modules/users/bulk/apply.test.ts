@@ -40,6 +40,7 @@ const applyWith = (afterWrites: () => Promise<unknown> = async () => undefined) 
     tokensEnded: async () => undefined,
     cleanUp: async () => undefined,
     emit: () => undefined,
+    stored: async () => undefined,
   });
 
 async function contextOf(): Promise<ApplyContext> {

@@ -75,6 +75,9 @@ async function stopWorker(): Promise<void> {
 
 /** As a worker leaves it that was killed after its writes: the next one begins again. */
 async function killed(job: string, input: readonly object[]): Promise<void> {
+  const file = { _id: { $regex: `^${job}:input` } as never };
+  // Else its end would remove what is put back.
+  await eventually('no file', async () => (await rows('job_files').countDocuments(file)) === 0);
   await rows('job_files').insertMany([...input]);
   const unset = { checkpoint: 1, endedAt: 1, until: 1, resumedAt: 1 } as const;
   await rows('jobs').updateOne(
@@ -101,7 +104,10 @@ test('a part that is done again cleans up after what its first writer wrote', as
   await eventually('the clean-up', async () => (await links(changed.id)) === 0);
   expect(await ended(job)).toMatchObject({ state: 'done' });
   expect(await links(named.id)).toBe(1);
-  expect(await events(named.id)).toBe(0);
+  // Once by each of the two: the name that another account has changed.
+  await eventually('its events', async () => (await events(named.id)) === 2);
+  const about = { subject: named.id, job: { $exists: true } };
+  expect(await rows('audit_events').distinct('type', about)).toEqual(['metadata_changed']);
   expect(await rows('users').countDocuments({ passwordHash: HASH })).toBe(1);
 });
 
@@ -190,7 +196,7 @@ describe('a part that is done again after another import has changed its users',
     for (const name of ['One', 'Two', 'Three'])
       await ended(await sent('conflict=update', { email: user.email, name }));
     const stored = await rows('users').findOne({ email: user.email });
-    expect(Object.keys(stored?.['importedBy']).sort()).toEqual(['job', 'line']);
+    expect(Object.keys(stored?.['importedBy']).sort()).toEqual(['job', 'line', 'members']);
   });
 
   test('a later line of the file is still the same user', async () => {

@@ -148,11 +148,43 @@ test('the audit log names what the job did to each account, and nothing else', a
   for (const one of events) expect(one).toMatchObject({ actor: adminId, job });
   await imported({ external_id: user.external_id, status: 'active' });
   expect((await audited(user.id, 5)).at(-1).type).toBe('account_unbanned');
+  // As of another account by hand, and nothing of a user that is made.
+  const changed = { type: 'metadata_changed', reason: 'name user_metadata', actor: adminId, job };
+  expect(await audited(plain.id, 1)).toEqual([expect.objectContaining(changed)]);
   const made = await rows('users').findOne({ emailKey: fresh });
-  const others = [plain.id, String(made?._id)];
-  expect(
-    await rows('audit_events').countDocuments({ subject: { $in: others }, job: { $exists: true } }),
-  ).toBe(0);
+  const about = { subject: String(made?._id), job: { $exists: true } };
+  expect(await rows('audit_events').countDocuments(about)).toBe(0);
   // No mail to the former address, nor to the owner.
   expect(await waitingMails(user.id)).toBe(0);
+});
+
+test('metadata that an import changes is audited with its members, and only what changes', async () => {
+  const { id, external_id } = await subject();
+  const members = { app_metadata: { plan: 'pro' }, private_metadata: { note: 'x' } };
+  await imported({ external_id, ...members });
+  await imported({ external_id, ...members });
+  await imported({ external_id, app_metadata: {}, private_metadata: { note: 'x' } });
+  const events = await audited(id, 2);
+  expect(events.map(({ type, reason }: never) => [type, reason])).toEqual([
+    ['metadata_changed', 'app_metadata private_metadata'],
+    ['metadata_changed', 'app_metadata'],
+  ]);
+});
+
+test('a part is not done before its events are in the audit log', async () => {
+  const user = await subject();
+  const order: string[] = [];
+  const events = service.database.connection.getClient();
+  const stored = new Map<number, string>();
+  events.on('commandStarted', ({ requestId, commandName, command }) => {
+    const isOfJob = command[commandName] === 'jobs';
+    if (commandName === 'insert' && command['insert'] === 'audit_events')
+      stored.set(requestId, JSON.stringify(command['documents']));
+    if (isOfJob && /"checkpoint":1\b/.test(JSON.stringify(command))) order.push('checkpoint');
+  });
+  events.on('commandSucceeded', ({ requestId }) => {
+    if (stored.get(requestId)?.includes('role_set')) order.push('events');
+  });
+  await imported({ external_id: user.external_id, role: 'support' });
+  expect(order).toEqual(['events', 'checkpoint']);
 });
