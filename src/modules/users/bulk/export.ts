@@ -2,9 +2,8 @@ import { inTime } from '../../../platform/mongo/bounded';
 import { isBanOver } from '../bans';
 import type { UserDocument, UserModel } from '../model';
 import { privateViewOf, viewOf } from '../view';
-import { formatCsv } from './csv';
+import { csvHeader, csvLine } from './csv-record';
 import type { Format } from './format';
-import { COLUMNS } from './record';
 import { rawOf } from './store-rows';
 
 export interface ExportDependencies {
@@ -15,6 +14,8 @@ export interface ExportDependencies {
   /** A form that other systems read; undefined: no password fits it. */
   readonly exportHash: (stored: string) => string | undefined;
 }
+
+const jsonLine = (record: object): string => `${JSON.stringify(record)}\n`;
 
 /** Users that are read, and encoded, in one turn of the event loop. */
 const PAGE = 100;
@@ -54,24 +55,11 @@ export function createExport({ users, timeoutMs, now, exportHash }: ExportDepend
     format: Format,
     assertAllowed?: () => Promise<void>,
   ): AsyncGenerator<string> {
-    if (format === 'csv') yield `${formatCsv(CSV_COLUMNS)}\r\n`;
-    const line = format === 'csv' ? csvLine : (record: object) => `${JSON.stringify(record)}\n`;
+    if (format === 'csv') yield csvHeader();
+    const line = format === 'csv' ? csvLine : jsonLine;
     for await (const page of pages()) {
       await assertAllowed?.();
       yield page.map((user) => line(recordOf(user))).join('');
     }
   };
-}
-
-const CSV_COLUMNS = COLUMNS.filter((name) => name !== 'password');
-
-function csvLine(record: Record<string, unknown>): string {
-  const fields = CSV_COLUMNS.map((name) => {
-    const value = record[name] ?? '';
-    if (typeof value === 'string') return value;
-    return typeof value === 'object' && Object.keys(value).length === 0
-      ? ''
-      : JSON.stringify(value);
-  });
-  return `${formatCsv(fields)}\r\n`;
 }

@@ -5,8 +5,8 @@ import type { JobFiles } from '../../../platform/jobs/job-files';
 import type { JobStore } from '../../../platform/jobs/job-store';
 import { packChunk } from './chunk';
 import { parseCsv } from './csv';
+import { COLUMNS } from './csv-record';
 import { type Format, RECORD_MAX_BYTES } from './format';
-import { COLUMNS } from './record';
 import { createSplitter, type SplitRecord } from './split';
 
 export const IMPORT_KIND = 'users.import';

@@ -1,26 +1,10 @@
 import type { UserDocument } from '../model';
+import type { Changes } from '../repository';
 
 /** A stored user as the decision about a row needs it. */
 export type Seen = Pick<
   UserDocument,
-  | '_id'
-  | 'rev'
-  | 'sessionVersion'
-  | 'role'
-  | 'status'
-  | 'name'
-  | 'email'
-  | 'emailKey'
-  | 'emailVerified'
-  | 'passwordHash'
-  | 'externalId'
-  | 'userMetadata'
-  | 'appMetadata'
-  | 'privateMetadata'
-  | 'bannedUntil'
-  | 'banReason'
-  | 'mustChangePassword'
-  | 'importedBy'
+  keyof Changes | '_id' | 'rev' | 'sessionVersion' | 'emailKey' | 'importedBy'
 >;
 
 export const SEEN_PROJECTION = {
@@ -28,4 +12,4 @@ export const SEEN_PROJECTION = {
   ...{ passwordHash: 1, sessionVersion: 1, externalId: 1, importedBy: 1 },
   ...{ userMetadata: 1, appMetadata: 1, privateMetadata: 1 },
   ...{ bannedUntil: 1, banReason: 1, mustChangePassword: 1 },
-} as const;
+} as const satisfies Record<Exclude<keyof Seen, '_id'>, 1>;

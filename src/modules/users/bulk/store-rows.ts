@@ -1,7 +1,7 @@
 import type { AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
 import { Types } from 'mongoose';
 import { foldEmail } from '../../../kernel/fold';
-import { USER } from '../../../kernel/permissions';
+import { type Actor, USER } from '../../../kernel/permissions';
 import { isBefore } from '../../../platform/mongo/expressions';
 import type { MetadataChanges } from '../metadata/changes';
 import type { UserDocument, UserModel } from '../model';
@@ -12,7 +12,7 @@ import { changeOf, present } from '../write-commands';
 import { type Decision, type Holders, rowId } from './decide-row';
 import { withMark } from './marks';
 import type { TakenRow } from './rows';
-import { endsSessions, securityChanges } from './security-changes';
+import { endsSessions, toTell } from './security-changes';
 import { SEEN_PROJECTION, type Seen } from './seen';
 
 export type Operation = AnyBulkWriteOperation<UserDocument>;
@@ -55,6 +55,7 @@ export async function findHolders(
 
 export interface WriteContext {
   readonly job: string;
+  readonly actor: Pick<Actor, 'userId'>;
   /** Stored where a row has no password. */
   readonly noPassword: string;
   /** Time of the new users: that of the job, also when it is done again. */
@@ -83,24 +84,28 @@ function documentOf(
   { job, at, noPassword }: WriteContext,
 ): UserDocument {
   const { line, email = '', name = email.slice(0, email.indexOf('@')), role = USER } = row;
-  const { passwordHash = noPassword, createdAt = at, emailVerified, status } = row;
-  const { bannedUntil, banReason, mustChangePassword } = row;
+  const { passwordHash = noPassword, createdAt = at } = row;
   const user = { id: rowId(job, line).toHexString(), name, email, passwordHash, role, metadata };
   return {
     ...newDocument(user, createdAt, at),
-    ...(emailVerified === undefined ? {} : { emailVerified }),
-    ...(status === undefined ? {} : { status }),
-    ...present({ bannedUntil, banReason, mustChangePassword }),
+    ...present(rowMembers(row)),
     updatedAt: at,
     importedBy: markOf(job, row),
   };
+}
+
+/** What a row says of a user, besides what every new user has. */
+function rowMembers(row: TakenRow) {
+  const { line: _line, json: _json, metadata: _metadata, createdAt: _at, ...members } = row;
+  const { name: _name, email: _email, role: _role, passwordHash: _hash, ...more } = members;
+  return more;
 }
 
 /** Only while the user is what the decision rests on. */
 function updateOf(
   row: TakenRow,
   { seen, changes }: { readonly seen: Seen; readonly changes: Changes },
-  { job, now, until, active }: WriteContext,
+  { job, actor, now, until, active }: WriteContext,
 ): Operation {
   // The end of an earlier ban, or the demand of another password, ends with what is replaced.
   const whole: Changes = {
@@ -110,8 +115,7 @@ function updateOf(
   };
   const endSessions = endsSessions(changes) ? {} : undefined;
   const change = changeOf(seen, whole, { now, endSessions });
-  const did = securityChanges(seen, changes);
-  const mark = { ...markOf(job, row), ...(did.length > 0 && { did }) };
+  const mark = { ...markOf(job, row), ...toTell(seen, changes, actor) };
   const { _id, rev, role, status, passwordHash, sessionVersion } = seen;
   const same = { _id, rev, role, status, passwordHash, sessionVersion, ...roomFor(endSessions) };
   return {
