@@ -15,7 +15,7 @@ export interface ChangedAccounts {
   readonly passwords: readonly { readonly id: string; readonly sessionVersion: number }[];
 }
 
-export type SecurityChange = NonNullable<ImportMark['did']>[number];
+type SecurityChange = NonNullable<ImportMark['did']>[number];
 
 const ENDING_SESSIONS = ['passwordHash', 'role', 'status'] as const;
 const SECURITY_CHANGES: readonly SecurityChange[] = [
@@ -26,7 +26,7 @@ const SECURITY_CHANGES: readonly SecurityChange[] = [
 ];
 
 /** Those of an update that concern who gets into the account, and what it may do. */
-export function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[] {
+function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[] {
   const { email } = changes;
   const isMoved = email !== undefined && foldEmail(email) !== seen.emailKey;
   return SECURITY_CHANGES.filter((member) => {
