@@ -83,8 +83,8 @@ const secondFactors: readonly Safeguard[] = [
     file: 'modules/auth/sessions/sessions',
     code: 'if (needsFactor &&',
     without: 'if (false &&',
-    test: 'modules/auth/factors/factors',
-    named: 'removal needs the factor',
+    test: 'modules/auth/passkeys/downgrade',
+    named: 'of a session without the factor adds none to an account with one',
   },
 ];
 
