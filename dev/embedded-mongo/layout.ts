@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { chmodSync, lstatSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { makeFolder } from '../../src/kernel/make-folder';
 
 /**
  * The paths of the embedded database. They are the same in every process of this host for the same
@@ -75,8 +76,8 @@ function realPath(absolute: string): string {
  * predictable.
  */
 export function prepareFolders(layout: Layout): void {
-  mkdirSync(layout.dataDir, { recursive: true });
-  mkdirSync(layout.runDir, { recursive: true, mode: 0o700 });
+  makeFolder(layout.dataDir);
+  makeFolder(layout.runDir, 0o700);
   const found = lstatSync(layout.runDir);
   if (!found.isDirectory() || found.uid !== ownUid()) {
     throw new Error(

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../src/kernel/make-folder';
 import { fetchLibc } from './apt';
 import { claimFile } from './claim';
 import { hasCode } from './system';
@@ -65,7 +66,7 @@ async function fetchOnce(
   triplet: string,
   progress: (line: string) => void,
 ): Promise<void> {
-  mkdirSync(path.dirname(folder), { recursive: true });
+  makeFolder(path.dirname(folder));
   const deadline = performance.now() + FETCH_TIMEOUT_MS;
   while (!existsSync(folder)) {
     const claim = claimFile(`${folder}.lock`);

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { ToolEnvironment } from '../../src/kernel/config/config';
+import { makeFolder } from '../../src/kernel/make-folder';
 import type { Layout } from './layout';
 import { glibcVersion, isTooOld, newerLibcCommand } from './libc';
 import { downloadMongod, findMongod } from './mongod';
@@ -103,7 +104,7 @@ function mongodCommand(layout: Layout, binary: string): HostCommand {
 
 function databaseFolder(layout: Layout, kind: 'engine' | 'mongod'): string {
   const folder = path.join(layout.dataDir, kind);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   return folder;
 }
 
@@ -113,7 +114,7 @@ function databaseFolder(layout: Layout, kind: 'engine' | 'mongod'): string {
  */
 function cacheDir(layout: Layout, environment: ToolEnvironment): string {
   try {
-    mkdirSync(environment.cacheDir, { recursive: true });
+    makeFolder(environment.cacheDir);
     return environment.cacheDir;
   } catch {
     return path.join(layout.dataDir, 'cache');

@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../kernel/config/config';
 import { randomToken } from '../../kernel/crypto/random';
 import { type Closable, withTimeout } from '../../kernel/lifecycle';
+import { makeFolder } from '../../kernel/make-folder';
 import type { Logger } from '../telemetry/logger';
 import type { Mail } from './templates';
 
@@ -89,7 +90,7 @@ function createFolderMailer(directory: string, from: string, log: Logger): Maile
   return {
     sendTimeoutMs: 10_000,
     async send(_id, { to, subject, text }) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory, 0o700);
       const file = join(
         directory,
         `${new Date().toISOString().replaceAll(':', '-')}-${randomToken(4)}.txt`,

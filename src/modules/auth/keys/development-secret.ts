@@ -1,6 +1,7 @@
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { link, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomToken } from '../../../kernel/crypto/random';
+import { makeFolder } from '../../../kernel/make-folder';
 
 const SECRET_FILE = 'key-encryption.secret';
 
@@ -15,7 +16,7 @@ export async function loadDevelopmentSecret(dataDir: string): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  await mkdir(dataDir, { recursive: true });
+  makeFolder(dataDir);
   const draft = `${path}.${process.pid}.${randomToken(4)}`;
   const file = await open(draft, 'wx', 0o600);
   try {
