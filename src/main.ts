@@ -2,17 +2,16 @@ import cluster from 'node:cluster';
 import { hostname } from 'node:os';
 import { loadEmbeddedMongo } from './app/development-database';
 import { prepareDatabase } from './app/prepare';
+import { loadServiceConfig } from './app/service-config';
 import { runWorker } from './app/worker';
 import {
   ConfigError,
   environmentWarnings,
-  loadConfig,
   type ProcessRole,
   parentToFollow,
   processRole,
 } from './kernel/config/config';
 import { VERSION } from './kernel/version';
-import { loadAuthMailTemplates } from './modules/auth';
 import { connectTracing, openActiveSpan } from './platform/telemetry/connect-tracing';
 import { createDestination } from './platform/telemetry/destination';
 import { createLogger } from './platform/telemetry/logger';
@@ -24,9 +23,7 @@ import { createMember } from './runtime/worker/member';
 import { keepTickObject } from './runtime/worker/tick-object';
 
 async function main(): Promise<number> {
-  const config = loadConfig();
-  // The workers read them again. Read here too, so that a faulty template ends the start.
-  loadAuthMailTemplates(config.mail.templatesDir);
+  const config = await loadServiceConfig();
   const { uri, embedded, dataDir } = config.database;
   const role = processRole(cluster.isWorker);
   // PM2 takes a worker's lines from process.stdout, which it has replaced, not from the descriptor.

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toolEnvironment } from '../../src/kernel/config/config';
+import { ConfigError, toolEnvironment } from '../../src/kernel/config/config';
+import { faultOfFolder } from '../../src/kernel/config/folders';
 import type { Closable } from '../../src/kernel/lifecycle';
 import type { Logger } from '../../src/platform/telemetry/logger';
 import { claimFile } from './claim';
@@ -62,6 +63,8 @@ export class NoDatabaseError extends Error {
  */
 export async function startEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const { dataDir, log, startTimeoutMs = 20_000, progress = (line) => log.info(line) } = options;
+  const fault = faultOfFolder(dataDir);
+  if (fault !== undefined) throw new ConfigError([{ env: 'DATA_DIR', message: fault }]);
   const layout = layoutOf(dataDir);
   prepareFolders(layout);
   const claim = claimFile(layout.ownerFile);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Config } from '../kernel/config/config';
-import { fitsSockets } from '../kernel/config/folders';
+import { faultOfPrivateFolder, fitsSockets } from '../kernel/config/folders';
 import type { Closable } from '../kernel/lifecycle';
+import { makeFolder } from '../kernel/make-folder';
 
 /**
  * Not os.userInfo(): it throws when the user id has no entry in the user database, as in some
@@ -14,13 +15,9 @@ const ownUid = (): number => process.getuid?.() ?? 0;
 
 /** Throws when the folder belongs to another user. */
 function openPrivate(path: string): string {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  const stat = lstatSync(path);
-  if (!stat.isDirectory() || stat.uid !== ownUid() || (stat.mode & 0o077) !== 0) {
-    throw new Error(
-      `${path} must be a folder that this user owns and nobody else may enter (mode 700)`,
-    );
-  }
+  makeFolder(path, 0o700);
+  const fault = faultOfPrivateFolder(path);
+  if (fault !== undefined) throw new Error(`the folder of the private sockets ${fault}`);
   return path;
 }
 

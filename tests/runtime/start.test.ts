@@ -44,12 +44,6 @@ test('reports all invalid settings at once, each by its variable, and starts not
   expect(service.stderr()).not.toContain('postgres://x');
 });
 
-test('an unusable folder of mail templates stops the start like an invalid setting', async () => {
-  const service = await start({ MAIL_TEMPLATES_DIR: '/nowhere' }, true);
-  expect((await service.exited).code).toBe(exitCodes.config);
-  expect(service.stderr()).toContain('MAIL_TEMPLATES_DIR needs /nowhere/verify-email.txt');
-});
-
 test('production refuses to start without MONGODB_URI', async () => {
   const service = await start({ NODE_ENV: 'production' }, true);
   expect((await service.exited).code).toBe(exitCodes.config);

@@ -347,8 +347,8 @@ function send(service: ServiceProcess, path = '/'): Promise<number> {
   });
 }
 
-test('the service runs without a usable RUNTIME_DIR', async () => {
-  const service = await start({ RUNTIME_DIR: '/dev/null/none' });
+test('the service runs without a usable temporary folder for its sockets', async () => {
+  const service = await start({ RUNTIME_DIR: '', TMPDIR: '/dev/null/none' });
   expect((await fetch(service.url)).status).toBe(200);
   expect(service.logs('RUNTIME_DIR unusable, metrics and control socket disabled')).toHaveLength(1);
 });

@@ -12,7 +12,7 @@ Looks for misconfigurations, and says what each means and how to mend it. It cha
                Use it with a service of your own: it sends about ten requests, some with a forged X-Forwarded-For.
 --hosts        each host directly: clocks, keep-alive, the same database, issuer and cache.
 --env          settings files, one of each host, instead of the environment and .env: they are compared. The stores
-               of the first are looked at.
+               of the first are looked at, but not the files and folders that they name there.
 --nginx        the main file of an NGINX configuration (rendered), --haproxy that of an HAProxy. It is run here, by the
                program in the PATH, in front of servers that break connections: does it repeat writes?
 --pm2          an ecosystem file of PM2.

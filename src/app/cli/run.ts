@@ -1,4 +1,4 @@
-import { ConfigError } from '../../kernel/config/config';
+import { isConfigError } from '../../kernel/config/config';
 import { Problem } from '../../kernel/errors';
 import { exitCodeOf, exitCodes } from '../../runtime/exit-codes';
 
@@ -26,7 +26,7 @@ export function runCli(main: () => Promise<void>): void {
 
 function outcome(error: unknown): { code: number; text: string } {
   if (error instanceof UsageError) return { code: USAGE, text: error.message };
-  if (error instanceof ConfigError) return { code: exitCodes.config, text: error.message };
+  if (isConfigError(error)) return { code: exitCodes.config, text: error.message };
   if (error instanceof Problem && error.status < 500)
     return { code: USAGE, text: problemText(error) };
   const text = error instanceof Error ? error.message : String(error);

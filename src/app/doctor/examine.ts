@@ -4,6 +4,7 @@ import { type Config, ConfigError, loadConfig, readConfigFile } from '../../kern
 import { createLogger } from '../../platform/telemetry/logger';
 import { withDatabase } from '../cli/database';
 import { UsageError } from '../cli/run';
+import { loadServiceConfig } from '../service-config';
 import { checkEdge } from './edge';
 import { nginxKeepAliveSeconds } from './edge-nginx';
 import { type Report, record, skip } from './finding';
@@ -35,28 +36,32 @@ export const listOf = (options: Options, name: string): string[] =>
   (options.get(name) ?? '').split(',').filter((part) => part !== '');
 
 /** The usable settings; the faults of the others are findings. */
-function readSettings(report: Report, files: readonly string[]): NamedConfig[] {
-  const sources: [string, () => Config][] =
-    files.length === 0
-      ? [['the environment', () => loadConfig()]]
-      : files.map((file) => [basename(file), () => readConfigFile(file)]);
-  return sources.flatMap(([name, read]) => {
-    try {
-      const config = read();
-      record(report, 'settings', undefined);
-      return [{ name, config }];
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      for (const { env, message } of error.faults)
-        record(report, 'settings', {
-          severity: 'fault',
-          seen: `${name}: ${env} ${message}`,
-          means: 'The service refuses to start, with exit code 78.',
-          fix: 'docs/configuration.md',
-        });
-      return [];
-    }
-  });
+async function readSettings(report: Report, files: readonly string[]): Promise<NamedConfig[]> {
+  if (files.length === 0) return named(report, 'the environment', loadServiceConfig);
+  const read = files.map((file) => named(report, basename(file), async () => readConfigFile(file)));
+  return (await Promise.all(read)).flat();
+}
+
+async function named(
+  report: Report,
+  name: string,
+  read: () => Promise<Config>,
+): Promise<NamedConfig[]> {
+  try {
+    const config = await read();
+    record(report, 'settings', undefined);
+    return [{ name, config }];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { env, message } of error.faults)
+      record(report, 'settings', {
+        severity: 'fault',
+        seen: `${name}: ${env} ${message}`,
+        means: 'The service refuses to start, with exit code 78.',
+        fix: 'docs/configuration.md',
+      });
+    return [];
+  }
 }
 
 async function checkStores(report: Report, config: Config): Promise<void> {
@@ -97,7 +102,7 @@ function balancerSeconds(options: Options): number {
 
 /** Of the first host, where the settings are usable. */
 async function examineSettings(report: Report, options: Options): Promise<Config | undefined> {
-  const configs = readSettings(report, listOf(options, 'env'));
+  const configs = await readSettings(report, listOf(options, 'env'));
   for (const { name, config } of configs) {
     checkSettings(report, config);
     const { keepAliveTimeoutMs } = config.server;

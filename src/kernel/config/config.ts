@@ -1,116 +1,38 @@
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { audit } from './audit';
-import { auth } from './auth';
-import { browser } from './browser';
-import { cache } from './cache';
-import { checkTogether } from './checks';
-import { cluster } from './cluster';
-import { database } from './database';
-import { dpop } from './dpop';
-import { emailSignIn } from './email-sign-in';
 import { readEnvironmentFile } from './environment-file';
-import { events } from './events';
-import { factors } from './factors';
-import { federation } from './federation';
-import { jobs } from './jobs';
-import { limits } from './limits';
-import { login } from './login';
-import { mail } from './mail';
-import { metadata } from './metadata';
 import { misspeltNames } from './names';
-import { passkeys } from './passkeys';
 import { readProviderSecrets, readSecretFiles } from './secret-files';
-import { server } from './server';
-import { sessions } from './sessions';
+import {
+  type Config,
+  type Environment,
+  type Fault,
+  parseSettings,
+  type SettingsRead,
+  settings,
+  usable,
+} from './parse';
 import type { Setting } from './setting';
-import { tracing } from './tracing';
-import { webhooks } from './webhooks';
 
-/** Every setting of the service, by section. */
-export const settings = {
-  server,
-  cluster,
-  database,
-  cache,
-  auth,
-  sessions,
-  browser,
-  dpop,
-  login,
-  factors,
-  federation,
-  passkeys,
-  audit,
-  events,
-  webhooks,
-  mail,
-  limits,
-  metadata,
-  emailSignIn,
-  jobs,
-  tracing,
-} as const;
-
-type Values<S> = { readonly [K in keyof S]: S[K] extends Setting<infer T> ? T : never };
-export type Config = { readonly [S in keyof typeof settings]: Values<(typeof settings)[S]> };
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface Fault {
-  readonly env: string;
-  readonly message: string;
-}
-
-/** Lists all faults of the settings; the message is for an operator's terminal. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly faults: readonly Fault[];
-  constructor(faults: readonly Fault[]) {
-    super(
-      `${faults.length === 1 ? 'A setting is' : `${faults.length} settings are`} not usable:\n${faults.map((f) => `  ${f.env} ${f.message}`).join('\n')}`,
-    );
-    this.faults = faults;
-  }
-}
-
-/**
- * Pure: the same environment gives the same config. Throws a ConfigError that also lists the faults
- * `found` earlier.
- */
-export function parseConfig(environment: Environment, found: readonly Fault[] = []): Config {
-  const faults: Fault[] = [...found];
-  const sections = Object.entries(settings).map(([name, section]) => {
-    const values = Object.entries(section).map(([key, one]: [string, Setting<unknown>]) => {
-      // An empty variable counts as unset: `FOO=` in a .env or compose file usually means that.
-      const given = environment[one.env];
-      const result = one.schema.safeParse(
-        given === undefined || given === '' ? one.fallback : given,
-      );
-      if (result.success) return [key, result.data];
-      const shown =
-        one.secret || given === undefined
-          ? ''
-          : `: it is ${JSON.stringify(given.replace(/\/\/[^/@]*@/, '//…@'))}`;
-      faults.push({
-        env: one.env,
-        message: `${result.error.issues[0]?.message ?? 'is not valid'}${shown}`,
-      });
-      return [key, undefined];
-    });
-    return [name, Object.freeze(Object.fromEntries(values))];
-  });
-  const parsed = Object.freeze(Object.fromEntries(sections)) as Config;
-  const bad = new Set(faults.map((fault) => fault.env.replace(/_FILE$/, '')));
-  faults.push(...checkTogether(parsed).filter((fault) => !bad.has(fault.env)));
-  if (faults.length > 0) throw new ConfigError(faults);
-  return parsed;
-}
+export {
+  type Config,
+  ConfigError,
+  type Environment,
+  type Fault,
+  isConfigError,
+  parseConfig,
+  type SettingsRead,
+  settings,
+  usable,
+} from './parse';
 
 const everySetting = (): Setting<unknown>[] =>
   Object.values(settings).flatMap((section): Setting<unknown>[] => Object.values(section));
 const settingNames = (): string[] => everySetting().map(({ env }) => env);
 const secretNames = (): string[] =>
   everySetting().flatMap(({ secret, env }) => (secret === true ? [env] : []));
+
+const names = () => ({ settings: settingNames(), secrets: secretNames() });
 
 /** Every variable that a setting is read from; ecosystem.config.js passes them to its apps. */
 export const environmentNames = (): string[] => [
@@ -127,33 +49,35 @@ export interface LoadOptions {
  * Reads `.env` (which never overrides a variable that is set) and the environment. The only reader
  * of process.env.
  */
-export function loadConfig(
+export function readSettings(
   overrides: Environment = {},
   { folder = '.' }: LoadOptions = {},
-): Config {
-  const names = { settings: settingNames(), secrets: secretNames() };
+): SettingsRead {
   const given = { ...currentEnvironment(), ...overrides };
   // `.env` is not copied into process.env: workers that start later would inherit the content that
   // it had when the primary started.
-  const file = readEnvironmentFile(join(folder, '.env'), given, names);
-  return configOf({ ...file.values, ...given }, file.faults);
+  const file = readEnvironmentFile(join(folder, '.env'), given, names());
+  return parsed({ ...file.values, ...given }, file.faults);
 }
+
+/** Throws a ConfigError that lists all faults. */
+export const loadConfig = (overrides: Environment = {}, options: LoadOptions = {}): Config =>
+  usable(readSettings(overrides, options));
 
 /** The settings of a file alone, without the environment: those of another host. */
 export function readConfigFile(path: string): Config {
-  const names = { settings: settingNames(), secrets: secretNames() };
-  const file = readEnvironmentFile(path, {}, names);
-  return configOf(file.values, file.faults);
+  const file = readEnvironmentFile(path, {}, names());
+  return usable(parsed(file.values, file.faults));
 }
 
 /** With secrets from files. */
-function configOf(environment: Environment, found: readonly Fault[]): Config {
+function parsed(environment: Environment, found: readonly Fault[]): SettingsRead {
   const secrets = readSecretFiles(environment, secretNames());
   const values = { ...environment, ...secrets.values };
   const { env } = settings.federation.providers;
   const providers = readProviderSecrets(env, values[env] ?? '');
   const faults = [...found, ...secrets.faults, ...providers.faults];
-  return parseConfig({ ...values, [env]: providers.value }, faults);
+  return parseSettings({ ...values, [env]: providers.value }, faults);
 }
 
 /** Variables that look like a misspelt setting. Only warnings: other programs may read them. */
@@ -161,7 +85,7 @@ export function environmentWarnings(
   environment: Environment = process.env,
 ): { env: string; meant: string }[] {
   const given = Object.keys(environment).filter((name) => environment[name] !== undefined);
-  return misspeltNames(given, { settings: settingNames(), secrets: secretNames() });
+  return misspeltNames(given, names());
 }
 
 /**

@@ -21,7 +21,7 @@ export const database = {
     'DATA_DIR',
     text(),
     './data',
-    'Folder of the embedded database and development keys.',
+    'Folder of the embedded database and development keys; it is made where it is missing.',
   ),
   poolMax: setting(
     'DB_POOL_MAX',

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { checked } from './setting';
 
@@ -19,3 +20,58 @@ export const socketFolder = (): z.ZodType<string> =>
     if (fitsSockets(value)) return undefined;
     return `is too long for the paths of its sockets: at most ${SOCKET_PATH_MAX_BYTES - LONGEST_TAIL.length} bytes as an absolute path`;
   });
+
+/** Of the host at this moment: another start may succeed. */
+const PASSING: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO']);
+
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? String(error);
+
+/** The deepest part of the path that exists, be it a file or a broken link. */
+function deepest(path: string): string {
+  try {
+    lstatSync(path);
+    return path;
+  } catch (error) {
+    const parent = dirname(path);
+    if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error)) || parent === path) throw error;
+    return deepest(parent);
+  }
+}
+
+/**
+ * The fault of a folder that must exist or be made, and be written; undefined where there is none.
+ * Leaves nothing behind: what it makes for the test has a name of its own.
+ */
+export function faultOfFolder(value: string): string | undefined {
+  const path = resolve(value);
+  const shown = `it is ${JSON.stringify(value)}`;
+  let existing = path;
+  try {
+    existing = deepest(path);
+    if (!statSync(existing).isDirectory())
+      return `must be a folder, and ${existing} is none: ${shown}`;
+    const probe = mkdtempSync(join(existing, '.write-test-'));
+    try {
+      writeFileSync(join(probe, 'file'), '');
+    } finally {
+      rmSync(probe, { recursive: true, force: true });
+    }
+    return undefined;
+  } catch (error) {
+    if (PASSING.has(codeOf(error))) return undefined;
+    const what = existing === path ? 'written' : `made in ${existing}`;
+    return `must be a folder that this user can write, and it cannot be ${what} (${codeOf(error)}): ${shown}`;
+  }
+}
+
+/** Windows has no user ids. */
+const isOwn = (uid: number) => process.getuid === undefined || uid === process.getuid();
+
+/** The same for a folder that nobody else may enter: there, processes obey who writes to sockets. */
+export function faultOfPrivateFolder(value: string): string | undefined {
+  const fault = faultOfFolder(value);
+  const stat = fault === undefined && lstatSync(resolve(value), { throwIfNoEntry: false });
+  if (stat === undefined || stat === false) return fault;
+  if (stat.isDirectory() && isOwn(stat.uid) && (stat.mode & 0o077) === 0) return undefined;
+  return `must be a folder of this user's own that nobody else may enter (chmod 700): it is ${JSON.stringify(value)}`;
+}

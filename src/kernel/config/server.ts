@@ -48,7 +48,12 @@ export const server = {
     'auth,users,audit',
     'Modules that this process serves: auth, users, audit.',
   ),
-  host: setting('HOST', listenHost(), '0.0.0.0', 'Address to listen on.'),
+  host: setting(
+    'HOST',
+    listenHost(),
+    '0.0.0.0',
+    'Address of this host to listen on, or a name of one.',
+  ),
   port: setting('PORT', integer(0, 65535), '3000', 'TCP port of the API.'),
   opsHost: setting(
     'OPS_HOST',

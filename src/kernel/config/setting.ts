@@ -39,8 +39,7 @@ export const secretText = () =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern matches control characters.
     .refine((value) => !/[\x00-\x1f\x7f]/.test(value), NO_CONTROLS);
 
-export const optional = <T>(schema: z.ZodType<T>): z.ZodType<T | undefined> =>
-  z.union([z.undefined(), schema]);
+export const optional = <T>(schema: z.ZodType<T>): z.ZodType<T | undefined> => schema.optional();
 
 export const integer = (min: number, max: number): z.ZodType<number> =>
   z

@@ -54,6 +54,7 @@ export {
 export type { RemoteKeyRing } from './keys/remote-keyring';
 export { type RotationMode, rotateKeys } from './keys/rotate-keys';
 export {
+  checkCompromisedPasswords,
   openCompromisedPasswords,
   refusingCompromised,
 } from './passwords/compromised/compromised-passwords';

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../kernel/config/config';
 import { escapeHtml } from '../../kernel/html';
@@ -46,13 +46,16 @@ export function loadMailTemplates<K extends string>(
   kinds: MailKinds<K>,
   folder: string,
 ): MailTemplates<K> {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw faultsOfFolder([`must be a folder that exists: it is ${JSON.stringify(folder)}`]);
   const faults: string[] = [];
+  const missing: string[] = [];
   const names = Object.keys(kinds) as K[];
   const templates = new Map(
-    names.map((name) => [name, readTemplate(folder, name, kinds[name], faults)]),
+    names.map((name) => [name, readTemplate({ folder, faults, missing }, name, kinds[name])]),
   );
-  if (faults.length > 0)
-    throw new ConfigError(faults.map((message) => ({ env: 'MAIL_TEMPLATES_DIR', message })));
+  if (missing.length > 0) faults.unshift(`(${folder}) lacks ${someOf(missing)}`);
+  if (faults.length > 0) throw faultsOfFolder(faults);
   return {
     render(kind, to, values) {
       const { subject, text, html } = templates.get(kind) as Template;
@@ -66,9 +69,27 @@ export function loadMailTemplates<K extends string>(
   };
 }
 
-function readTemplate(folder: string, name: string, kind: MailKind, faults: string[]): Template {
-  const plain = readTemplateFile(folder, `${name}.txt`, kind, faults);
-  const html = readTemplateFile(folder, `${name}.html`, kind, faults) ?? '';
+const faultsOfFolder = (messages: readonly string[]) =>
+  new ConfigError(messages.map((message) => ({ env: 'MAIL_TEMPLATES_DIR', message })));
+
+const SHOWN = 5;
+const someOf = (names: readonly string[]): string =>
+  names.length <= SHOWN
+    ? names.join(', ')
+    : `${names.length} files: ${names.slice(0, SHOWN).join(', ')}, …`;
+
+/** Collects what is wrong with the folder. */
+interface Reading {
+  readonly folder: string;
+  readonly faults: string[];
+  /** Names of files. */
+  readonly missing: string[];
+}
+
+function readTemplate(reading: Reading, name: string, kind: MailKind): Template {
+  const { faults } = reading;
+  const plain = readTemplateFile(reading, `${name}.txt`, kind);
+  const html = readTemplateFile(reading, `${name}.html`, kind) ?? '';
   const [, subject = '', text = ''] =
     /^Subject: ([^\r\n]+)\r?\n\r?\n([\s\S]+)$/.exec(plain ?? '') ?? [];
   if (plain !== undefined && text === '')
@@ -77,25 +98,25 @@ function readTemplate(folder: string, name: string, kind: MailKind, faults: stri
 }
 
 function readTemplateFile(
-  folder: string,
+  { folder, faults, missing }: Reading,
   name: string,
   { placeholders, required }: MailKind,
-  faults: string[],
 ): string | undefined {
-  const file = join(folder, name);
   let content: string;
   try {
-    content = readFileSync(file, 'utf8');
+    content = readFileSync(join(folder, name), 'utf8');
   } catch (error) {
-    faults.push(`needs ${file}: ${(error as NodeJS.ErrnoException).code}`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') missing.push(name);
+    else faults.push(`holds ${name}, which cannot be read (${code})`);
     return undefined;
   }
   const used = [...content.matchAll(/\{\{([^{}]*)\}\}/g)].map(([, one = '']) => one);
   const unknown = used.filter((one) => !placeholders.includes(one));
   if (unknown.length > 0)
     faults.push(`holds ${name}, which uses ${braced(unknown)}; known are ${braced(placeholders)}`);
-  const missing = required.filter((one) => !used.includes(one));
-  if (missing.length > 0) faults.push(`holds ${name}, which must use ${braced(missing)}`);
+  const unused = required.filter((one) => !used.includes(one));
+  if (unused.length > 0) faults.push(`holds ${name}, which must use ${braced(unused)}`);
   return content;
 }
 

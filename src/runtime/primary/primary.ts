@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type Config, ConfigError } from '../../kernel/config/config';
+import { type Config, isConfigError } from '../../kernel/config/config';
 import { randomToken } from '../../kernel/crypto/random';
 import { type Closable, createLifecycle, type Lifecycle } from '../../kernel/lifecycle';
 import type { Logger } from '../../platform/telemetry/logger';
@@ -127,8 +127,9 @@ async function start(
   } catch (error) {
     const code = exitCodeOf(error);
     log.fatal(
-      { err: error, code },
-      error instanceof ConfigError ? error.message : databaseAdvice(code),
+      // The message of a ConfigError says it all.
+      { ...(isConfigError(error) ? {} : { err: error }), code },
+      isConfigError(error) ? error.message : databaseAdvice(code),
     );
     return code;
   }

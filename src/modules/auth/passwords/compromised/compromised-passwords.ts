@@ -56,7 +56,7 @@ export const refusingCompromised = (
     params: { code: PASSWORD_COMPROMISED.code },
   });
 
-/** Throws ConfigError, so that the start stops. */
+/** Throws ConfigError. */
 export function checkCompromisedPasswords({ auth }: Config): void {
   const path = auth.compromisedPasswordsFile;
   if (path !== undefined) void openConfiguredList(path).close();
@@ -67,11 +67,12 @@ function openConfiguredList(path: string): CompromisedList {
   try {
     return openCompromisedList(path);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === undefined ? '' : 'cannot be read: ';
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fault = code === undefined ? message : `cannot be read (${code})`;
     throw new ConfigError([
       {
         env: 'COMPROMISED_PASSWORDS_FILE',
-        message: `names a file that ${reason}${(error as Error).message}`,
+        message: `names ${JSON.stringify(path)}, which ${fault}`,
       },
     ]);
   }
