@@ -1,7 +1,7 @@
 import { withDatabase } from '../../src/app/cli/database';
 import type { Config } from '../../src/kernel/config/config';
 import { ConfigError, loadConfig } from '../../src/kernel/config/config';
-import { describeMongoUri, isLocalMongo } from '../../src/kernel/config/connections';
+import { describeMongoUri, isLocalMongo } from '../../src/kernel/config/mongo-uri';
 import type { Database } from '../../src/platform/mongo/connection';
 import { INDEX_BUILD_TIMEOUT_MS } from '../../src/platform/mongo/indexes';
 import { isProduction } from '../../src/platform/mongo/production-mark';

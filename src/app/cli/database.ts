@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Config } from '../../kernel/config/config';
-import { describeMongoUri } from '../../kernel/config/connections';
+import { describeMongoUri } from '../../kernel/config/mongo-uri';
 import { connectDatabase, type Database } from '../../platform/mongo/connection';
 import type { Logger } from '../../platform/telemetry/logger';
 import { loadEmbeddedMongo } from '../development-database';

@@ -1,5 +1,6 @@
 import type { Config } from '../../kernel/config/config';
-import { describeMongoUri, readRedisUrls } from '../../kernel/config/connections';
+import { readRedisUrls } from '../../kernel/config/connections';
+import { describeMongoUri } from '../../kernel/config/mongo-uri';
 import { type Finding, type Report, record } from './finding';
 
 export interface NamedConfig {

@@ -1,5 +1,5 @@
 import type { Config } from '../../kernel/config/config';
-import { describeMongoUri, namesDatabase } from '../../kernel/config/connections';
+import { databaseIn, describeMongoUri } from '../../kernel/config/mongo-uri';
 import { isLoopback } from '../../kernel/config/urls';
 import { type Finding, type Report, record } from './finding';
 
@@ -47,14 +47,20 @@ const checks: Readonly<Record<string, Check>> = {
       means: 'Any page may call the service with a token that it has got hold of.',
       fix: 'List the origins of your pages.',
     },
-  'database-name': ({ database }) =>
-    database.uri !== undefined &&
-    !namesDatabase(database.uri) && {
+  'database-name': ({ database: { uri } }) => {
+    const name = uri === undefined ? undefined : databaseIn(uri);
+    if (uri === undefined || (name !== '' && name !== 'admin')) return undefined;
+    const where = describeMongoUri(uri);
+    return {
       severity: 'warning',
-      seen: `MONGODB_URI leads to ${describeMongoUri(database.uri)}, without a database`,
-      means: 'The database is called "test", where others may put theirs too.',
-      fix: 'mongodb://host/NAME. Move the data first.',
-    },
+      seen: `MONGODB_URI leads to ${where}${name === '' ? ', without a database' : ''}`,
+      means:
+        name === ''
+          ? 'The database is called "test", where others may put theirs too.'
+          : 'It has the users of MongoDB: whoever may write accounts may write those.',
+      fix: 'mongodb://host/NAME, with ?authSource=admin for a user of admin. Move the data first.',
+    };
+  },
   'database-password': ({ database }) =>
     database.uri !== undefined &&
     isOpenDatabase(database.uri) && {

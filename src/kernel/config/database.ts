@@ -1,4 +1,4 @@
-import { mongoUri } from './connections';
+import { mongoUri } from './mongo-uri';
 import { flag, integer, oneOf, optional, setting, text } from './setting';
 
 export const database = {

@@ -1,6 +1,6 @@
 import mongoose, { type Connection } from 'mongoose';
 import type { Config } from '../../kernel/config/config';
-import { namesDatabase } from '../../kernel/config/connections';
+import { databaseIn } from '../../kernel/config/mongo-uri';
 import { backoffMs, type Closable, withTimeout } from '../../kernel/lifecycle';
 import type { Logger } from '../telemetry/logger';
 import { askDatabaseTime, type DatabaseClock, startClock } from './clock';
@@ -66,8 +66,11 @@ export function warnOfUri(uri: string, settings: Config['database'], log: Logger
   const overridden = overriddenOptions(uri, databaseOptions(uri, settings));
   if (overridden.length > 0)
     log.warn({ options: overridden }, 'options of MONGODB_URI have no effect');
-  if (!namesDatabase(uri))
+  const name = databaseIn(uri);
+  if (name === '')
     log.warn('MONGODB_URI names no database: the one called "test" is used (write …host/NAME)');
+  if (name === 'admin')
+    log.warn('MONGODB_URI names the database "admin", which has the users of MongoDB');
 }
 
 /** Connects; waits at most `connectWaitMs` for a database that is still starting. */

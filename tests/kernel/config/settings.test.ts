@@ -8,7 +8,7 @@ import {
   loadConfig,
   parseConfig,
 } from '../../../src/kernel/config/config';
-import { describeMongoUri } from '../../../src/kernel/config/connections';
+import { describeMongoUri } from '../../../src/kernel/config/mongo-uri';
 import { estimateBits, isPatterned } from '../../../src/kernel/config/secret-strength';
 
 const STRONG = 'hT5-wK8.qL2_zN9+xC4/vB7=mJ1~pD6!';
@@ -108,6 +108,41 @@ test('timeouts of a write must be consistent', () => {
     { NEAR_CACHE_TTL_MS: '29000', DRAIN_TIMEOUT_MS: '40000', SHUTDOWN_DEADLINE_MS: '40000' },
     'SOCKET_TIMEOUT_MS',
   );
+});
+
+test('a database that MongoDB refuses is refused before', () => {
+  const place = (path: string) => told({ MONGODB_URI: `mongodb://user:canary@db/${path}` });
+  for (const path of [
+    'au.th',
+    'auth/x',
+    'a%24b',
+    'a%20b',
+    'a%22',
+    'x'.repeat(64),
+    'local',
+    'config',
+  ])
+    expect([path, place(path)]).toEqual([
+      path,
+      expect.stringMatching(/MONGODB_URI must name a database/),
+    ]);
+  expect(place('au.th')).not.toContain('canary');
+  for (const path of ['x'.repeat(63), 'a-b_C9', 'admin', '', '?tls=true'])
+    expect([path, place(path)]).toEqual([path, '']);
+});
+
+test('options of MONGODB_URI that fail only later are refused', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pem-'));
+  const file = join(folder, 'text.pem');
+  writeFileSync(file, 'no certificate');
+  const options = (text: string) => told({ MONGODB_URI: `mongodb://db/auth?${text}` });
+  expect(options(`tls=true&tlsCAFile=${folder}`)).toContain(
+    'tlsCAFile that cannot be read (EISDIR)',
+  );
+  expect(options(`tls=true&tlsCAFile=${file}`)).toContain('is not in PEM form');
+  rmSync(folder, { recursive: true });
+  expect(options('timeoutMS=1')).toContain('DB_OPERATION_TIMEOUT_MS bounds each operation');
+  expect(options('loadBalanced=true&replicaSet=rs0')).toContain('loadBalanced');
 });
 
 test('PORT and OPS_PORT may be equal on addresses that do not overlap', () => {
@@ -264,14 +299,18 @@ test('a MongoDB URI that the driver rejects is a fault whose message does not qu
   ];
   for (const [options, reason] of late)
     expect(refused({ MONGODB_URI: `mongodb://u:canary@h/x?${options}` })).toContain(reason);
+  const folder = mkdtempSync(join(tmpdir(), 'pem-'));
+  const pem = join(folder, 'ca.pem');
+  writeFileSync(pem, '-----BEGIN CERTIFICATE-----\n');
   for (const value of [
     'mongodb://h',
     'mongodb+srv://u:p%40@a.b.c/x',
     'mongodb://[::1]:27017/x',
     'mongodb://%2Ftmp%2Fm.sock/auth?directConnection=true&w=1',
-    `mongodb://h/x?tls=true&tlsCAFile=${encodeURIComponent(__filename)}`,
+    `mongodb://h/x?tls=true&tlsCAFile=${encodeURIComponent(pem)}`,
   ])
     expect([value, told({ MONGODB_URI: value })]).toEqual([value, '']);
+  rmSync(folder, { recursive: true });
 });
 
 test('a MongoDB URI is described without user, password and options', () => {
