@@ -42,12 +42,14 @@ const ACCESS_CODES: ReadonlySet<unknown> = new Set([13, 18, 8000]);
 const UNAVAILABLE =
   /^(MongooseServerSelection|MongoServerSelection|MongoNetwork|MongoWaitQueue|NoDatabase|DataFolderInUse)/;
 
+/** Compatibility: options of the URI that this server does not support (loadBalanced). */
+const UNFIT = /^(ConfigError|MongoParseError|MongoCompatibilityError)$/;
+
 /** The exit code of a start that failed with `error`. */
 export function exitCodeOf(error: unknown): number {
   for (const one of chain(error)) {
     const { name, code, syscall } = one as Error & { code?: unknown; syscall?: unknown };
-    if (name === 'ConfigError' || name === 'MongoParseError' || ACCESS_CODES.has(code))
-      return exitCodes.config;
+    if (UNFIT.test(name) || ACCESS_CODES.has(code)) return exitCodes.config;
     if (DATA_CODES.has(code)) return exitCodes.data;
     // `bind`: of a worker whose port PM2 opens.
     if (syscall === 'listen' || syscall === 'bind') return exitCodes.address;
@@ -69,7 +71,7 @@ function* chain(error: unknown): Generator<Error> {
 /** A hint for the operator when a start failed with `code` at the database. */
 export function databaseAdvice(code: number): string {
   if (code === exitCodes.config)
-    return 'the database refuses this user or password: see MONGODB_URI';
+    return 'the database refuses this user, password or option: see MONGODB_URI';
   if (code === exitCodes.data)
     return 'an index of this version cannot be created on the existing data: see docs/operate.md';
   return 'the database cannot be used';

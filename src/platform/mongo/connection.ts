@@ -117,9 +117,11 @@ export async function connectDatabase(
   }
 }
 
-/** AuthenticationFailed, or AtlasError from Atlas. */
+/** AuthenticationFailed, AtlasError from Atlas, or an option that this server does not support. */
 const isRefused = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 18 || error.code === 8000);
+  error instanceof Error &&
+  (error.name === 'MongoCompatibilityError' ||
+    ('code' in error && (error.code === 18 || error.code === 8000)));
 
 async function ping(connection: Connection, timeoutMs: number): Promise<boolean> {
   try {
