@@ -1,7 +1,7 @@
 import { DOCTOR_OPTIONS, examine, listOf } from '../doctor/examine';
 import { createReport, reportText } from '../doctor/finding';
 import { parseArguments } from './arguments';
-import { runCli, UsageError } from './run';
+import { refuseWords, runCli } from './run';
 
 const USAGE = `Usage: npm run doctor -- [--target URL] [--hosts URL,URL] [--env FILE,FILE] [--nginx FILE] [--haproxy FILE]
                         [--pm2 FILE] [--balancer-idle-seconds N] [--settings-only] [--ignore CHECK,CHECK] [--json]
@@ -26,7 +26,7 @@ Exit codes: 0 nothing found; 1 something found; 64 invalid command.
 async function main(): Promise<void> {
   const { words, options } = parseArguments(process.argv.slice(2), DOCTOR_OPTIONS);
   if (options.has('help')) return void process.stdout.write(USAGE);
-  if (words.length > 0) throw new UsageError(USAGE);
+  refuseWords(words, USAGE);
   const report = createReport();
   await examine(report, options);
   const ignored = listOf(options, 'ignore');

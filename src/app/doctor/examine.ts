@@ -7,9 +7,10 @@ import { UsageError } from '../cli/run';
 import { loadServiceConfig } from '../service-config';
 import { checkEdge } from './edge';
 import { nginxKeepAliveSeconds } from './edge-nginx';
-import { type Report, record, skip } from './finding';
+import { CHECKS, type Report, record, skip } from './finding';
 import { checkHosts } from './hosts';
 import { checkHostsSettings, type NamedConfig } from './hosts-settings';
+import { checkOpsHost } from './ops-host';
 import { checkPm2 } from './pm2';
 import { checkKeepAlive, checkSettings } from './settings';
 import { checkDatabase, checkRedis } from './stores';
@@ -81,7 +82,18 @@ async function checkStores(report: Report, config: Config): Promise<void> {
   await checkRedis(report, config);
 }
 
-function requireFiles(options: Options): void {
+function requireUsable(options: Options): void {
+  const idle = options.get('balancer-idle-seconds');
+  if (idle !== undefined && !/^[1-9]\d{0,5}$/.test(idle))
+    throw new UsageError(
+      `--balancer-idle-seconds must be a whole number of seconds: it is ${idle}`,
+    );
+  const names: readonly string[] = CHECKS;
+  const unknown = listOf(options, 'ignore').filter((name) => !names.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(
+      `--ignore: there is no check ${unknown.join(', ')}; there are ${names.join(', ')}`,
+    );
   for (const name of ['env', 'nginx', 'haproxy', 'pm2'])
     for (const file of listOf(options, name))
       if (!existsSync(file)) throw new UsageError(`--${name}: there is no file ${file}`);
@@ -109,6 +121,8 @@ async function examineSettings(report: Report, options: Options): Promise<Config
     checkKeepAlive(report, name, keepAliveTimeoutMs / 1000, balancerSeconds(options));
   }
   if (configs.length > 1) checkHostsSettings(report, configs);
+  const [own] = options.has('env') ? [] : configs;
+  if (own !== undefined) checkOpsHost(report, own.config.server);
   const config = configs[0]?.config;
   if (config !== undefined && !options.has('settings-only')) await checkStores(report, config);
   return config;
@@ -125,7 +139,7 @@ async function examineEdge(report: Report, options: Options): Promise<void> {
 
 /** All checks that the options ask for. */
 export async function examine(report: Report, options: Options): Promise<void> {
-  requireFiles(options);
+  requireUsable(options);
   const hosts = listOf(options, 'hosts');
   const [target, pm2] = [options.get('target'), options.get('pm2')];
   // A target without a word about settings is looked at from outside alone.

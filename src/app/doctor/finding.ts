@@ -1,7 +1,52 @@
+/** The names of all checks, for `--ignore`. */
+export const CHECKS = [
+  'settings',
+  'development-settings',
+  'access-token-lifetime',
+  'password-hashing',
+  'cors-origins',
+  'database-name',
+  'database-password',
+  'ops-port',
+  'ops-host',
+  'rate-limits',
+  'keep-alive',
+  'database-reachable',
+  'database-indexes',
+  'database-migrations',
+  'clock-here',
+  'clocks',
+  'redis',
+  'redis-reachable',
+  'redis-eviction',
+  'redis-memory',
+  'redis-full',
+  'host-reachable',
+  'hosts-audience',
+  'hosts-cache',
+  'hosts-database',
+  'hosts-encryption-secret',
+  'hosts-issuer',
+  'hosts-key-prefix',
+  'hosts-near-cache',
+  'hosts-redis',
+  'hosts-roles',
+  'hosts-signing-secret',
+  'pm2-kill-timeout',
+  'pm2-wait-ready',
+  'edge-repeats-writes',
+  'target-ready',
+  'target-tls',
+  'public-url',
+  'metrics-private',
+  'trust-proxy',
+] as const;
+export type Check = (typeof CHECKS)[number];
+
 /** One misconfiguration. `fault`: promises of the service do not hold. `warning`: they may not. */
 export interface Finding {
-  /** Stable name, for `--ignore`. */
-  readonly check: string;
+  /** The name is stable. */
+  readonly check: Check;
   readonly severity: 'fault' | 'warning';
   /** What was seen, with the values; never a secret. */
   readonly seen: string;
@@ -11,7 +56,7 @@ export interface Finding {
 
 /** A check that could not be made, with the reason. It does not count as passed. */
 interface Skipped {
-  readonly check: string;
+  readonly check: Check;
   readonly reason: string;
 }
 
@@ -20,23 +65,25 @@ export interface Report {
   readonly findings: Finding[];
   readonly skipped: Skipped[];
   /** Names of the checks that found nothing. */
-  readonly passed: string[];
+  readonly passed: Check[];
 }
 
 export const createReport = (): Report => ({ findings: [], skipped: [], passed: [] });
 
-export const skip = (report: Report, check: string, reason: string): void =>
+export const skip = (report: Report, check: Check, reason: string): void =>
   void report.skipped.push({ check, reason });
 
 /** Records a check: the finding, or that it passed. */
 export function record(
   report: Report,
-  check: string,
+  check: Check,
   found: Omit<Finding, 'check'> | undefined | false,
 ): void {
   if (found === undefined || found === false) report.passed.push(check);
   else report.findings.push({ check, ...found });
 }
+
+const counted = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 const WIDTH = 96;
 
@@ -72,8 +119,8 @@ export function reportText({ findings, skipped, passed }: Report): string {
       .map((check) => `ok       ${check}`),
     ...skipped.map(({ check, reason }) => `skipped  ${check}: ${reason}`),
   ];
-  const count = (severity: Finding['severity']) =>
-    findings.filter((one) => one.severity === severity).length;
-  const summary = `${count('fault')} faults, ${count('warning')} warnings, ${skipped.length} checks skipped`;
+  const found = (severity: Finding['severity']) =>
+    counted(findings.filter((one) => one.severity === severity).length, severity);
+  const summary = `${found('fault')}, ${found('warning')}, ${counted(skipped.length, 'check')} skipped`;
   return `${[...blocks, rest.join('\n'), summary].filter((part) => part !== '').join('\n\n')}\n`;
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../../kernel/config/config';
 import { readRedisUrls } from '../../kernel/config/connections';
 import { describeMongoUri } from '../../kernel/config/mongo-uri';
-import { type Finding, type Report, record } from './finding';
+import { type Check, type Finding, type Report, record } from './finding';
 
 export interface NamedConfig {
   readonly name: string;
@@ -9,7 +9,7 @@ export interface NamedConfig {
 }
 
 interface Shared {
-  readonly check: string;
+  readonly check: Check;
   readonly severity: Finding['severity'];
   readonly env: string;
   /** Compared, and shown unless `secret`. */

@@ -1,15 +1,15 @@
 import type { Config } from '../../kernel/config/config';
 import { databaseIn, describeMongoUri } from '../../kernel/config/mongo-uri';
 import { isLoopback } from '../../kernel/config/urls';
-import { type Finding, type Report, record } from './finding';
+import { type Check, type Finding, type Report, record } from './finding';
 
-type Check = (config: Config) => Omit<Finding, 'check'> | undefined | false;
+type SettingsCheck = (config: Config) => Omit<Finding, 'check'> | undefined | false;
 
 const isPublic = (url: string | undefined): boolean =>
   url !== undefined && !isLoopback(new URL(url).hostname);
 
 /** What the service accepts at its start, and is nevertheless weak or does not fit. */
-const checks: Readonly<Record<string, Check>> = {
+const checks: Readonly<Partial<Record<Check, SettingsCheck>>> = {
   'development-settings': ({ server }) =>
     server.environment !== 'production' &&
     isPublic(server.publicUrl) && {
@@ -107,5 +107,5 @@ export function checkKeepAlive(
 }
 
 export function checkSettings(report: Report, config: Config): void {
-  for (const [name, check] of Object.entries(checks)) record(report, name, check(config));
+  for (const [name, check] of Object.entries(checks)) record(report, name as Check, check(config));
 }

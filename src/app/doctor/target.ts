@@ -1,7 +1,7 @@
 import type { Config } from '../../kernel/config/config';
 import { isLoopback } from '../../kernel/config/urls';
 import { ask, members, type Response } from './ask';
-import { type Finding, type Report, record, skip } from './finding';
+import { type Check, type Finding, type Report, record, skip } from './finding';
 
 const METADATA = '/.well-known/oauth-authorization-server';
 /** Public, and behind the general rate limit. */
@@ -34,7 +34,7 @@ export async function checkTarget(
 /** One broken connection costs its own checks alone. */
 async function attempt(
   report: Report,
-  checks: readonly string[],
+  checks: readonly Check[],
   work: () => Promise<void>,
 ): Promise<void> {
   try {
