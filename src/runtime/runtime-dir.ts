@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Config } from '../kernel/config/config';
+import { type Config, ConfigError } from '../kernel/config/config';
 import { faultOfPrivateFolder, fitsSockets } from '../kernel/config/folders';
 import type { Closable } from '../kernel/lifecycle';
 import { makeFolder } from '../kernel/make-folder';
@@ -17,7 +17,7 @@ const ownUid = (): number => process.getuid?.() ?? 0;
 function openPrivate(path: string): string {
   makeFolder(path, 0o700);
   const fault = faultOfPrivateFolder(path);
-  if (fault !== undefined) throw new Error(`the folder of the private sockets ${fault}`);
+  if (fault !== undefined) throw new ConfigError([{ env: 'RUNTIME_DIR', message: fault }]);
   return path;
 }
 

@@ -181,6 +181,16 @@ test('`scale` refuses invalid counts with a reason', async () => {
     status: 0,
     text: expect.stringContaining('1 of 1 workers ready'),
   });
+  expect(ask('drain', '9')).toEqual({
+    status: exitCodes.forced,
+    text: expect.stringContaining('worker 9 is not ready'),
+  });
+  const [before] = service.workerPids();
+  expect(ask('drain', '1').status).toBe(0);
+  await until('the worker to be replaced', () => {
+    const [now, ...more] = service.workerPids();
+    return now !== undefined && now !== before && more.length === 0;
+  });
 });
 
 /** A container may run under a user id without an entry in its user database. */
@@ -235,6 +245,7 @@ test('the exit code depends on the error, also when it is a nested cause', () =>
   const error = (fields: object, cause?: unknown) =>
     Object.assign(new Error('x', { cause }), fields);
   expect(exitCodeOf(error({ code: 18 }))).toBe(exitCodes.config);
+  expect(exitCodeOf(error({ name: 'MongoCompatibilityError' }))).toBe(exitCodes.config);
   expect(exitCodeOf(error({}, error({ code: 11000 })))).toBe(exitCodes.data);
   expect(exitCodeOf(error({ code: 'ENOTFOUND', syscall: 'querySrv' }))).toBe(exitCodes.unavailable);
   // Of a worker of PM2 it is `bind`.

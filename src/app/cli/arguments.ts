@@ -17,18 +17,34 @@ export interface Arguments {
  * for an unknown option or a missing value.
  */
 export function parseArguments(argv: readonly string[], known: Options): Arguments {
-  const options = Object.fromEntries(
-    Object.entries({ ...known, help: 'boolean' as const }).map(([name, type]) => [name, { type }]),
+  const types: Types = new Map(Object.entries({ ...known, help: 'boolean' as const }));
+  const options = Object.fromEntries([...types].map(([name, type]) => [name, { type }]));
+  const shape = { args: [...argv], options, allowPositionals: true, tokens: true } as const;
+  // Not strict: faults are told in words of this service.
+  const { positionals, tokens } = parseArgs({ ...shape, strict: false });
+  const given = tokens.flatMap((token) =>
+    token.kind === 'option' ? [[token.name, valueOf(token, types)] as const] : [],
   );
-  try {
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
-    return {
-      words: positionals,
-      options: new Map(Object.entries(values).map(([name, value]) => [name, String(value)])),
-    };
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  return { words: positionals, options: new Map(given) };
+}
+
+interface Given {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+type Types = ReadonlyMap<string, 'string' | 'boolean'>;
+
+function valueOf({ name, rawName, value, inlineValue }: Given, types: Types): string {
+  const type = types.get(name);
+  if (type === undefined) throw new UsageError(`There is no option ${rawName}.`);
+  if (type === 'boolean' && value !== undefined) throw new UsageError(`${rawName} takes no value.`);
+  if (type === 'boolean') return 'true';
+  if (value === undefined || (inlineValue !== true && value.startsWith('--')))
+    throw new UsageError(`${rawName} needs a value.`);
+  return value;
 }
 
 /** Reads the first line of standard input; on a terminal, prompts for it without echo. */

@@ -2,14 +2,20 @@ import { loadConfig } from '../../kernel/config/config';
 import { planOf } from '../../platform/mongo/explain';
 import { createLogger } from '../../platform/telemetry/logger';
 import { storages } from '../modules';
+import { parseArguments } from './arguments';
 import { withDatabase } from './database';
-import { runCli } from './run';
+import { EXIT_CODES_HELP, refuseWords, runCli } from './run';
 
-/**
- * Prints every query shape with its winning plan. Exits with 1 when a plan scans the collection or
- * sorts in memory.
- */
+const USAGE = `Usage: npm run explain
+
+Prints every query shape of the service with the plan that MongoDB chose for it on the database of these settings.
+
+Exit code 1: a plan scans the collection or sorts in memory. ${EXIT_CODES_HELP}`;
+
 async function main(): Promise<void> {
+  const { words, options } = parseArguments(process.argv.slice(2), {});
+  if (options.has('help')) return void process.stdout.write(USAGE);
+  refuseWords(words, USAGE);
   const config = loadConfig();
   const log = createLogger({ level: 'warn', name: 'explain' }, process.stderr);
   await withDatabase(config, log, async ({ connection }) => {

@@ -15,7 +15,7 @@ import { createLogger } from '../../platform/telemetry/logger';
 import { parseArguments } from './arguments';
 import { commandCause, withAuditLog } from './audit';
 import { withDatabase } from './database';
-import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+import { EXIT_CODES_HELP, onlyCommand, runCli, UsageError } from './run';
 
 const USAGE = `Usage: npm run keys -- list
        npm run keys -- rotate [--now | --compromised]
@@ -35,11 +35,11 @@ async function main(): Promise<void> {
     compromised: 'boolean',
   });
   if (options.has('help')) return void process.stdout.write(USAGE);
-  const [command] = words;
+  const command = onlyCommand(words, ['list', 'rotate'], USAGE);
   const flags = [...options.keys()];
-  const known = command === 'rotate' ? flags.length <= 1 : flags.length === 0;
-  if (words.length !== 1 || !known || (command !== 'list' && command !== 'rotate'))
-    throw new UsageError(USAGE);
+  if (command === 'list' && flags.length > 0)
+    throw new UsageError(`list does not take --${flags[0]}.\n\n${USAGE}`);
+  if (flags.length > 1) throw new UsageError(`Give --now or --compromised, not both.\n\n${USAGE}`);
   const config = loadConfig();
   if (config.auth.jwtSecret !== undefined) {
     throw new UsageError(

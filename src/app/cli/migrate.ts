@@ -11,7 +11,7 @@ import { indexesOf, migrations } from '../migrate';
 import { numberedLogs } from '../numbered-logs';
 import { parseArguments } from './arguments';
 import { withDatabase } from './database';
-import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+import { EXIT_CODES_HELP, onlyCommand, runCli } from './run';
 
 const USAGE = `Usage: npm run migrate -- status
        npm run migrate -- up
@@ -42,9 +42,9 @@ type Command = (context: Context) => Promise<void>;
 async function main(): Promise<void> {
   const { words, options } = parseArguments(process.argv.slice(2), {});
   if (options.has('help')) return void process.stdout.write(USAGE);
-  const [name = ''] = words;
-  if (words.length !== 1 || !Object.hasOwn(COMMANDS, name)) throw new UsageError(USAGE);
-  const command: Command = COMMANDS[name as keyof typeof COMMANDS];
+  const names = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[];
+  const name = onlyCommand(words, names, USAGE);
+  const command: Command = COMMANDS[name];
   const log = createLogger({ level: name === 'up' ? 'info' : 'warn', name: 'migrate' });
   const config = patient(loadConfig());
   await withDatabase(config, log, async (database, where) => {

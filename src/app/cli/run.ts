@@ -7,6 +7,30 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** The only word of a command line. Throws UsageError. */
+export function onlyCommand<const C extends string>(
+  words: readonly string[],
+  commands: readonly C[],
+  usage: string,
+): C {
+  const [word, extra] = words;
+  const command = commands.find((one) => one === word);
+  const fault =
+    word === undefined
+      ? 'A command is missing.'
+      : command === undefined
+        ? `Unknown command ${JSON.stringify(word)}.`
+        : `${word} does not take ${JSON.stringify(extra)}.`;
+  if (command === undefined || extra !== undefined) throw new UsageError(`${fault}\n\n${usage}`);
+  return command;
+}
+
+/** For commands that take no words. */
+export function refuseWords([word]: readonly string[], usage: string): void {
+  if (word !== undefined)
+    throw new UsageError(`Unexpected argument ${JSON.stringify(word)}.\n\n${usage}`);
+}
+
 /** EX_USAGE of sysexits.h. */
 const USAGE = 64;
 

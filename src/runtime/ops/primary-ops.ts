@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { drainWorker } from '../primary/drain';
 import type { Fleet } from '../primary/fleet';
 import { parseScale } from '../primary/scale';
 import type { FleetView, OpsActions } from './fleet-view';
@@ -37,10 +38,7 @@ export function actionsOf({ supervisor }: Fleet, token: string): OpsActions {
         void supervisor.reload();
         return undefined;
       }
-      if (action === 'drain')
-        return supervisor.replace(Number(value))
-          ? undefined
-          : `worker ${value} is not ready: only a ready worker is drained`;
+      if (action === 'drain') return drainWorker(supervisor, value);
       if (action !== 'scale') return `unknown action ${JSON.stringify(action)}`;
       const scale = parseScale(value, supervisor.wanted());
       if ('error' in scale) return scale.error;

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Closable } from '../../kernel/lifecycle';
 import { listening } from '../listening';
+import { drainWorker } from './drain';
 import type { Fleet } from './fleet';
 import { parseScale } from './scale';
 
@@ -11,8 +12,8 @@ import { parseScale } from './scale';
  * (runtime-dir.ts).
  */
 export interface ControlRequest {
-  readonly command: 'status' | 'reload' | 'scale' | 'token';
-  /** scale: how many workers to run, or "+1", "-2". */
+  readonly command: 'status' | 'reload' | 'scale' | 'drain' | 'token';
+  /** scale: how many workers to run, or "+1", "-2"; drain: the number of the worker. */
   readonly count?: string;
 }
 
@@ -65,10 +66,14 @@ async function answer(fleet: Fleet, token: string, line: string): Promise<Contro
           error: 'the reload stopped: see the log; workers that were not replaced keep serving',
         };
   }
+  if (command === 'drain') {
+    const refusal = drainWorker(supervisor, count);
+    return refusal === undefined ? status(fleet) : { ok: false, error: refusal };
+  }
   if (command !== 'scale')
     return {
       ok: false,
-      error: `unknown command ${JSON.stringify(command)}; use status, reload, scale N, scale +1, token`,
+      error: `unknown command ${JSON.stringify(command)}; use status, reload, scale N, scale +1, drain ID, token`,
     };
   const scale = parseScale(count, supervisor.wanted());
   if ('error' in scale) return { ok: false, error: scale.error };
