@@ -1,8 +1,11 @@
+import { cache as cacheSettings } from './cache';
 import { credentialChecks } from './checks-credentials';
 import { productionChecks } from './checks-production';
 import type { Config, Fault } from './config';
 import { readRedisUrls } from './connections';
 import { passkeyChecks } from './relying-party';
+import { sessions as sessionSettings } from './sessions';
+import type { Setting } from './setting';
 import { isSafeForCredentials, mayBeSameSite } from './urls';
 
 /**
@@ -150,6 +153,37 @@ const storeChecks: readonly Check[] = [
     ),
 ];
 
+/** A default gives way to a shorter limit that was set: it is no contradiction. */
+const unlessDefault = (value: number, { fallback }: Setting<number>): number =>
+  String(value) === fallback ? 0 : value;
+
+const lifetimeChecks: readonly Check[] = [
+  ({ sessions }) =>
+    atMost(
+      'SESSION_IDLE_TTL_SECONDS',
+      unlessDefault(sessions.idleTtlSeconds, sessionSettings.idleTtlSeconds),
+      'SESSION_MAX_TTL_SECONDS',
+      sessions.maxTtlSeconds,
+      'no session lives longer',
+    ),
+  ({ auth, sessions }) =>
+    atMost(
+      'ACCESS_TOKEN_TTL_SECONDS',
+      auth.accessTokenTtlSeconds,
+      'SESSION_MAX_TTL_SECONDS',
+      sessions.maxTtlSeconds,
+      'a token would outlive its session',
+    ),
+  ({ cache }) =>
+    atMost(
+      'CACHE_NEGATIVE_TTL_SECONDS',
+      unlessDefault(cache.negativeTtlSeconds, cacheSettings.negativeTtlSeconds),
+      'CACHE_TTL_SECONDS',
+      cache.ttlSeconds,
+      'what is not there is kept no longer than what is',
+    ),
+];
+
 const DAY_SECONDS = 86_400;
 
 /** The log has an event for as long as it may have to be sent again. */
@@ -248,6 +282,7 @@ const checks: readonly Check[] = [
   ...moduleChecks,
   ...federationChecks,
   ...storeChecks,
+  ...lifetimeChecks,
   ...eventChecks,
   ...processChecks,
   ...browserChecks,

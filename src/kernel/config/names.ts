@@ -27,6 +27,10 @@ function distance(a: string, b: string): number {
   return rows[a.length]?.[b.length] ?? 0;
 }
 
+/** `PORT_FILE`: only secrets are read from files. */
+const withoutFile = (name: string, { settings }: Names): string | undefined =>
+  settings.find((one) => name === `${one}_FILE`);
+
 /** The known name that was probably intended. */
 export function closest(name: string, known: readonly string[]): string | undefined {
   const folded = (text: string) => text.toUpperCase().replaceAll('-', '_');
@@ -52,6 +56,9 @@ export function unknownNames(
   return given
     .filter((name) => !known.includes(name) && !OTHERS.test(name))
     .map((env) => {
+      const plain = withoutFile(env, names);
+      if (plain !== undefined)
+        return { env, message: `is in .env, but ${plain} is read from no file: set ${plain}` };
       const meant = closest(env, known);
       const hint =
         meant === undefined
@@ -65,7 +72,8 @@ export function unknownNames(
 const MISSPELT_MIN_LENGTH = 6;
 
 /**
- * Names in the environment that are one edit away from an unset setting. Other programs share the
+ * Names in the environment that are one edit away from an unset setting, or name a file for one that
+ * is no secret. Other programs share the
  * environment, so these are warnings; unknown names in `.env` are faults.
  */
 export function misspeltNames(
@@ -77,7 +85,9 @@ export function misspeltNames(
   return given
     .filter((env) => env.length >= MISSPELT_MIN_LENGTH && !known.includes(env) && !OTHERS.test(env))
     .flatMap((env) => {
-      const meant = known.find((name) => distance(env, name) === 1 && !isSet.has(name));
+      const meant =
+        withoutFile(env, names) ??
+        known.find((name) => distance(env, name) === 1 && !isSet.has(name));
       return meant === undefined ? [] : [{ env, meant }];
     });
 }

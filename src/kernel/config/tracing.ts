@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { z } from 'zod';
-import { optional, setting, text } from './setting';
-import { webUrl } from './urls';
+import { checked, optional, setting, text } from './setting';
+import { webUrlFault } from './urls';
 
 const HEADERS_FORM =
   'must be a comma-separated list of name=value, with special characters of a value as %XX';
@@ -35,11 +35,19 @@ const ratio = (): z.ZodType<number> =>
     .regex(/^(0|1(\.0+)?|0?\.\d{1,9})$/, 'must be a number from 0 to 1, e.g. 0.05')
     .transform(Number);
 
+/** The exporter appends the path. */
+const collector = (): z.ZodType<string> =>
+  checked((value) =>
+    /\/v1\/traces\/*$/.test(value)
+      ? 'must be the base URL, without /v1/traces'
+      : webUrlFault(value),
+  );
+
 /** The names are those of the OpenTelemetry specification. */
 export const tracing = {
   endpoint: setting(
     'OTEL_EXPORTER_OTLP_ENDPOINT',
-    optional(webUrl()),
+    optional(collector()),
     undefined,
     'Base URL of an OpenTelemetry collector (OTLP over HTTP, protobuf), e.g. http://127.0.0.1:4318; traces go to /v1/traces under it. Unset: no tracing.',
   ),

@@ -100,6 +100,7 @@ describe('names in the environment that look like misspelt settings', () => {
     ['JWT_SECERT', 'JWT_SECRET'],
     ['WORKER', 'WORKERS'],
     ['JWT_SECRET_FIL', 'JWT_SECRET_FILE'],
+    ['PUBLIC_URL_FILE', 'PUBLIC_URL'],
   ])('%s: warns and suggests %s', (env, meant) => {
     expect(environmentWarnings({ [env]: 'x' })).toEqual([{ env, meant }]);
   });

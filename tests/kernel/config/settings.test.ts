@@ -84,6 +84,14 @@ test.each([
   { REDIS_MODE: 'cluster' },
   { REDIS_SENTINEL_PASSWORD: 'x' },
   { EVENTS_REDIS_STREAM: 'true' },
+  { SESSION_IDLE_TTL_SECONDS: '7776001' },
+  {
+    ACCESS_TOKEN_TTL_SECONDS: '900',
+    SESSION_MAX_TTL_SECONDS: '600',
+    SESSION_IDLE_TTL_SECONDS: '600',
+  },
+  { CACHE_NEGATIVE_TTL_SECONDS: '301' },
+  { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318/v1/traces' },
   { REDIS_URL: 'redis://a,b' },
 ])('settings that contradict each other are refused: %j', (environment) => {
   refused(environment);
@@ -143,6 +151,17 @@ test('options of MONGODB_URI that fail only later are refused', () => {
   rmSync(folder, { recursive: true });
   expect(options('timeoutMS=1')).toContain('DB_OPERATION_TIMEOUT_MS bounds each operation');
   expect(options('loadBalanced=true&replicaSet=rs0')).toContain('loadBalanced');
+});
+
+test('a fault of an optional setting says what its form is', () => {
+  expect(refused({ WEBHOOKS_ALLOWED_NETWORKS: 'intranet' })).toContain('networks (CIDR)');
+  expect(refused({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' })).toContain(
+    'must be an absolute URL',
+  );
+});
+
+test('a default lifetime gives way to a shorter limit', () => {
+  expect(told({ SESSION_MAX_TTL_SECONDS: '86400', CACHE_TTL_SECONDS: '1' })).toBe('');
 });
 
 test('PORT and OPS_PORT may be equal on addresses that do not overlap', () => {
@@ -512,6 +531,26 @@ describe('.env', () => {
     );
     expect(load('BODY_LIMIT_BYTES=\n', { BODY_LIMIT_BYTES: '' })).toBe('');
     expect(load('BODY_LIMIT_BYTES=2048\n', { BODY_LIMIT_BYTES: '4096' })).toBe('');
+  });
+
+  test('what would be skipped, overwritten or cut off is a fault, and is not shown', () => {
+    const text = load(
+      'PORT=3001\nPORT=3002\ncanary\n# comment\nJWT_SECRET=canary#canary\nHOST_FILE=canary\n',
+    );
+    for (const fault of [
+      '.env line 3 is neither NAME=value nor a comment',
+      'PORT is in .env twice',
+      'JWT_SECRET is cut off at # in .env: put the value in quotes',
+      'HOST_FILE is in .env, but HOST is read from no file: set HOST',
+    ])
+      expect(text).toContain(fault);
+    expect(text).not.toContain('canary');
+    expect(load(`KEY_ENCRYPTION_SECRET='#a\n${STRONG}#b'`)).toContain('line breaks');
+    expect(load("export LOG_LEVEL=warn # as usual\n\n  #x\nMAIL_FROM='a#b@example.org'\r\n")).toBe(
+      '',
+    );
+    writeFileSync(join(folder, '.env'), Buffer.from('\uFEFFPORT=3001\n', 'utf16le'));
+    expect(textOf(() => loadConfig({}, { folder }))).toContain('.env must be text in UTF-8');
   });
 
   test('an unreadable file is a fault', () => {
