@@ -114,7 +114,10 @@ async function chaos(
     );
   }
   say(`\n${table(rows)}`);
-  return rows.every(({ held }) => held !== 'NO');
+  // Without --only, what the options do not give is left out knowingly.
+  const left = only.length === 0 ? [] : rows.filter(({ held }) => held === 'not run');
+  for (const { scenario, promise } of left) say(`${scenario} could not run: it ${promise}`);
+  return left.length === 0 && rows.every(({ held }) => held !== 'NO');
 }
 
 const notRun = ({ name }: ChaosScenario, lacking: string): Row => ({

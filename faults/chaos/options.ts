@@ -17,7 +17,7 @@ than the target. It creates ten users, and removes them at its end.
 --rate                reads per second (default 40).
 --max-seconds         ends after this time whatever happens, and restores (default 300).
 
-Exit codes: 0 every promise held; 1 one did not; 3 out of time; 64 invalid command; 69 refused.
+Exit codes: 0 every promise held; 1 one did not, or a scenario of --only could not run; 3 out of time; 64 invalid command; 69 refused.
 `;
 
 export class ChaosUsageError extends Error {}
