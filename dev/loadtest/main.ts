@@ -8,9 +8,9 @@ import { dropListIndexes, removeSeeded, seededCount, seedUsers } from './data/se
 import { type Deployment, withDeployment } from './deployment';
 import { runForecast } from './forecast/forecast';
 import { InvalidCommand, type Options, parseOptions, type SeedOptions, USAGE } from './options';
-import { runLoad } from './run';
+import { requireWritable, runLoad } from './run';
 
-const EXIT = { failed: 1, invalid: 2, refused: 69, config: 78, interrupted: 130 } as const;
+const EXIT = { failed: 1, invalid: 64, refused: 69, config: 78, interrupted: 130 } as const;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(options: Options): Promise<number> {
@@ -18,6 +18,8 @@ async function main(options: Options): Promise<number> {
     say(USAGE);
     return 0;
   }
+  // Else a path that cannot be written would be found after the load.
+  if (options.command === 'run') requireWritable(options.report);
   const ending = new AbortController();
   onInterrupt(
     () => ending.abort(),

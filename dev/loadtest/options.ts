@@ -32,7 +32,7 @@ Tokens are signed with the target's own key: run it with the target's settings (
 KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses NODE_ENV=production, a target that
 says so, and a database that a service with NODE_ENV=production uses.
 
-Exit codes: 0 done; 1 failed, or the target stopped answering; 2 invalid command; 69 production, refused; 78 invalid
+Exit codes: 0 done; 1 failed, or the target stopped answering; 64 invalid command; 69 production, refused; 78 invalid
 settings; 130 ended by Ctrl-C, the report is written.
 `;
 
@@ -113,9 +113,13 @@ function parsed(argv: readonly string[]) {
   try {
     return parse(argv);
   } catch (error) {
-    throw new InvalidCommand(error instanceof Error ? error.message : String(error));
+    throw new InvalidCommand(reasonOf(error));
   }
 }
+
+/** Of Node's text, the first sentence says which option is wrong. */
+const reasonOf = (error: unknown) =>
+  `${String(error instanceof Error ? error.message : error).split(/\.\s|\n/)[0]}.`;
 
 function runOptions(values: Values): RunOptions {
   forbid(values, ['cores-per-host', 'remove', 'check', 'i-own-this-database'], 'run');

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import type { Deployment } from './deployment';
 import { type Limit, limitOf } from './limit';
 import { liveOn, ms } from './live';
@@ -6,7 +6,7 @@ import { type Generator, type LoadPlan, startGenerator } from './load/generator'
 import { SILENT } from './load/recorder';
 import { watchMachine } from './machine';
 import { watchMetrics } from './metrics';
-import type { RunOptions } from './options';
+import { InvalidCommand, type RunOptions } from './options';
 import { reportHtml } from './report/html';
 import { trafficOf } from './scenarios';
 import { assertReady, isHere, openSessions } from './target';
@@ -51,6 +51,18 @@ export async function runLoad(
   } finally {
     await generator.close();
     await minted.remove();
+  }
+}
+
+/** An earlier report stays until the new one is complete. */
+export function requireWritable(file: string): void {
+  const isNew = !existsSync(file);
+  try {
+    closeSync(openSync(file, 'a'));
+    if (isNew) rmSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InvalidCommand(`--report: ${file} cannot be written (${code})`);
   }
 }
 

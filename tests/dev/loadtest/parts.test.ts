@@ -51,7 +51,7 @@ test.each([
   [[...HERE, '--duration-seconds', '1e3'], '--duration-seconds must be a whole number'],
   [[...HERE, '--scenario', 'flood'], '--scenario must be one of read-heavy'],
   [[...HERE, '--check'], '--check has no meaning for run'],
-  [[...HERE, '--rat', '5'], "Unknown option '--rat'"],
+  [[...HERE, '--rat', '5'], "Unknown option '--rat'."],
   [[...HERE, '--mix', 'profile'], '--mix: "profile" is not KIND=WEIGHT'],
   [[...HERE, '--mix', 'delete=5'], 'one of profile, user'],
   [[...HERE, '--mix', 'profile=0'], 'a weight above 0'],

@@ -47,8 +47,13 @@ const load = (more: readonly string[]) => [
   ...more,
 ];
 
-test('an invalid command ends with 2, production settings with 78', async () => {
-  expect(await run(['--target', 'https://example.org'])).toMatchObject({ code: 2 });
+test('an invalid command ends with 64, production settings with 78', async () => {
+  expect(await run(['--target', 'https://example.org'])).toMatchObject({ code: 64 });
+  const unwritable = ['--target', 'http://127.0.0.1:9', '--report', '/nonexistent/r.html'];
+  expect(await run(unwritable)).toMatchObject({
+    code: 64,
+    progress: expect.stringContaining('/nonexistent/r.html cannot be written (ENOENT)'),
+  });
   const refused = await run(['seed', '--users', '5'], { NODE_ENV: 'production' });
   expect(refused.code).toBe(78);
   expect(refused.progress).toContain('NODE_ENV is production');
