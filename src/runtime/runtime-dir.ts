@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Config, ConfigError } from '../kernel/config/config';
 import { faultOfPrivateFolder, fitsSockets } from '../kernel/config/folders';
 import type { Closable } from '../kernel/lifecycle';
 import { makeFolder } from '../kernel/make-folder';
+import { isAlive } from './alive';
+import { isAnswered } from './listening';
 
 /**
  * Not os.userInfo(): it throws when the user id has no entry in the user database, as in some
@@ -34,6 +36,21 @@ export function openRuntimeDir({ server, cluster }: Pick<Config, 'server' | 'clu
   return openPrivate(
     [join(tmpdir(), name), join(tmpdir(), short)].find(fitsSockets) ?? join('/tmp', short),
   );
+}
+
+/**
+ * Removes the subfolders of primaries that were killed. Workers that still drain, or are those of
+ * another container, answer on their sockets.
+ */
+export async function removeLeftFolders(runtimeDir: string): Promise<void> {
+  for (const name of readdirSync(runtimeDir)) {
+    const [, pid] = /^p(\d+)$/.exec(name) ?? [];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    const folder = join(runtimeDir, name);
+    const sockets = readdirSync(folder).filter((file) => file.endsWith('.sock'));
+    const answers = await Promise.all(sockets.map((file) => isAnswered(join(folder, file))));
+    if (!answers.includes(true)) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { exitCodes } from '../../src/runtime/exit-codes';
 import { runDoctor } from '../support/doctor';
-import { root, startService } from '../support/service';
+import { isRunning, root, startService, until } from '../support/service';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'places-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -71,6 +71,29 @@ test('a folder that lacks templates is one fault', async () => {
   expect(await refusal({ MAIL_TEMPLATES_DIR: open })).toEqual([
     expect.stringMatching(/^MAIL_TEMPLATES_DIR .* lacks \d+ files: verify-email.txt, /),
   ]);
+});
+
+test('a start removes what a killed primary left in RUNTIME_DIR', async () => {
+  const entry = path.join(root, 'dist', 'main.js');
+  const dir = mkdtempSync(path.join(tmpdir(), 'left-'));
+  const env = {
+    RUNTIME_DIR: path.join(dir, 'run'),
+    DATA_DIR: path.join(dir, 'data'),
+    WORKERS: '1',
+  };
+  const ofPrimaries = () => readdirSync(env.RUNTIME_DIR).filter((name) => /^p\d+$/.test(name));
+  const killed = await startService({ entry, env, timeoutMs: 60_000 });
+  const pids = killed.workerPids();
+  killed.signal('SIGKILL');
+  await killed.exited;
+  await until('the workers to end', () => !pids.some(isRunning));
+  expect(ofPrimaries()).toEqual([`p${killed.pid}`]);
+  const next = await startService({ entry, env, timeoutMs: 60_000 });
+  expect(ofPrimaries()).toEqual([`p${next.pid}`]);
+  await next.close();
+  expect(ofPrimaries()).toEqual([]);
+  await killed.close();
+  rmSync(dir, { recursive: true, force: true });
 });
 
 test('the doctor reports what stops a start, and changes nothing', async () => {

@@ -8,6 +8,7 @@ import {
   type Registry,
 } from 'prom-client';
 import type { Closable } from '../../kernel/lifecycle';
+import { isAlive } from '../alive';
 import { listening } from '../listening';
 
 /**
@@ -60,15 +61,6 @@ const inSteps = (metrics: Snapshot): Metric[] =>
     }));
     return { ...metric, values };
   });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
 
 /**
  * Names of the workers that offer metrics and whose process exists. Cheap: no connection is made.

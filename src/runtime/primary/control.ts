@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Closable } from '../../kernel/lifecycle';
-import { listening } from '../listening';
+import { isAnswered, listening } from '../listening';
 import { drainWorker } from './drain';
 import type { Fleet } from './fleet';
 import { parseScale } from './scale';
@@ -120,18 +120,6 @@ export async function startControl(
         for (const socket of open) socket.destroy();
       }),
   };
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const settle = (answered: boolean) => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
-  });
 }
 
 /** The caller's side. A reload answers when it is over, hence the long limit. */

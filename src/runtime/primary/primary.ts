@@ -7,7 +7,7 @@ import type { RecentLines } from '../../platform/telemetry/recent-lines';
 import { databaseAdvice, exitCodeOf, exitCodes } from '../exit-codes';
 import { startOps } from '../metrics/ops-server';
 import { actionsOf, createOpsToken, viewOf } from '../ops/primary-ops';
-import { openRuntimeDir, openWorkersDir } from '../runtime-dir';
+import { openRuntimeDir, openWorkersDir, removeLeftFolders } from '../runtime-dir';
 import { listenToSignals } from '../signals';
 import { startControl } from './control';
 import { probeAddress } from './distributor';
@@ -133,7 +133,7 @@ async function start(
     );
     return code;
   }
-  const runtimeDir = openFolders(options, handed, owned);
+  const runtimeDir = await openFolders(options, handed, owned);
   const failed = await fleet.supervisor.start();
   if (failed !== undefined) return failed;
   const address = await owned
@@ -169,13 +169,14 @@ async function start(
  * Opens the folders of the private sockets; undefined where that fails (a read-only file system,
  * for example).
  */
-function openFolders(
+async function openFolders(
   { config, log }: PrimaryOptions,
   handed: Handed,
   owned: Lifecycle,
-): string | undefined {
+): Promise<string | undefined> {
   try {
     const runtimeDir = openRuntimeDir(config);
+    await removeLeftFolders(runtimeDir);
     handed.runtimeDir = owned.own('runtime folder', openWorkersDir(runtimeDir)).path;
     return runtimeDir;
   } catch (error) {
