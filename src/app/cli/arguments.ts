@@ -23,7 +23,7 @@ export function parseArguments(argv: readonly string[], known: Options): Argumen
   // Not strict: faults are told in words of this service.
   const { positionals, tokens } = parseArgs({ ...shape, strict: false });
   const given = tokens.flatMap((token) =>
-    token.kind === 'option' ? [[token.name, valueOf(token, types)] as const] : [],
+    token.kind === 'option' ? [[token.name, givenValue(token, types)] as const] : [],
   );
   return { words: positionals, options: new Map(given) };
 }
@@ -37,7 +37,7 @@ interface Given {
 
 type Types = ReadonlyMap<string, 'string' | 'boolean'>;
 
-function valueOf({ name, rawName, value, inlineValue }: Given, types: Types): string {
+function givenValue({ name, rawName, value, inlineValue }: Given, types: Types): string {
   const type = types.get(name);
   if (type === undefined) throw new UsageError(`There is no option ${rawName}.`);
   if (type === 'boolean' && value !== undefined) throw new UsageError(`${rawName} takes no value.`);

@@ -82,7 +82,8 @@ async function checkStores(report: Report, config: Config): Promise<void> {
   await checkRedis(report, config);
 }
 
-function requireUsable(options: Options): void {
+/** Values that would be ignored in silence. */
+function requireValues(options: Options): void {
   const idle = options.get('balancer-idle-seconds');
   if (idle !== undefined && !/^[1-9]\d{0,5}$/.test(idle))
     throw new UsageError(
@@ -94,6 +95,9 @@ function requireUsable(options: Options): void {
     throw new UsageError(
       `--ignore: there is no check ${unknown.join(', ')}; there are ${names.join(', ')}`,
     );
+}
+
+function requireFiles(options: Options): void {
   for (const name of ['env', 'nginx', 'haproxy', 'pm2'])
     for (const file of listOf(options, name))
       if (!existsSync(file)) throw new UsageError(`--${name}: there is no file ${file}`);
@@ -139,7 +143,8 @@ async function examineEdge(report: Report, options: Options): Promise<void> {
 
 /** All checks that the options ask for. */
 export async function examine(report: Report, options: Options): Promise<void> {
-  requireUsable(options);
+  requireValues(options);
+  requireFiles(options);
   const hosts = listOf(options, 'hosts');
   const [target, pm2] = [options.get('target'), options.get('pm2')];
   // A target without a word about settings is looked at from outside alone.
