@@ -32,3 +32,13 @@ test.each([
 test('a body that ends with the connection is whole', async () => {
   expect(await asked('HTTP/1.1 200 OK\r\n\r\nwhole')).toMatchObject({ status: 200, text: 'whole' });
 });
+
+test('HTTP where TLS is expected is told in plain words', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await expect(ask(`https://127.0.0.1:${port}/`)).rejects.toThrow(/^no TLS on that port/);
+  server.close();
+});

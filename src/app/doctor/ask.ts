@@ -36,7 +36,7 @@ export function ask(url: string, options: AskOptions = {}): Promise<Response> {
       signal: AbortSignal.timeout(2 * TIMEOUT_MS),
     });
     sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-    sent.on('error', reject);
+    sent.on('error', (error: NodeJS.ErrnoException) => reject(plain(error)));
     // For Node an upgrade is no error, and no response. Of a response, the body may still come.
     let isAnswered = false;
     sent.on('close', () => {
@@ -57,6 +57,14 @@ export function ask(url: string, options: AskOptions = {}): Promise<Response> {
     sent.end(body);
   });
 }
+
+/** OpenSSL's own text names its source files. */
+const plain = (error: NodeJS.ErrnoException): Error =>
+  error.code === 'EPROTO' || error.code?.startsWith('ERR_SSL') === true
+    ? Object.assign(new Error('no TLS on that port, or one that Node does not speak'), {
+        code: error.code,
+      })
+    : error;
 
 /** The members of a JSON object; none where it is no object. */
 export function members(text: string): Readonly<Record<string, unknown>> {

@@ -66,6 +66,17 @@ function placeOf(path: readonly PropertyKey[], list: unknown): string {
   return [typeof id === 'string' ? id : `[${String(index)}]`, ...rest.map(String)].join('.');
 }
 
+/** The checks of this file have words of their own; these replace the library's. */
+function faultText(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') return 'is missing, or not of the right type';
+  if (issue.code === 'unrecognized_keys') return `has unknown members: ${issue.keys.join(', ')}`;
+  if (issue.code === 'too_small') return `must not be shorter than ${issue.minimum}`;
+  if (issue.code === 'too_big') return `must not be longer than ${issue.maximum}`;
+  return issue.code === 'invalid_value'
+    ? `must be one of ${issue.values.join(', ')}`
+    : issue.message;
+}
+
 function faultOfProviders(value: string): string | undefined {
   if (value === '') return undefined;
   const json = parseJson(value);
@@ -73,7 +84,7 @@ function faultOfProviders(value: string): string | undefined {
   const result = providerList.safeParse(json);
   if (!result.success)
     return result.error.issues
-      .map(({ path, message }) => `${placeOf(path, json)} ${message}`.trim())
+      .map((issue) => `${placeOf(issue.path, json)} ${faultText(issue)}`.trim())
       .join('; ');
   const twice = (['id', 'issuer'] as const).flatMap((member) => {
     const seen = result.data.map((one) => one[member]);

@@ -29,7 +29,12 @@ test.each<[string, unknown, RegExp]>([
   ['no JSON', '{', /must be a JSON array of providers/],
   ['no array', {}, /must be a JSON array of providers/],
   ['an id with capitals', [{ ...one, id: 'Example' }], /Example\.id must be 1 to 32 of a-z/],
-  ['a misspelt member', [{ ...one, client_ID: 'x' }], /example Unrecognized key: "client_ID"/],
+  ['a misspelt member', [{ ...one, client_ID: 'x' }], /example has unknown members: client_ID/],
+  [
+    'an empty entry',
+    [{}],
+    /\[0\]\.id is missing, or not of the right type; \[0\]\.name is missing/,
+  ],
   ['no secret', [{ ...one, client_secret: undefined }], /example\.client_secret/],
   [
     'an issuer without TLS',
