@@ -116,7 +116,7 @@ async function chaos(
   say(`\n${table(rows)}`);
   // Without --only, what the options do not give is left out knowingly.
   const left = only.length === 0 ? [] : rows.filter(({ held }) => held === 'not run');
-  for (const { scenario, promise } of left) say(`${scenario} could not run: it ${promise}`);
+  for (const { scenario, promise } of left) say(`not run: ${scenario} ${promise}`);
   return left.length === 0 && rows.every(({ held }) => held !== 'NO');
 }
 
