@@ -36,6 +36,7 @@ export function startPurger(options: PurgerOptions): Purger {
   const kicked: string[] = [];
   let busySlots = 0;
   let isSweeping = false;
+  let isFailing = false;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
   const finished = new Counter({
@@ -63,10 +64,18 @@ export function startPurger(options: PurgerOptions): Purger {
     }
   }
 
-  /** What fails is due again when the lease has run out. */
+  /** What fails is due again when the lease has run out. Says so once, until something succeeds. */
   function track(work: () => Promise<void>): Promise<void> {
     const done = work()
-      .catch((error: unknown) => log.warn({ err: error }, 'purge of a removed user failed'))
+      .then(
+        () => {
+          isFailing = false;
+        },
+        (error: unknown) => {
+          if (!isFailing) log.warn({ err: error }, 'removed users not looked for, or not purged');
+          isFailing = true;
+        },
+      )
       .finally(() => running.delete(done));
     running.add(done);
     return done;

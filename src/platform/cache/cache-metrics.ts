@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 const NAMES = {
   nearHits: 'Reads answered by a local entry.',
   nearRenewals: 'Local entries renewed because the invalidation counters showed no write.',
-  stampLooks: 'Reads of the invalidation counters in Redis.',
+  counterReads: 'Reads of the invalidation counters in Redis.',
   sharedHits: 'Reads answered by Redis.',
   misses: 'Reads that went to the database.',
   coalesced: 'Reads that joined another one in the same worker.',

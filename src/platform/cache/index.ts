@@ -111,7 +111,7 @@ export function createCache(deps: CacheDeps, agreement?: Agreement): Cache {
       startDeadline: deps.startDeadline,
       pause: seams?.pause ?? pause,
     }),
-    state: () => stateOf(redis !== undefined, lease, members?.foreign() ?? []),
+    state: () => stateOf(redis, lease, members?.foreign() ?? []),
     async close() {
       await lease?.close();
       await redis?.close();
@@ -148,17 +148,23 @@ const soleLease = (ttlMs: number): WriterDeps['lease'] => ({
 });
 
 function stateOf(
-  hasRedis: boolean,
+  redis: RedisConnection | undefined,
   lease: CacheLease | undefined,
   foreign: readonly string[],
 ): CacheState {
-  const inUse = !hasRedis || lease?.generation() !== undefined;
-  return {
-    kind: hasRedis ? 'redis' : 'near',
-    status: inUse && foreign.length === 0 ? 'up' : 'degraded',
-    ...(foreign.length === 0 ? {} : { warning: foreignWarning(foreign) }),
-  };
+  const kind = redis === undefined ? 'near' : 'redis';
+  const isInUse = redis === undefined || lease?.generation() !== undefined;
+  if (foreign.length > 0) return { kind, status: 'degraded', warning: foreignWarning(foreign) };
+  if (isInUse) return { kind, status: 'up' };
+  const warning = redis.identity === undefined ? AWAY : SUSPENDED;
+  return { kind, status: 'degraded', warning };
 }
+
+/** What exactly is in the log: errors of Redis name its address. */
+const AWAY =
+  'Redis does not answer, or refuses what the cache needs: reads go to the database. The log says why.';
+const SUSPENDED =
+  'Redis answers, and its entries are not in use yet: reads go to the database until writes that were under way have ended.';
 
 const foreignWarning = (foreign: readonly string[]): string =>
   `Other processes on this database use another cache (${foreign.join('; ')}): reads go to the database. Give all of them the same REDIS_URL, its database number included, and the same CACHE_KEY_PREFIX.`;

@@ -76,7 +76,7 @@ export function createInvalidationCounters({
     before.generation === of && before.bytes.compare(bytes, 0, HEADER_BYTES, 0, HEADER_BYTES) === 0;
 
   async function read(began: number, of: string): Promise<void> {
-    counts.stampLooks += 1;
+    counts.counterReads += 1;
     const key = keyOf(of);
     const bytes = (await redis.run(READ_COUNTERS, [key], [])) as Buffer | null;
     if (generation() !== of) return;

@@ -40,6 +40,8 @@ export interface ConnectionHealthOptions {
 
 const PROBE_MS = 250;
 const FAILURES_TO_OPEN = 3;
+/** Lines about one outage. */
+const REASONS_MAX = 10;
 
 export function createConnectionHealth(
   connect: (events: DeploymentEvents) => Deployment,
@@ -158,7 +160,8 @@ export function createConnectionHealth(
 
 /** Logs why Redis is not in use, each reason once until it is in use again. */
 function createReasonLog(log: Logger) {
-  let last = '';
+  /** Attempts to connect end now in one way, now in another. */
+  const told = new Set<string>();
   return {
     warn(error: unknown): void {
       const text = error instanceof Error ? error.message || error.name : String(error);
@@ -166,11 +169,12 @@ function createReasonLog(log: Logger) {
         error instanceof ErrorReply
           ? 'Redis refused a command that the cache needs'
           : 'Redis is unreachable';
-      if (text !== last) log.warn({ err: error }, `${event}, reading from MongoDB`);
-      last = text;
+      if (told.has(text) || told.size >= REASONS_MAX) return;
+      told.add(text);
+      log.warn({ err: error }, `${event}, reading from MongoDB`);
     },
     clear(): void {
-      last = '';
+      told.clear();
     },
   };
 }

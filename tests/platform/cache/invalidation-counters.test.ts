@@ -122,7 +122,7 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     await settle(one, KEYS);
     const [asked, looks, renewed] = [
       await one.asked(),
-      await one.count('stamp_looks'),
+      await one.count('counter_reads'),
       await one.count('near_renewals'),
     ];
     const began = performance.now();
@@ -135,7 +135,7 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     // costs one life of all.
     expect((await one.asked()) - asked).toBeLessThan(KEYS.length * lives * 0.5);
     expect((await one.count('near_renewals')) - renewed).toBeGreaterThan(KEYS.length * 3);
-    expect((await one.count('stamp_looks')) - looks).toBeLessThanOrEqual(2 * lives + 2);
+    expect((await one.count('counter_reads')) - looks).toBeLessThanOrEqual(2 * lives + 2);
   });
 
   it('a renewed entry is not served after a write of another worker was acknowledged', async () => {
@@ -204,6 +204,6 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     const one = await worker({ NEAR_CACHE_TTL_MS: '0' });
     for (let i = 0; i < 20; i += 1) await one.read('a');
     await one.write('a');
-    expect([await one.count('stamp_looks'), await tableKey()]).toEqual([0, '']);
+    expect([await one.count('counter_reads'), await tableKey()]).toEqual([0, '']);
   });
 });

@@ -98,7 +98,10 @@ describeWithRedis('the cache over a real Redis', () => {
   it('starts while Redis is down', async () => {
     await redis.kill();
     const a = await worker();
-    expect(a.cache.state()).toEqual({ kind: 'redis', status: 'degraded' });
+    expect(a.cache.state()).toEqual({
+      ...{ kind: 'redis', status: 'degraded' },
+      warning: expect.stringContaining('The log says why'),
+    });
     await redis.restart();
     await until(() => a.cache.state().status === 'up', 5000, 'healing');
   });
