@@ -2,7 +2,6 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { readEnvironmentFile } from './environment-file';
 import { misspeltNames } from './names';
-import { readProviderSecrets, readSecretFiles } from './secret-files';
 import {
   type Config,
   type Environment,
@@ -12,6 +11,7 @@ import {
   settings,
   usable,
 } from './parse';
+import { readProviderSecrets, readSecretFiles } from './secret-files';
 import type { Setting } from './setting';
 
 export {

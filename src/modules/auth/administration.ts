@@ -3,7 +3,7 @@ import type { Counters } from '../../platform/counters/counters';
 import type { Cause, EmitEvent } from '../domain-events';
 import type { FactorKind } from './factors/factor-kinds';
 import type { OwnFactors } from './factors/own-factors';
-import { liftLocks } from './login-guard';
+import { liftLocks } from './login-locks';
 import type { Passwords } from './passwords/passwords';
 import type { MailFlows } from './recovery/mail-flows';
 import { PURPOSES } from './recovery/one-time-tokens';

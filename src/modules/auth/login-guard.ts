@@ -1,16 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../../kernel/config/config';
 import type { ClientDigest } from '../../kernel/crypto/client-digest';
-import { sha256 } from '../../kernel/crypto/digest';
 import type { Problem } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/lifecycle';
-import type {
-  AttemptCounters,
-  AttemptLimit,
-  Counters,
-  Reservation,
-} from '../../platform/counters/counters';
+import type { AttemptCounters, AttemptLimit, Reservation } from '../../platform/counters/counters';
 import type { ClientInfo } from '../../platform/http/client-info';
+import { factorKey, keyOf, WINDOW_MS } from './login-locks';
 import { hashQueueFull, tooManyAttempts } from './problems';
 
 /** A client's guess at a password. */
@@ -74,65 +69,7 @@ export interface LoginGuardOptions {
   readonly waitMs?: number;
 }
 
-const MINUTE = 60_000;
-const DAY = 1440 * MINUTE;
-const SHORT_MS = { login: 5 * MINUTE, confirm: 5 * MINUTE, device: MINUTE } as const;
 const WAIT_MS = 5000;
-
-/** The stored hash has a random salt: the key does not reveal the address. */
-const keyOf = (by: PasswordAttempt['by'], account: string, passwordHash: string) =>
-  `login:${by}:${sha256(`${account}\n${passwordHash}`).slice(0, 22)}`;
-
-/** Of one kind of factor, or of all together that are not alone. */
-const factorKey = (account: string, kind = 'all') =>
-  `login:factor:${sha256(`${account}\n${kind}`).slice(0, 22)}`;
-
-/** Stands where the counters of passwords have the hash: mailed codes have counts of their own. */
-export const MAILED_CODE = 'sign-in-code';
-
-export interface LockedAccount {
-  readonly id: string;
-  /** Folded. */
-  readonly email: string;
-  readonly passwordHash: string;
-  /** Its known devices. */
-  readonly devices: readonly string[];
-  /** The kinds of factors whose counts are reset. */
-  readonly factorKinds: readonly string[];
-}
-
-type CounterParts = Parameters<typeof keyOf>;
-
-async function reset(counters: Counters, all: readonly CounterParts[]): Promise<void> {
-  const keys = all.map((parts) => keyOf(...parts));
-  const windows = [...new Set([...Object.values(SHORT_MS), DAY])];
-  await Promise.all(windows.map((windowMs) => counters.reset(keys, windowMs)));
-}
-
-const ofDevices = (devices: readonly string[], tried: string) =>
-  devices.map((device): CounterParts => ['device', device, tried]);
-
-/** Resets the counts of wrong mailed codes. For whoever has proven to read the mailbox. */
-export const liftMailedCodeLocks = (
-  counters: Counters,
-  { id, devices }: Pick<LockedAccount, 'id' | 'devices'>,
-): Promise<void> =>
-  reset(counters, [['login', id, MAILED_CODE], ...ofDevices(devices, MAILED_CODE)]);
-
-/** Resets all failure counts of an account. For operators; a new password has counts of its own. */
-export async function liftLocks(
-  counters: Counters,
-  { id, email, passwordHash, devices, factorKinds }: LockedAccount,
-): Promise<void> {
-  await reset(counters, [
-    ['login', email, passwordHash],
-    ['confirm', id, passwordHash],
-    ...ofDevices(devices, passwordHash),
-  ]);
-  await liftMailedCodeLocks(counters, { id, devices });
-  const keys = [undefined, ...factorKinds].map((kind) => factorKey(id, kind));
-  await Promise.all([SHORT_MS.confirm, DAY].map((windowMs) => counters.reset(keys, windowMs)));
-}
 
 const spentOf = (reservations: readonly Reservation[]) =>
   reservations.find(({ state }) => state === 'spent');
@@ -159,15 +96,15 @@ export function createLoginGuard({
   const networkLimit = ({ network }: ClientInfo): AttemptLimit => ({
     key: `login:network:${clientDigest(network)}`,
     limit: settings.networkAttempts,
-    windowMs: 10 * MINUTE,
+    windowMs: WINDOW_MS.network,
   });
 
   function factorLimits({ account, kind, isAlone, client }: FactorAttempt): AttemptLimit[] {
     const key = factorKey(account, kind);
-    const ofDay = { limit: settings.accountAttemptsPerDay, windowMs: DAY };
+    const ofDay = { limit: settings.accountAttemptsPerDay, windowMs: WINDOW_MS.day };
     return [
       networkLimit(client),
-      { key, limit: settings.accountAttempts, windowMs: SHORT_MS.confirm },
+      { key, limit: settings.accountAttempts, windowMs: WINDOW_MS.confirm },
       { key, ...ofDay },
       ...(isAlone === true ? [] : [{ key: factorKey(account), ...ofDay }]),
     ];
@@ -183,8 +120,8 @@ export function createLoginGuard({
     const limit = by === 'device' ? settings.deviceAttempts : settings.accountAttempts;
     return [
       networkLimit(client),
-      { key, limit, windowMs: SHORT_MS[by] },
-      { key, limit: settings.accountAttemptsPerDay, windowMs: DAY },
+      { key, limit, windowMs: WINDOW_MS[by] },
+      { key, limit: settings.accountAttemptsPerDay, windowMs: WINDOW_MS.day },
     ];
   }
 

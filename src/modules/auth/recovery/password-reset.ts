@@ -3,7 +3,7 @@ import { foldEmail } from '../../../kernel/fold';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Cause, EmitEvent } from '../../domain-events';
-import { liftMailedCodeLocks } from '../login-guard';
+import { liftMailedCodeLocks } from '../login-locks';
 import { hasPassword } from '../passwords/no-password';
 import type { Passwords } from '../passwords/passwords';
 import { invalidMailToken, noPassword, refuseIdentity, samePassword } from '../problems';

@@ -1,4 +1,4 @@
-import { liftLocks } from '../../../../src/modules/auth/login-guard';
+import { liftLocks } from '../../../../src/modules/auth/login-locks';
 import { createMongoCounters } from '../../../../src/platform/counters/mongo-counters';
 import { startTestService, type TestService } from '../../../support/app';
 import {
