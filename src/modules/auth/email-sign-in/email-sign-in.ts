@@ -12,7 +12,7 @@ import { deviceKey, type KnownDevices } from '../sessions/known-devices';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
 import type { Credentials, UsersPort } from '../users-port';
-import type { MailedCodes, PendingSignIn, TakenTry } from './mailed-codes';
+import type { MailedCodes, SignInAwaitingCode, TakenTry } from './mailed-codes';
 
 export interface EmailSignIn {
   /**
@@ -88,7 +88,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
   }
 
   /** The account, if it still is what it was when the code was mailed. */
-  async function accountOf({ userId, email, sessionVersion }: PendingSignIn) {
+  async function accountOf({ userId, email, sessionVersion }: SignInAwaitingCode) {
     const found = await users.credentialsById(userId);
     const stands =
       found?.status === 'active' &&

@@ -12,13 +12,13 @@ const DIGITS = 6;
 const OF_USER_MAX = 100;
 
 /** Whose sign-in it is, as the account was when the code was mailed. */
-export interface PendingSignIn {
+export interface SignInAwaitingCode {
   readonly userId: string;
   readonly email: string;
   readonly sessionVersion: number;
 }
 
-interface PendingRow extends PendingSignIn {
+interface AwaitingRow extends SignInAwaitingCode {
   /** SHA-256 of the token that the asking device keeps. */
   readonly _id: string;
   /** SHA-256 of the token and the code: without the token, guesses cannot be tested against it. */
@@ -28,7 +28,7 @@ interface PendingRow extends PendingSignIn {
 }
 
 export interface TakenTry {
-  readonly pending: PendingSignIn;
+  readonly pending: SignInAwaitingCode;
   readonly isRight: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface TakenTry {
  */
 export interface MailedCodes {
   /** Repeatable: the same token again gets a new code. */
-  issue(token: string, pending: PendingSignIn, ttlSeconds: number): Promise<string>;
+  issue(token: string, pending: SignInAwaitingCode, ttlSeconds: number): Promise<string>;
   /** Counts a try before the code is looked at. undefined: expired, used, or no try is left. */
   take(token: string, code: string): Promise<TakenTry | undefined>;
   /** Of several uses at once, on any host, one resolves with true. */
@@ -64,7 +64,7 @@ export function createMailedCodes(
   { timeoutMs }: { timeoutMs: number },
 ): MailedCodes {
   const bounded = { maxTimeMS: timeoutMs };
-  const rows = () => connection.collection<PendingRow>(MAILED_CODES_COLLECTION);
+  const rows = () => connection.collection<AwaitingRow>(MAILED_CODES_COLLECTION);
   return {
     async issue(token, pending, ttlSeconds) {
       const code = newCode();

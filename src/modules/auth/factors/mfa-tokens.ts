@@ -10,7 +10,7 @@ import type { SessionRow } from '../sessions/session-store';
 export const MFA_TOKENS_COLLECTION = 'mfa_tokens';
 
 /** A sign-in whose first step was right, and that waits for a factor. */
-export interface PendingSignIn extends Pick<SessionRow, 'inCookie' | 'dpopJkt'> {
+export interface SignInAwaitingFactor extends Pick<SessionRow, 'inCookie' | 'dpopJkt'> {
   readonly userId: string;
   /** The session version of the account at the first step: whatever ends sessions ends this too. */
   readonly sessionVersion: number;
@@ -21,7 +21,7 @@ export interface PendingSignIn extends Pick<SessionRow, 'inCookie' | 'dpopJkt'> 
   readonly enrols: boolean;
 }
 
-interface PendingRow extends PendingSignIn {
+interface AwaitingRow extends SignInAwaitingFactor {
   /** SHA-256 of the token. */
   readonly _id: string;
   /** `deviceKey` of the client of the first step. */
@@ -32,9 +32,9 @@ interface PendingRow extends PendingSignIn {
 /** Several sign-ins of one account may be pending at a time. */
 export interface MfaTokens {
   /** Resolves with the `mfa_token`. */
-  issue(pending: PendingSignIn, client: ClientInfo): Promise<string>;
+  issue(pending: SignInAwaitingFactor, client: ClientInfo): Promise<string>;
   /** null: unknown, expired, used, or of another client. */
-  find(token: string, client: ClientInfo): Promise<PendingSignIn | null>;
+  find(token: string, client: ClientInfo): Promise<SignInAwaitingFactor | null>;
   /** Of several concurrent calls, one gets true. */
   consume(token: string): Promise<boolean>;
   revoke(userId: string): Promise<void>;
@@ -53,7 +53,7 @@ export function createMfaTokens(
   { timeoutMs, ttlSeconds }: { timeoutMs: number; ttlSeconds: number },
 ): MfaTokens {
   const bounded = { maxTimeMS: timeoutMs };
-  const rows = () => connection.collection<PendingRow>(MFA_TOKENS_COLLECTION);
+  const rows = () => connection.collection<AwaitingRow>(MFA_TOKENS_COLLECTION);
   return {
     async issue(pending, client) {
       const token = randomToken(32);

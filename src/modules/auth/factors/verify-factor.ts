@@ -13,7 +13,7 @@ import type { Account, UsersPort } from '../users-port';
 import type { FactorChanges } from './factor-changes';
 import { enrolledKinds } from './factor-gate';
 import type { FactorKind, FactorProof, VerifiedFactor } from './factor-kinds';
-import type { MfaTokens, PendingSignIn } from './mfa-tokens';
+import type { MfaTokens, SignInAwaitingFactor } from './mfa-tokens';
 
 /** What the client sent for a factor. */
 export interface OfferedFactor {
@@ -86,7 +86,10 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
   }
 
   /** Before the factor is looked at, which is used up. */
-  function assertSameBinding({ inCookie, dpopJkt }: PendingSignIn, client: ClientInfo): void {
+  function assertSameBinding(
+    { inCookie, dpopJkt }: SignInAwaitingFactor,
+    client: ClientInfo,
+  ): void {
     const asked = bindingOf(client);
     if (inCookie === true && asked.inCookie !== true) throw refreshTokenModeMissing();
     if (dpopJkt !== undefined && asked.dpopJkt !== dpopJkt) throw dpopProofOfFirstStep();
@@ -99,7 +102,10 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
    * The account, from the database, if nothing has ended its sessions since the first step: a new
    * password, role, ban or logout everywhere does.
    */
-  async function standing({ userId, sessionVersion }: PendingSignIn): Promise<Account | null> {
+  async function standing({
+    userId,
+    sessionVersion,
+  }: SignInAwaitingFactor): Promise<Account | null> {
     const account = await users.stored(userId);
     const stands = account?.status === 'active' && account.sessionVersion === sessionVersion;
     return stands ? account : null;
@@ -108,7 +114,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
   async function open(
     token: string,
     client: ClientInfo,
-  ): Promise<{ signIn: PendingSignIn; account: Account }> {
+  ): Promise<{ signIn: SignInAwaitingFactor; account: Account }> {
     const signIn = await mfaTokens.find(token, client);
     const account = signIn === null ? null : await standing(signIn);
     if (signIn === null || account === null) throw invalidMfaToken();
@@ -116,13 +122,13 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
   }
 
   /** Refused where the account has a factor by now: it is not asked for the first one any more. */
-  async function assertMayEnrol({ enrols, userId }: PendingSignIn): Promise<void> {
+  async function assertMayEnrol({ enrols, userId }: SignInAwaitingFactor): Promise<void> {
     if (!enrols || (await enrolledKinds(kinds, userId)).length > 0) throw invalidMfaToken();
   }
 
   async function enrolAndOpen(
     token: string,
-    { signIn, account }: { signIn: PendingSignIn; account: Account },
+    { signIn, account }: { signIn: SignInAwaitingFactor; account: Account },
     { kind: name, input }: OfferedFactor,
     client: ClientInfo,
   ): Promise<SignedIn & CodesShown> {
@@ -153,7 +159,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
 
   const session = (
     account: Account,
-    { amr: firstAmr, knownUntil, isNew }: PendingSignIn,
+    { amr: firstAmr, knownUntil, isNew }: SignInAwaitingFactor,
     verified: VerifiedFactor,
     client: ClientInfo,
   ) =>
