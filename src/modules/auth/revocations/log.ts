@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection } from 'mongoose';
+import { backoffMs } from '../../../kernel/lifecycle';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import { exactReads } from '../../../platform/mongo/exact-reads';
 import type { IndexedCollection } from '../../../platform/mongo/indexes';
@@ -86,6 +88,8 @@ export function createRevocationLog(
           if (!isDuplicateKey(error) || attempt >= ATTEMPTS) throw error;
           const { insertedCount = 0 } = error as { readonly insertedCount?: number };
           rest = rest.slice(insertedCount);
+          // Another process has taken the number.
+          await pause(backoffMs(attempt, 1, 20));
         }
       }
     },
