@@ -9,7 +9,7 @@ let lastAuthorization;
 
 /** Keeps the entity tags of users: a change names the revision that the form was made from. */
 async function watchedFetch(url, init) {
-  lastAuthorization = init.headers.authorization ?? lastAuthorization;
+  lastAuthorization = new Headers(init.headers).get('authorization') ?? lastAuthorization;
   const answer = await fetch(url, init);
   const etag = answer.headers.get('etag');
   if (etag !== null) {

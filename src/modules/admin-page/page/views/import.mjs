@@ -156,12 +156,11 @@ function jobPanel(session, id, panel, signal) {
 
   /** The service wants a recent login for it: whoever does not sign in again now can do so later. */
   async function showReport() {
-    const options = { path: { id }, signal, headers: { accept: 'application/x-ndjson' } };
     try {
-      const text = await session.act(() =>
-        session.client.request('GET', '/api/jobs/{id}/report', options),
+      const report = await session.act(() =>
+        session.client.request('GET', '/api/jobs/{id}/report', { path: { id }, signal }),
       );
-      panel.append(reportOf(text, id));
+      panel.append(reportOf(await report.text(), id));
     } catch (error) {
       if (!(error instanceof Cancelled)) throw error;
       const again = button('Show the records that were not taken', () => {
