@@ -7,6 +7,7 @@ import { runWorker } from './app/worker';
 import {
   ConfigError,
   environmentWarnings,
+  loadConfig,
   type ProcessRole,
   parentToFollow,
   processRole,
@@ -23,9 +24,10 @@ import { createMember } from './runtime/worker/member';
 import { keepTickObject } from './runtime/worker/tick-object';
 
 async function main(): Promise<number> {
-  const config = await loadServiceConfig();
-  const { uri, embedded, dataDir } = config.database;
   const role = processRole(cluster.isWorker);
+  // Of a host whose folders change later, the workers go on.
+  const config = role.role === 'primary' ? loadServiceConfig() : loadConfig();
+  const { uri, embedded, dataDir } = config.database;
   // PM2 takes a worker's lines from process.stdout, which it has replaced, not from the descriptor.
   const recent = createRecentLines(role.role === 'primary' ? isSupervision : undefined);
   const active = openActiveSpan(config.tracing);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import {
   type Config,
@@ -7,15 +8,32 @@ import {
   type SettingsRead,
   usable,
 } from '../kernel/config/config';
-import { faultOfFolder, faultOfPrivateFolder } from '../kernel/config/folders';
-import { checkCompromisedPasswords, loadAuthMailTemplates } from '../modules/auth';
+import { faultOfFolder } from '../kernel/config/folders';
+import {
+  checkCompromisedPasswords,
+  developmentSecretIn,
+  loadAuthMailTemplates,
+} from '../modules/auth';
 import { listening } from '../runtime/listening';
+import { faultOfRuntimeDir } from '../runtime/runtime-dir';
 
-/** Throws one ConfigError: of the settings, and of what they name on this host. */
-export const loadServiceConfig = async (): Promise<Config> => usable(await checkedSettings());
+/**
+ * Throws one ConfigError: of the settings, and of the files and folders that they name on this host.
+ * Nothing is changed.
+ */
+export const loadServiceConfig = (): Config => usable(checkedSettings());
 
-/** The settings of this host. What they name here is looked at too; nothing is changed. */
-async function checkedSettings(): Promise<SettingsRead> {
+/**
+ * The same, with the addresses. Not at a start: one that is not there yet, as that of a tunnel, is
+ * no reason to stay down.
+ */
+export async function loadCheckedConfig(): Promise<Config> {
+  const { config, faults } = checkedSettings();
+  const found = await addressFaults(config.server);
+  return usable({ config, faults: [...faults, ...unless(faults, found)] });
+}
+
+function checkedSettings(): SettingsRead {
   const { config, faults } = readSettings();
   const bad = new Set(faults.map(({ env }) => env.replace(/_FILE$/, '')));
   const found = [
@@ -23,9 +41,14 @@ async function checkedSettings(): Promise<SettingsRead> {
     ...faultsOf(() => checkCompromisedPasswords(config)),
     ...faultOf('DATA_DIR', usesDataDir(config, bad) ? config.database.dataDir : undefined),
     ...faultOf('RUNTIME_DIR', config.cluster.runtimeDir),
-    ...(await addressFaults(config.server)),
   ];
-  return { config, faults: [...faults, ...found.filter(({ env }) => !bad.has(env))] };
+  return { config, faults: [...faults, ...unless(faults, found)] };
+}
+
+/** Without those of settings that have a fault already. */
+function unless(faults: readonly Fault[], found: readonly Fault[]): Fault[] {
+  const bad = new Set(faults.map(({ env }) => env.replace(/_FILE$/, '')));
+  return found.filter(({ env }) => !bad.has(env));
 }
 
 function faultsOf(work: () => unknown): readonly Fault[] {
@@ -39,7 +62,7 @@ function faultsOf(work: () => unknown): readonly Fault[] {
 }
 
 function faultOf(env: 'DATA_DIR' | 'RUNTIME_DIR', folder: string | undefined): Fault[] {
-  const check = env === 'DATA_DIR' ? faultOfFolder : faultOfPrivateFolder;
+  const check = env === 'DATA_DIR' ? faultOfFolder : faultOfRuntimeDir;
   const message = folder === undefined ? undefined : check(folder);
   return message === undefined ? [] : [{ env, message }];
 }
@@ -48,9 +71,11 @@ function faultOf(env: 'DATA_DIR' | 'RUNTIME_DIR', folder: string | undefined): F
 function usesDataDir({ server, database, auth }: Config, bad: ReadonlySet<string>): boolean {
   const isUnset = (env: string, value: unknown) => value === undefined && !bad.has(env);
   const hasNoDatabase = isUnset('MONGODB_URI', database.uri);
+  // One that is there is only read.
   const hasNoSecret =
     isUnset('KEY_ENCRYPTION_SECRET', auth.keyEncryptionSecret) &&
-    isUnset('JWT_SECRET', auth.jwtSecret);
+    isUnset('JWT_SECRET', auth.jwtSecret) &&
+    !existsSync(developmentSecretIn(database.dataDir));
   // Production must not use it, which is a fault of other settings.
   return server.environment !== 'production' && (hasNoDatabase || hasNoSecret);
 }
@@ -75,7 +100,7 @@ const PASSING: ReadonlySet<string | undefined> = new Set(['EAI_AGAIN', 'EMFILE',
 async function faultOfAddress(host: string): Promise<string | undefined> {
   const server = createServer();
   try {
-    await listening(server, { host, port: 0 });
+    await listening(server, { host, port: 0, exclusive: true });
     await new Promise((resolve) => server.close(resolve));
     return undefined;
   } catch (error) {

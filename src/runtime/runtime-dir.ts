@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Config, ConfigError } from '../kernel/config/config';
-import { faultOfPrivateFolder, fitsSockets } from '../kernel/config/folders';
+import { faultOfFolder, fitsSockets, isPrivateFolder } from '../kernel/config/folders';
 import type { Closable } from '../kernel/lifecycle';
 import { makeFolder } from '../kernel/make-folder';
 import { isAlive } from './alive';
@@ -18,9 +18,23 @@ const ownUid = (): number => process.getuid?.() ?? 0;
 /** Throws when the folder belongs to another user. */
 function openPrivate(path: string): string {
   makeFolder(path, 0o700);
-  const fault = faultOfPrivateFolder(path);
-  if (fault !== undefined) throw new ConfigError([{ env: 'RUNTIME_DIR', message: fault }]);
-  return path;
+  if (isPrivateFolder(path)) return path;
+  const message = `must be a folder of this user's own that nobody else may enter (chmod 700): it is ${JSON.stringify(path)}`;
+  throw new ConfigError([{ env: 'RUNTIME_DIR', message }]);
+}
+
+/** A folder that others may enter, as a mounted volume, gets one inside. */
+function privateIn(path: string): string {
+  const isShared = existsSync(path) && !isPrivateFolder(path);
+  return isShared ? join(path, `auth-api-${ownUid()}`) : path;
+}
+
+/** The fault of the setting RUNTIME_DIR. */
+export function faultOfRuntimeDir(value: string): string | undefined {
+  const path = privateIn(resolve(value));
+  const fault = faultOfFolder(path);
+  if (fault !== undefined || fitsSockets(path)) return fault;
+  return `is too long for the paths of its sockets: it is ${JSON.stringify(value)}`;
 }
 
 /**
@@ -30,7 +44,7 @@ function openPrivate(path: string): string {
  * socket is limited to 103 bytes on macOS.
  */
 export function openRuntimeDir({ server, cluster }: Pick<Config, 'server' | 'cluster'>): string {
-  if (cluster.runtimeDir !== undefined) return openPrivate(resolve(cluster.runtimeDir));
+  if (cluster.runtimeDir !== undefined) return openPrivate(privateIn(resolve(cluster.runtimeDir)));
   const name = `auth-api-${ownUid()}-${server.host.replaceAll(/[^\w.]/g, '_')}-${server.port}`;
   const short = `auth-api-${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
   return openPrivate(
@@ -46,11 +60,19 @@ export async function removeLeftFolders(runtimeDir: string): Promise<void> {
   for (const name of readdirSync(runtimeDir)) {
     const [, pid] = /^p(\d+)$/.exec(name) ?? [];
     if (pid === undefined || isAlive(Number(pid))) continue;
-    const folder = join(runtimeDir, name);
-    const sockets = readdirSync(folder).filter((file) => file.endsWith('.sock'));
-    const answers = await Promise.all(sockets.map((file) => isAnswered(join(folder, file))));
-    if (!answers.includes(true)) rmSync(folder, { recursive: true, force: true });
+    // Another primary may remove it at the same time, and it may be no folder.
+    await removeUnanswered(join(runtimeDir, name)).catch(() => undefined);
   }
+}
+
+/** One of another container has a pid that is unknown here, and its workers take time to start. */
+const YOUNG_MS = 300_000;
+
+async function removeUnanswered(folder: string): Promise<void> {
+  if (Date.now() - statSync(folder).mtimeMs < YOUNG_MS) return;
+  const sockets = readdirSync(folder).filter((file) => file.endsWith('.sock'));
+  const answers = await Promise.all(sockets.map((file) => isAnswered(join(folder, file))));
+  if (!answers.includes(true)) rmSync(folder, { recursive: true, force: true });
 }
 
 /**

@@ -4,7 +4,7 @@ import { type Config, ConfigError, loadConfig, readConfigFile } from '../../kern
 import { createLogger } from '../../platform/telemetry/logger';
 import { withDatabase } from '../cli/database';
 import { UsageError } from '../cli/run';
-import { loadServiceConfig } from '../service-config';
+import { loadCheckedConfig } from '../service-config';
 import { checkEdge } from './edge';
 import { nginxKeepAliveSeconds } from './edge-nginx';
 import { CHECKS, type Report, record, skip } from './finding';
@@ -38,7 +38,7 @@ export const listOf = (options: Options, name: string): string[] =>
 
 /** The usable settings; the faults of the others are findings. */
 async function readSettings(report: Report, files: readonly string[]): Promise<NamedConfig[]> {
-  if (files.length === 0) return named(report, 'the environment', loadServiceConfig);
+  if (files.length === 0) return named(report, 'the environment', loadCheckedConfig);
   const read = files.map((file) => named(report, basename(file), async () => readConfigFile(file)));
   return (await Promise.all(read)).flat();
 }

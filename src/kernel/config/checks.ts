@@ -1,3 +1,4 @@
+import { auth as authSettings } from './auth';
 import { cache as cacheSettings } from './cache';
 import { credentialChecks } from './checks-credentials';
 import { productionChecks } from './checks-production';
@@ -169,7 +170,7 @@ const lifetimeChecks: readonly Check[] = [
   ({ auth, sessions }) =>
     atMost(
       'ACCESS_TOKEN_TTL_SECONDS',
-      auth.accessTokenTtlSeconds,
+      unlessDefault(auth.accessTokenTtlSeconds, authSettings.accessTokenTtlSeconds),
       'SESSION_MAX_TTL_SECONDS',
       sessions.maxTtlSeconds,
       'a token would outlive its session',

@@ -72,6 +72,6 @@ export const cluster = {
     'RUNTIME_DIR',
     optional(socketFolder()),
     undefined,
-    "Folder of the workers' private sockets: one that the service can make, or one of this user alone (mode 700). Unset: a folder per user and address in the system's temporary folder.",
+    "Folder of the workers' private sockets: one that the service can make or write; where others may enter it, one inside it. Unset: a folder per user and address in the system's temporary folder.",
   ),
 } as const;

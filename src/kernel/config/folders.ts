@@ -67,11 +67,8 @@ export function faultOfFolder(value: string): string | undefined {
 /** Windows has no user ids. */
 const isOwn = (uid: number) => process.getuid === undefined || uid === process.getuid();
 
-/** The same for a folder that nobody else may enter: there, processes obey who writes to sockets. */
-export function faultOfPrivateFolder(value: string): string | undefined {
-  const fault = faultOfFolder(value);
-  const stat = fault === undefined && lstatSync(resolve(value), { throwIfNoEntry: false });
-  if (stat === undefined || stat === false) return fault;
-  if (stat.isDirectory() && isOwn(stat.uid) && (stat.mode & 0o077) === 0) return undefined;
-  return `must be a folder of this user's own that nobody else may enter (chmod 700): it is ${JSON.stringify(value)}`;
+/** Whether nobody else may enter it: there, processes obey who writes to sockets. */
+export function isPrivateFolder(path: string): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && isOwn(stat.uid) && (stat.mode & 0o077) === 0;
 }

@@ -38,6 +38,15 @@ const unescaped = (value: string): string => value;
 const fill = (template: string, values: Values, encode: (value: string) => string): string =>
   template.replaceAll(/\{\{([a-z_]+)\}\}/g, (_, name: string) => encode(values[name] ?? ''));
 
+/** False also where it cannot be looked at. */
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Reads `<kind>.txt` and `<kind>.html` of every kind. Throws one ConfigError that lists every fault
  * of the folder.
@@ -46,8 +55,10 @@ export function loadMailTemplates<K extends string>(
   kinds: MailKinds<K>,
   folder: string,
 ): MailTemplates<K> {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
-    throw faultsOfFolder([`must be a folder that exists: it is ${JSON.stringify(folder)}`]);
+  if (!isFolder(folder))
+    throw faultsOfFolder([
+      `must be a folder that exists and can be read: it is ${JSON.stringify(folder)}`,
+    ]);
   const faults: string[] = [];
   const missing: string[] = [];
   const names = Object.keys(kinds) as K[];

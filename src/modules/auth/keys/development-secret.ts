@@ -5,12 +5,14 @@ import { makeFolder } from '../../../kernel/make-folder';
 
 const SECRET_FILE = 'key-encryption.secret';
 
+export const developmentSecretIn = (dataDir: string): string => join(dataDir, SECRET_FILE);
+
 /**
  * For development: one secret per data folder, readable only by its owner. It is written to a draft
  * and linked into place, so that workers that start at the same time all read one complete file.
  */
 export async function loadDevelopmentSecret(dataDir: string): Promise<string> {
-  const path = join(dataDir, SECRET_FILE);
+  const path = developmentSecretIn(dataDir);
   try {
     return await readSecret(path);
   } catch (error) {
