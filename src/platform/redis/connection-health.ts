@@ -57,13 +57,18 @@ export function createConnectionHealth(
   let writable = true;
   let closed = false;
 
+  /** A close rejects what still waits: that is no fault. */
+  const warn = (error: unknown): void => {
+    if (!closed) reasons.warn(error);
+  };
+
   const deployment = connect({
     changed() {
       epoch += 1;
       identity = undefined;
       probe.schedule(0);
     },
-    fault: reasons.warn,
+    fault: warn,
     misdelivered: reconnect,
   });
 
@@ -97,7 +102,7 @@ export function createConnectionHealth(
 
   function openBreaker(error: unknown): void {
     if (identity === undefined) {
-      reasons.warn(error);
+      warn(error);
       return;
     }
     if (options.withoutBreaker === true) return;
