@@ -81,7 +81,6 @@ export const problems = {
       cause,
       headers: { 'Retry-After': String(retryAfterSeconds) },
     }),
-  /** A write to a user gave up after others came between again and again. */
   /** Of a write whose outcome is not known, or that other readers may not see yet. */
   unconfirmed: (cause: unknown) =>
     problems.unavailable(
@@ -90,6 +89,7 @@ export const problems = {
       1,
       cause,
     ),
+  /** A write to a user gave up after others came between again and again. */
   contended: () =>
     problems.unavailable('contended', 'Too many writes to this user at the same time.', 1),
 } as const;

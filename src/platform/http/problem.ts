@@ -60,6 +60,7 @@ const DATABASE_ERRORS = new Set([
   'MongooseServerSelectionError',
   'MongoWaitQueueTimeoutError',
   'MongoPoolClearedError',
+  'PoolClearedOnNetworkError',
   'MongoPoolClosedError',
   'MongoOperationTimeoutError',
   'MongoNotConnectedError',

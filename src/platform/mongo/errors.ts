@@ -9,6 +9,9 @@ const LOST_ANSWERS = new Set([
   'MongoNetworkTimeoutError',
   'MongoOperationTimeoutError',
   'MongoWriteConcernError',
+  'PoolClearedOnNetworkError',
+  // Of a retry: the first attempt ended by a network error, which this one hides.
+  'MongoServerSelectionError',
 ]);
 const LOST_SOCKETS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 

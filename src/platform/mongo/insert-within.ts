@@ -22,7 +22,7 @@ export async function insertWithin<T extends { readonly _id: string }>(
     await rows.insertOne(row, { maxTimeMS });
     if ((await rows.countDocuments(filter, options)) <= max) return true;
   } catch (error) {
-    // The caller is told that there is none.
+    // The caller is told that there is none. An insert that arrives later than this still leaves it.
     await remove().catch(() => undefined);
     throw error;
   }
