@@ -139,8 +139,8 @@ export function createWebhookStore(
       return (found ?? raise(notFound())).position;
     },
     async wake(id) {
-      // A batch under way must not put its own pause over it.
-      await update(id, { $set: { dueAt: START, ...FREE } });
+      // A batch under way keeps its claim, and must not put its own pause over it.
+      await update(id, { $set: { dueAt: START, isWoken: true } });
     },
     async remove(id) {
       const { deletedCount } = await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
@@ -153,7 +153,7 @@ export function createWebhookStore(
     claim: async (id, leaseMs) =>
       rows().findOneAndUpdate(
         { _id: id, status: 'enabled', ...IS_DUE },
-        [{ $set: { holder: randomUUID(), leaseUntil: afterNow(leaseMs) } }],
+        [{ $set: { holder: randomUUID(), leaseUntil: afterNow(leaseMs), isWoken: false } }],
         after,
       ),
     stands: async ({ _id, holder }) =>
@@ -196,7 +196,7 @@ function settlement(outcome: BatchOutcome, disableAfterMs: number): object[] {
         ...done,
         failures: { $add: ['$failures', 1] },
         failingSince: { $ifNull: ['$failingSince', '$$NOW'] },
-        dueAt: afterNow(pauseMs),
+        dueAt: { $cond: ['$isWoken', START, afterNow(pauseMs)] },
       },
     },
     {

@@ -50,6 +50,8 @@ export interface Webhook {
   readonly position: number;
   /** No attempt begins before. */
   readonly dueAt: Date;
+  /** Deliveries were asked for during the present batch: no pause follows it. */
+  readonly isWoken?: boolean;
   /** One process delivers at a time: until then, the one with this mark. */
   readonly leaseUntil: Date;
   readonly holder: string;
