@@ -37,11 +37,17 @@ export interface LockedAccount {
 
 type CounterParts = Parameters<typeof keyOf>;
 
+/** Keys of one batch: the commands of a worker that wait for Redis are of a bounded number. */
+const AT_ONCE = 50;
+
 async function reset(counters: Counters, parts: readonly CounterParts[]): Promise<void> {
-  const keys = parts.map((one) => keyOf(...one));
-  const { network: _, ...windows } = WINDOW_MS;
-  const all = [...new Set(Object.values(windows))];
-  await Promise.all(all.map((windowMs) => counters.reset(keys, windowMs)));
+  for (let from = 0; from < parts.length; from += AT_ONCE) {
+    const some = parts.slice(from, from + AT_ONCE);
+    const keys = some.map((one) => keyOf(...one));
+    // Of a device and of an account, the windows of both: most keys are those of devices.
+    const windows = new Set([...some.map(([by]) => WINDOW_MS[by]), WINDOW_MS.day]);
+    await Promise.all([...windows].map((windowMs) => counters.reset(keys, windowMs)));
+  }
 }
 
 const ofDevices = (devices: readonly string[], tried: string) =>

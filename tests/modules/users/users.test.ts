@@ -1,8 +1,8 @@
 import { parseConfig } from '../../../src/kernel/config/config';
 import { createDeadlines } from '../../../src/kernel/deadline';
 import { ALL_PERMISSIONS, createPolicy } from '../../../src/kernel/permissions';
-import { cachedUsers } from '../../../src/modules/users/cached';
 import { NO_PASSWORD } from '../../../src/modules/auth';
+import { cachedUsers } from '../../../src/modules/users/cached';
 import { createUserModel } from '../../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../../src/modules/users/repository';
 import { createUserService } from '../../../src/modules/users/service';

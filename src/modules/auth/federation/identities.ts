@@ -64,7 +64,13 @@ export const identityIndexes = {
   indexes: [
     { key: { issuer: 1, subject: 1 }, name: 'by_subject', unique: true },
     { key: { userId: 1 }, name: 'by_user' },
-    { key: { reservedUntil: 1 }, name: 'expiry', expireAfterSeconds: 0 },
+    {
+      key: { reservedUntil: 1 },
+      name: 'expiry',
+      expireAfterSeconds: 0,
+      // A host of the release before leaves the time, and takes the mark away.
+      partialFilterExpression: { isReserved: true },
+    },
   ],
 } as const;
 

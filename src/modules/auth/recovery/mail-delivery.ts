@@ -141,13 +141,16 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       [`${name}:to:${recipientTag(secret, to)}`, PER_RECIPIENT_HOUR],
       [`${name}:by:${sender}`, PER_ACCOUNT_HOUR],
     ];
-    for (const [key, limit] of limits)
-      if ((await counters.add(key, 1, HOUR_MS)).total > limit) return undefined;
+    const counted: string[] = [];
     try {
+      for (const [key, limit] of limits) {
+        const { total } = await counters.add(key, 1, HOUR_MS);
+        counted.push(key);
+        if (total > limit) return undefined;
+      }
       return { result: await work() };
     } catch (error) {
-      const undone = limits.map(([key]) => counters.add(key, -1, HOUR_MS));
-      await Promise.allSettled(undone);
+      await Promise.allSettled(counted.map((key) => counters.add(key, -1, HOUR_MS)));
       throw error;
     }
   }

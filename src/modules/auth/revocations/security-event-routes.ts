@@ -48,6 +48,7 @@ const endpoints = {
           .meta({ id: 'SecurityEvents' }),
       },
     },
+    problems: ['busy'],
   }),
   stream: endpoint({
     method: 'get',
