@@ -43,6 +43,8 @@ export interface Identities {
   ofUser(userId: string): Promise<Identity[]>;
   /** False, and nothing done: there is no such identity of the user, or the time is over. */
   remove(userId: string, id: string, until?: Date): Promise<boolean>;
+  /** Removes one whose account does not exist. False: it is so young that it may still come. */
+  removeOrphan(identity: Identity): Promise<boolean>;
   forget(userId: string): Promise<void>;
 }
 
@@ -55,6 +57,9 @@ export const worksWith = (providers: readonly { readonly issuer: string }[]) => 
 
 /** Personal data without an account: no longer than somebody may come back. */
 const RESERVED_MS = 30 * 86_400_000;
+
+/** More than a sign-in takes from its identity to its account. */
+const CREATION_MS = 60_000;
 
 /** Of one account. */
 export const IDENTITIES_MAX = 20;
@@ -120,6 +125,11 @@ export function createIdentities(
     async remove(userId, id, until) {
       const filter = { _id: id, userId, ...noLaterThan(until) };
       return (await rows().deleteOne(filter, bounded)).deletedCount === 1;
+    },
+    async removeOrphan({ id: _id, userId }) {
+      const isOld = { $lt: ['$createdAt', afterNow(-CREATION_MS)] };
+      const { deletedCount } = await rows().deleteOne({ _id, userId, $expr: isOld }, bounded);
+      return deletedCount === 1;
     },
     async forget(userId) {
       await rows().deleteMany({ userId }, bounded);

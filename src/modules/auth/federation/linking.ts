@@ -93,7 +93,7 @@ export function createLinking(deps: LinkingDependencies): Linking {
   async function dropOrphan(claims: ProviderClaims): Promise<boolean> {
     const known = await identities.find(claims);
     if (known === null || (await users.stored(known.userId)) !== null) return false;
-    return identities.remove(known.userId, known.id);
+    return identities.removeOrphan(known);
   }
 
   return {

@@ -191,14 +191,19 @@ test('an identity whose account was never created is linked to the account of it
   // As a worker leaves it that dies before it creates the account.
   const row = { issuer: example.issuer, subject: sub, provider: 'example', email };
   const reserved = { ...row, userId: '652f1c3e9b1d4a0012ab34ce', isReserved: true };
-  const insert = () => collection('identities').insertOne({ ...reserved, createdAt: new Date() });
-  await insert();
+  const insert = (ageMs: number) =>
+    collection('identities').insertOne({ ...reserved, createdAt: new Date(Date.now() - ageMs) });
+  await insert(0);
   const { access_token: token } = await register(client, { email });
   expect(outcome(await front().whole('example'))).toEqual([409, 'account_exists']);
   // Nothing is left of it; a sign-in that was under way may leave it again.
   expect(await collection('identities').countDocuments({ subject: sub })).toBe(0);
-  await insert();
+  await insert(0);
   await collection('users').updateOne({ emailKey: email }, { $set: { emailVerified: true } });
+  // Its account may still come.
+  expect(outcome(await front().link('example', token))).toEqual([409, 'identity_taken']);
+  await collection('identities').deleteMany({ subject: sub });
+  await insert(120_000);
   expect((await front().link('example', token)).status).toBe(201);
   expect((await front().whole('example')).json.user.email).toBe(email);
 });
