@@ -54,22 +54,24 @@ export function openRuntimeDir({ server, cluster }: Pick<Config, 'server' | 'clu
 
 /**
  * Removes the subfolders of primaries that were killed. Workers that still drain, or are those of
- * another container, answer on their sockets.
+ * another container, answer on their sockets. `own`: the folder that was made now; its time is that
+ * of the file system.
  */
-export async function removeLeftFolders(runtimeDir: string): Promise<void> {
+export async function removeLeftFolders(runtimeDir: string, own: string): Promise<void> {
+  const { mtimeMs: nowMs } = statSync(own);
   for (const name of readdirSync(runtimeDir)) {
     const [, pid] = /^p(\d+)$/.exec(name) ?? [];
     if (pid === undefined || isAlive(Number(pid))) continue;
     // Another primary may remove it at the same time, and it may be no folder.
-    await removeUnanswered(join(runtimeDir, name)).catch(() => undefined);
+    await removeUnanswered(join(runtimeDir, name), nowMs - YOUNG_MS).catch(() => undefined);
   }
 }
 
 /** One of another container has a pid that is unknown here, and its workers take time to start. */
 const YOUNG_MS = 300_000;
 
-async function removeUnanswered(folder: string): Promise<void> {
-  if (Date.now() - statSync(folder).mtimeMs < YOUNG_MS) return;
+async function removeUnanswered(folder: string, beforeMs: number): Promise<void> {
+  if (statSync(folder).mtimeMs > beforeMs) return;
   const sockets = readdirSync(folder).filter((file) => file.endsWith('.sock'));
   const answers = await Promise.all(sockets.map((file) => isAnswered(join(folder, file))));
   if (!answers.includes(true)) rmSync(folder, { recursive: true, force: true });

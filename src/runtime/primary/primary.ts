@@ -176,8 +176,9 @@ async function openFolders(
 ): Promise<string | undefined> {
   try {
     const runtimeDir = openRuntimeDir(config);
-    await removeLeftFolders(runtimeDir);
-    handed.runtimeDir = owned.own('runtime folder', openWorkersDir(runtimeDir)).path;
+    const { path } = owned.own('runtime folder', openWorkersDir(runtimeDir));
+    handed.runtimeDir = path;
+    await removeLeftFolders(runtimeDir, path).catch(() => undefined);
     return runtimeDir;
   } catch (error) {
     log.error({ err: error }, 'RUNTIME_DIR unusable, metrics and control socket disabled');
