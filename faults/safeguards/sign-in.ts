@@ -83,8 +83,8 @@ const secondFactors: readonly Safeguard[] = [
     file: 'modules/auth/sessions/sessions',
     code: 'if (needsFactor &&',
     without: 'if (false &&',
-    test: 'modules/auth/passkeys/downgrade',
-    named: 'of a session without the factor adds none to an account with one',
+    test: 'modules/auth/factors/policy',
+    named: 'off: no factor is asked, and none can be added',
   },
 ];
 
