@@ -68,9 +68,9 @@ async function compare(
   [small, large]: readonly [World, World],
   node = '',
 ): Promise<void> {
-  const rows = await measureRatios(small, large, OPTIONS);
+  // Each at once: a run that ends early has shown what it measured.
+  const rows = await measureRatios(small, large, OPTIONS, (row) => bench.say(`  ${showRow(row)}`));
   for (const row of rows) {
-    bench.say(`  ${showRow(row)}`);
     const name = row.variant === 'usual' ? row.route : `${row.route}, ${row.variant}`;
     bench.figures.add(
       { ...{ question: 'ratio', name, unit: '×', contestant: 'ours', node } },

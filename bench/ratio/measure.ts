@@ -55,6 +55,7 @@ export async function measureRatios(
   small: World,
   large: World,
   options: MeasureOptions,
+  measured: (row: RatioRow) => void = () => {},
 ): Promise<readonly RatioRow[]> {
   const rows: RatioRow[] = [];
   for (const route of await routesOf(small)) {
@@ -65,6 +66,7 @@ export async function measureRatios(
         if (again.ratio < row.ratio) row = again;
       }
       rows.push(row);
+      measured(row);
     }
   }
   return rows;

@@ -19,6 +19,9 @@ export const RATIO_ENVIRONMENT = {
     REDIS_URL: '',
     SMTP_URL: 'smtp://127.0.0.1:9',
     EMAIL_SIGN_IN: 'true',
+    // Of the authenticator in passkeys.ts, whatever PUBLIC_URL says.
+    PASSKEY_RP_ID: 'localhost',
+    PASSKEY_ORIGINS: 'http://localhost:3000',
     ROLES: 'enrolling=',
     MFA_POLICY: 'optional,enrolling=required',
   },
