@@ -124,8 +124,7 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   bus.subscribe(audit.subscribers ?? {});
   const keys = own<KeyRing | RemoteKeyRing>('signing keys', await deps.openKeys(emit));
   const policy = createPolicy(config.auth.roles);
-  // Twice: one that is under way may have taken its last event.
-  const stored = () => audit.flush().then(audit.flush);
+  const stored = audit.flush;
   const jobs = createDurableJobs({ ...deps, stored });
   const { importMaxBytes, importMaxLines, importUploadTimeoutMs } = config.jobs;
   const removals = createRemovals(connection, { timeoutMs });

@@ -222,22 +222,25 @@ export function createAuditLog({
   }
 
   async function drain(): Promise<void> {
-    while (waiting.length > 0 && !isClosed) {
-      const batch = waiting.splice(0, BATCH);
-      storing = batch;
-      await store(batch);
-      storing = [];
+    try {
+      while (waiting.length > 0 && !isClosed) {
+        const batch = waiting.splice(0, BATCH);
+        storing = batch;
+        await store(batch);
+        storing = [];
+      }
+    } finally {
+      // With the last look at what is waiting: a later flush begins a drain of its own.
+      flushing = undefined;
     }
   }
 
-  const flush = () => {
+  async function flush(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    flushing ??= drain().finally(() => {
-      flushing = undefined;
-    });
-    return flushing;
-  };
+    if (waiting.length > 0 && !isClosed) flushing ??= drain();
+    await flushing;
+  }
 
   function keep(row: AuditRow): void {
     if (waiting.length >= MAX_WAITING) {
@@ -279,9 +282,7 @@ export function createAuditLog({
     flush,
     async close() {
       endWindow();
-      // A flush that was under way has taken no event that came after its end.
-      const stored = flush().then(flush);
-      await withTimeout(stored, timeoutMs * 2, 'storing the last security events').catch(
+      await withTimeout(flush(), timeoutMs * 2, 'storing the last security events').catch(
         (error: unknown) => {
           isClosed = true;
           giveUp([...storing, ...waiting.splice(0)], error);

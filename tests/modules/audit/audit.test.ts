@@ -85,6 +85,20 @@ test.each([[false], [true]])(
   },
 );
 
+test('a flush stores what came right at the end of the one before', async () => {
+  for (let turns = 0; turns < 30; turns += 1) {
+    const { rows, connection } = collectionOf({ failures: 0 });
+    const { audit } = auditOver(connection);
+    audit.record({ type: 'login', result: 'success', client });
+    void audit.flush();
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+    audit.record({ type: 'logout', result: 'success', client });
+    await audit.flush();
+    expect({ turns, stored: rows.size }).toEqual({ turns, stored: 2 });
+    await audit.close();
+  }
+});
+
 test('an end of a job that is told again is one row, whatever it was', async () => {
   const { rows, connection } = collectionOf({ failures: 0 });
   const { audit } = auditOver(connection);
