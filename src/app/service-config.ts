@@ -4,9 +4,11 @@ import {
   type Config,
   ConfigError,
   type Fault,
+  faultySettings,
   readSettings,
   type SettingsRead,
   usable,
+  withFurther,
 } from '../kernel/config/config';
 import { faultOfFolder } from '../kernel/config/folders';
 import {
@@ -30,25 +32,19 @@ export const loadServiceConfig = (): Config => usable(checkedSettings());
 export async function loadCheckedConfig(): Promise<Config> {
   const { config, faults } = checkedSettings();
   const found = await addressFaults(config.server);
-  return usable({ config, faults: [...faults, ...unless(faults, found)] });
+  return usable({ config, faults: withFurther(faults, found) });
 }
 
 function checkedSettings(): SettingsRead {
   const { config, faults } = readSettings();
-  const bad = new Set(faults.map(({ env }) => env.replace(/_FILE$/, '')));
+  const bad = faultySettings(faults);
   const found = [
     ...faultsOf(() => loadAuthMailTemplates(config.mail.templatesDir)),
     ...faultsOf(() => checkCompromisedPasswords(config)),
     ...faultOf('DATA_DIR', usesDataDir(config, bad) ? config.database.dataDir : undefined),
     ...faultOf('RUNTIME_DIR', config.cluster.runtimeDir),
   ];
-  return { config, faults: [...faults, ...unless(faults, found)] };
-}
-
-/** Without those of settings that have a fault already. */
-function unless(faults: readonly Fault[], found: readonly Fault[]): Fault[] {
-  const bad = new Set(faults.map(({ env }) => env.replace(/_FILE$/, '')));
-  return found.filter(({ env }) => !bad.has(env));
+  return { config, faults: withFurther(faults, found) };
 }
 
 function faultsOf(work: () => unknown): readonly Fault[] {

@@ -19,11 +19,13 @@ export {
   ConfigError,
   type Environment,
   type Fault,
+  faultySettings,
   isConfigError,
   parseConfig,
   type SettingsRead,
   settings,
   usable,
+  withFurther,
 } from './parse';
 
 const everySetting = (): Setting<unknown>[] =>

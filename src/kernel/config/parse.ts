@@ -78,6 +78,16 @@ export interface SettingsRead {
   readonly faults: readonly Fault[];
 }
 
+/** A secret may also be given as `NAME_FILE`. */
+export const faultySettings = (faults: readonly Fault[]): ReadonlySet<string> =>
+  new Set(faults.map(({ env }) => env.replace(/_FILE$/, '')));
+
+/** With the faults of a later step, except those of settings that have one already. */
+export function withFurther(faults: readonly Fault[], found: readonly Fault[]): readonly Fault[] {
+  const bad = faultySettings(faults);
+  return [...faults, ...found.filter(({ env }) => !bad.has(env))];
+}
+
 /** Pure: the same environment gives the same settings. `found`: faults of an earlier step. */
 export function parseSettings(
   environment: Environment,
@@ -105,9 +115,7 @@ export function parseSettings(
     return [name, Object.freeze(Object.fromEntries(values))];
   });
   const parsed = Object.freeze(Object.fromEntries(sections)) as Config;
-  const bad = new Set(faults.map((fault) => fault.env.replace(/_FILE$/, '')));
-  faults.push(...checkTogether(parsed).filter((fault) => !bad.has(fault.env)));
-  return { config: parsed, faults };
+  return { config: parsed, faults: withFurther(faults, checkTogether(parsed)) };
 }
 
 /** Throws a ConfigError that lists all faults. */
