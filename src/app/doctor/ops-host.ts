@@ -1,24 +1,10 @@
-import { BlockList } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../../kernel/config/config';
+import { createTrust } from '../../platform/http/client-address';
 import { type Report, record } from './finding';
 
-const inside = new BlockList();
-for (const [address, prefix] of [
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const)
-  inside.addSubnet(address, prefix, 'ipv4');
-inside.addSubnet('fc00::', 7, 'ipv6');
-inside.addSubnet('fe80::', 10, 'ipv6');
-inside.addAddress('::1', 'ipv6');
-
-const isPublic = (address: string): boolean =>
-  !inside.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+/** With the networks of carriers (RFC 6598). */
+const isInside = createTrust(['loopback', 'linklocal', 'uniquelocal', '100.64.0.0/10']);
 
 const addressesHere = (): string[] =>
   Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address));
@@ -30,7 +16,7 @@ export function checkOpsHost(
   here: readonly string[] = addressesHere(),
 ): void {
   const heard = opsHost === '0.0.0.0' || opsHost === '::' ? here : [opsHost];
-  const open = heard.filter((one) => /^[\d.]+$|:/.test(one) && isPublic(one));
+  const open = heard.filter((one) => /^[\d.]+$|:/.test(one) && !isInside(one, 0));
   record(
     report,
     'ops-host',
