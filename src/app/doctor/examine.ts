@@ -58,7 +58,7 @@ async function named(
       record(report, 'settings', {
         severity: 'fault',
         seen: `${name}: ${env} ${message}`,
-        means: 'The service refuses to start, with exit code 78.',
+        means: 'The service refuses to start (78), or does not listen on that address.',
         fix: 'docs/configuration.md',
       });
     return [];
