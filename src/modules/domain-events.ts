@@ -178,3 +178,13 @@ export type SessionEnd =
   | { readonly kind: 'refresh_token_reuse' };
 
 export type EmitEvent = Emit<DomainEvents>;
+
+/** Emits the first event only. For one background job, which runs again where it fails. */
+export function emitOnce(emit: EmitEvent): EmitEvent {
+  let isEmitted = false;
+  return (name, event) => {
+    if (isEmitted) return;
+    isEmitted = true;
+    emit(name, event);
+  };
+}

@@ -3,7 +3,7 @@ import { randomToken } from '../../../kernel/crypto/random';
 import { foldEmail } from '../../../kernel/fold';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { BackgroundQueue } from '../../../platform/jobs/background-queue';
-import type { EmitEvent } from '../../domain-events';
+import { type EmitEvent, emitOnce } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
 import { MAILED_CODE } from '../login-locks';
 import { emailSignInDisabled, invalidSignInCode, mailQueueFull } from '../problems';
@@ -70,15 +70,13 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
   }
 
   function mailingCode(token: string, email: string, client: ClientInfo): () => Promise<void> {
-    let isEmitted = false;
+    const tell = emitOnce(emit);
     return async () => {
       const found = await users.credentialsByEmail(email);
       // Whoever opened the account with the address of somebody else still knows its password: only
       // a verified address signs in.
       const isUsable = found?.status === 'active' && found.emailVerified;
-      // Once, though a job that failed runs again.
-      if (!isEmitted) emit('EmailSignInRequested', { userId: found?.id, isUsable, client });
-      isEmitted = true;
+      tell('EmailSignInRequested', { userId: found?.id, isUsable, client });
       if (!isUsable) return issueDecoy(token, email);
       const { id: userId, sessionVersion } = found;
       await delivery.sendCode(userId, found.email, ttlSeconds, () =>

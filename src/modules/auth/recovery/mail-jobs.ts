@@ -1,6 +1,6 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { BackgroundQueue } from '../../../platform/jobs/background-queue';
-import type { EmitEvent } from '../../domain-events';
+import { type EmitEvent, emitOnce } from '../../domain-events';
 import { mailQueueFull } from '../problems';
 import { deviceName } from '../sessions/device-name';
 import type { KnownDevices } from '../sessions/known-devices';
@@ -102,12 +102,10 @@ export function createMailJobs(deps: MailJobsDependencies): MailJobs {
     },
     newDevice(userId, client) {
       const atMs = now();
-      let isEmitted = false;
+      const tell = emitOnce(emit);
       backgroundQueue.enqueue('new-device', async () => {
         if (!(await devices.hasOther(userId, client))) return;
-        // Once, though a job that failed runs again.
-        if (!isEmitted) emit('NewDeviceUsed', { userId, client });
-        isEmitted = true;
+        tell('NewDeviceUsed', { userId, client });
         const user = deps.mailsNewDevices ? await users.identity(userId) : null;
         if (user === null) return;
         const login = { atMs, network: client.ipPrefix, device: deviceName(client.userAgent) };

@@ -2,7 +2,7 @@ import { sha256 } from '../../../kernel/crypto/digest';
 import { foldEmail } from '../../../kernel/fold';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
-import type { Cause, EmitEvent } from '../../domain-events';
+import { type Cause, type EmitEvent, emitOnce } from '../../domain-events';
 import { liftMailedCodeLocks } from '../login-locks';
 import { hasPassword } from '../passwords/no-password';
 import type { Passwords } from '../passwords/passwords';
@@ -94,13 +94,11 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
   }
 
   function mailingResetToken(email: string, client: ClientInfo): () => Promise<void> {
-    let isEmitted = false;
+    const tell = emitOnce(emit);
     return async () => {
       const found = await users.credentialsByEmail(email);
       const isUsable = found?.status === 'active';
-      // Once, though a job that failed runs again.
-      if (!isEmitted) emit('PasswordResetRequested', { userId: found?.id, isUsable, client });
-      isEmitted = true;
+      tell('PasswordResetRequested', { userId: found?.id, isUsable, client });
       // To the stored address, never to the one that was typed.
       if (isUsable) await delivery.sendToken(resetOf(found));
     };
