@@ -23,10 +23,8 @@ type FactorOwner = Pick<FactorChange, 'userId' | 'session'>;
  * the change, so what must end with it ends before it as well, and where a repeat finds it made.
  */
 export interface FactorChanges {
-  /** Right before a factor is added, or the recovery codes are replaced. */
-  adding(owner: FactorOwner): Promise<void>;
-  /** Right before one is removed. */
-  removing(owner: FactorOwner): Promise<void>;
+  /** Right before a factor is added or removed, or the recovery codes are replaced. */
+  changing(owner: FactorOwner): Promise<void>;
   /** Where there is nothing to remove: an earlier attempt may have stopped after the removal. */
   completeRemoval(owner: FactorOwner): Promise<void>;
   /**
@@ -54,7 +52,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
 
   /** What was proven before the change ends with it. */
-  async function ending({ userId, session }: FactorOwner): Promise<void> {
+  async function changing({ userId, session }: FactorOwner): Promise<void> {
     // A sign-in that waits must look anew at what the account has.
     await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
   }
@@ -62,17 +60,15 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   async function completeRemoval(owner: FactorOwner): Promise<void> {
     const left = await enrolledKinds(kinds, owner.userId);
     if (left.length === 0) await recoveryCodes.removeAll(owner.userId);
-    await ending(owner);
+    await changing(owner);
   }
 
   return {
-    adding: ending,
-    removing: ending,
-    completeRemoval,
+    ...{ changing, completeRemoval },
     // Told first: what comes after may fail, and the change is made already.
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
-      await ending({ userId, session });
+      await changing({ userId, session });
       if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
       return recoveryCodes.replace(userId, version);
     },
@@ -82,7 +78,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     },
     async codesReplaced({ userId, session, ...cause }) {
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
-      await ending({ userId, session });
+      await changing({ userId, session });
     },
   };
 }

@@ -81,7 +81,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
   ): Promise<boolean> {
     return locks.withLock(signInWaysLock(owner.userId), async (until) => {
       await assertNotLast(owner.userId, role);
-      await changes.removing(owner);
+      await changes.changing(owner);
       if (await kind.remove(owner.userId, id, until)) return true;
       if ((await kind.list(owner.userId)).some((one) => one.id === id)) throw lockExpired();
       return false;
@@ -107,7 +107,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
 
     async confirmTotp(current, code, client) {
       const { userId, sid: session, ver: version } = current;
-      const adding = () => changes.adding({ userId, session });
+      const adding = () => changes.changing({ userId, session });
       const confirming = {
         ...totp,
         verify: (proof: FactorProof) => totp.confirmEnrollment(proof, adding),
@@ -133,7 +133,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
 
     async replaceCodes({ userId, sid: session, ver }, client) {
       if ((await enrolledKinds(kinds, userId)).length === 0) throw noFactor();
-      await changes.adding({ userId, session });
+      await changes.changing({ userId, session });
       const codes = await recoveryCodes.replace(userId, ver);
       if (codes === undefined) throw invalidToken();
       await changes.codesReplaced({ userId, session, actor: userId, client });
@@ -141,7 +141,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
     },
 
     async reset(userId, cause, before) {
-      await changes.removing({ userId });
+      await changes.changing({ userId });
       const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId, before)));
       const count = counts.reduce((sum, one) => sum + one, 0);
       if (count > 0) await changes.removed('all', { userId, ...cause });

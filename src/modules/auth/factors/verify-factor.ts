@@ -140,7 +140,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     /** The token goes first: nothing that fails after the factor was added hides it. */
     async function adding(): Promise<void> {
       if (!(await mfaTokens.consume(token))) throw invalidMfaToken();
-      await changes.adding({ userId: account.id });
+      await changes.changing({ userId: account.id });
     }
     const verified = await reporting(
       kind,

@@ -141,7 +141,7 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     async finishRegistration(current, { role }, given, client) {
       await factors.assertMayChange(current, role);
       const { userId, sid: session, ver: version } = current;
-      const adding = () => changes.adding({ userId, session });
+      const adding = () => changes.changing({ userId, session });
       const registered = await registration.finish(current, given, client, adding);
       const change = { userId, session, version, actor: userId, client };
       // The owner hears of it even where the session ends meanwhile.

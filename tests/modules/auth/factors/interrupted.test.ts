@@ -105,7 +105,7 @@ test('a removal whose lock expires removes nothing, and says so', async () => {
     kinds: [kind],
     policy: { general: 'optional', roles: {} },
     locks: createLocks(connection, { ttlMs: 1, timeoutMs: 2000 }),
-    changes: { removing: () => pause(20) },
+    changes: { changing: () => pause(20) },
   } as never);
   const current = { userId: account.id, sid: 'a', ver: 0 };
   const removing = own.remove(current, 'user', account.factorId, NO_CLIENT);
