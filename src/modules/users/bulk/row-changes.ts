@@ -5,7 +5,7 @@ import { METADATA_FIELDS, type MetadataChanges, metadataChanges } from '../metad
 import type { IndexedPath } from '../metadata/indexed';
 import type { Changes } from '../repository';
 import { isOwn } from './own-account';
-import type { TakenRow } from './rows';
+import { membersOf, type TakenRow } from './rows';
 import type { Seen } from './seen';
 
 interface Context {
@@ -49,9 +49,8 @@ export function withoutOldBan(row: TakenRow, now: Date): TakenRow {
 
 /** What a row changes of a user. A ban that is over counts as none on either side. */
 export function changesOf(row: TakenRow, seen: Seen, context: Context): Changes {
-  const { line: _line, json: _json, createdAt: _at, metadata: _metadata, ...wanted } = row;
   const isMoved = row.email !== undefined && foldEmail(row.email) !== seen.emailKey;
-  const all = { ...wanted, ...(isMoved && { emailVerified: row.emailVerified ?? false }) };
+  const all = { ...membersOf(row), ...(isMoved && { emailVerified: row.emailVerified ?? false }) };
   const before = comparable(row, seen, context.now);
   const own = Object.fromEntries(
     // By their JSON, which has times too, and null for what is not there.

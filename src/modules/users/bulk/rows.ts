@@ -23,6 +23,12 @@ export interface TakenRow {
   readonly json: string;
 }
 
+/** What a row says of a user, except its metadata and when it was created. */
+export function membersOf(row: TakenRow) {
+  const { line: _line, json: _json, metadata: _metadata, createdAt: _at, ...members } = row;
+  return members;
+}
+
 /** Why a record was not taken. */
 export interface RowFault {
   /** Stable snake_case code. */

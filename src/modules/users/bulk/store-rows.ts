@@ -11,7 +11,7 @@ import { roomFor } from '../user-events';
 import { changeOf, present } from '../write-commands';
 import { type Decision, type Holders, rowId } from './decide-row';
 import { withMark } from './marks';
-import type { TakenRow } from './rows';
+import { membersOf, type TakenRow } from './rows';
 import { endsSessions, toTell } from './security-changes';
 import { SEEN_PROJECTION, type Seen } from './seen';
 
@@ -96,8 +96,7 @@ function documentOf(
 
 /** What a row says of a user, besides what every new user has. */
 function rowMembers(row: TakenRow) {
-  const { line: _line, json: _json, metadata: _metadata, createdAt: _at, ...members } = row;
-  const { name: _name, email: _email, role: _role, passwordHash: _hash, ...more } = members;
+  const { name: _name, email: _email, role: _role, passwordHash: _hash, ...more } = membersOf(row);
   return more;
 }
 
