@@ -25,8 +25,8 @@ export interface Journey {
 }
 
 /**
- * Asked after the code was taken, as is whose it is: a code that was seen by somebody else is used up with the first
- * guess, and the page learns of it.
+ * Asked after the code was taken, as is whose it is: a code that was seen by somebody else is used
+ * up with the first guess, and the page learns of it.
  */
 export const isVerifierOf = ({ challenge }: Journey, verifier: string): boolean =>
   isEqualInConstantTime(challenge, sha256(verifier));
