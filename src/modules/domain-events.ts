@@ -60,6 +60,11 @@ export interface DomainEvents {
    */
   readonly MetadataChanged: OfUser & { readonly members: readonly string[] };
   readonly UserRemoved: OfUser;
+  /**
+   * A change of the user, of its sessions too, may have been made: the answer of the database came
+   * too late or not at all, and the caller was told 503 `write_unconfirmed`. No other event follows.
+   */
+  readonly ChangeUnconfirmed: OfUser;
   /** The user has asked for all that is kept about it. */
   readonly PersonalDataExported: OfUser;
 

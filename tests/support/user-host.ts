@@ -1,7 +1,9 @@
+import type { Connection } from 'mongoose';
 import { parseConfig } from '../../src/kernel/config/config';
 import { createDeadlines } from '../../src/kernel/deadline';
 import { createPolicy } from '../../src/kernel/permissions';
 import { NO_PASSWORD } from '../../src/modules/auth';
+import type { EmitEvent } from '../../src/modules/domain-events';
 import { cachedUsers } from '../../src/modules/users/cached';
 import { createUserModel } from '../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../src/modules/users/repository';
@@ -22,6 +24,7 @@ export interface UserHostOptions {
   readonly planted?: 'no-deadline' | undefined;
   readonly lockTtlMs?: number;
   readonly repository?: (repository: UserRepository) => UserRepository;
+  readonly emit?: EmitEvent;
 }
 
 /** The users service of one host, with its own connection and cache. */
@@ -29,6 +32,7 @@ export interface UserHost {
   readonly users: UserService;
   readonly repository: UserRepository;
   readonly cache: Cache;
+  readonly connection: Connection;
   close(): Promise<void>;
 }
 
@@ -37,6 +41,7 @@ const FAR_AWAY = new Date('2999-01-01T00:00:00Z');
 
 export async function startUserHost(uri: string, options: UserHostOptions = {}): Promise<UserHost> {
   const { timeoutMs = 2000, planted, lockTtlMs, repository: changed = (one) => one } = options;
+  const { emit = () => {} } = options;
   const settings = {
     ...parseConfig({ NODE_ENV: 'test', MONGODB_URI: uri }).database,
     operationTimeoutMs: timeoutMs,
@@ -54,7 +59,7 @@ export async function startUserHost(uri: string, options: UserHostOptions = {}):
     repository,
     users: cachedUsers(cache, repository.find),
     cache,
-    emit: () => {},
+    emit,
     noPassword: NO_PASSWORD,
     locks: createLocks(database.connection, { ...times, ttlMs: lockTtlMs ?? times.ttlMs }),
     now: () => new Date(),
@@ -65,6 +70,7 @@ export async function startUserHost(uri: string, options: UserHostOptions = {}):
     users: planted === 'no-deadline' ? boundCalls(users, timeoutMs + BOUND_GRACE_MS) : users,
     repository: stored,
     cache,
+    connection: database.connection,
     async close() {
       await cache.close();
       await database.close();

@@ -38,6 +38,7 @@ export const AUDIT_TYPES = [
   'role_set',
   'metadata_changed',
   'account_removed',
+  'change_unconfirmed',
   'personal_data_exported',
   'account_banned',
   'account_unbanned',

@@ -46,6 +46,8 @@ export function auditSubscribers({ record }: Pick<AuditLog, 'record'>): Subscrib
     EmailChanged: (event) => success(event, { type: 'email_changed', subject: event.userId }),
     EmailVerified: (event) => success(event, { type: 'email_verified', subject: event.userId }),
     UserRemoved: (event) => success(event, { type: 'account_removed', subject: event.userId }),
+    ChangeUnconfirmed: (event) =>
+      failure(event, { type: 'change_unconfirmed', subject: event.userId }),
     UsersImportRequested: ({ jobId: subject, dryRun, ...event }) =>
       success(event, {
         type: 'import_requested',

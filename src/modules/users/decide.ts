@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deadline, StartDeadline } from '../../kernel/deadline';
 import { Problem, problems } from '../../kernel/errors';
 import { backoffMs } from '../../kernel/lifecycle';
-import { type Cache, REDIS_SHARE_MS } from '../../platform/cache/port';
+import { type Cache, type CacheWriteOptions, REDIS_SHARE_MS } from '../../platform/cache/port';
 import { isDuplicateKey, isDuplicateOf, isInDoubt } from '../../platform/mongo/errors';
 import { isLockBusy } from '../../platform/mongo/locks';
 import { LIST_GROUP, userGroup } from './cached';
@@ -34,6 +34,8 @@ export interface DeciderDependencies {
   readonly cache: Cache;
   readonly startDeadline: StartDeadline;
   readonly timeoutMs: number;
+  /** A write of this user was answered `write_unconfirmed`: no other event tells of it. */
+  readonly onUnconfirmed?: (userId: string) => void;
 }
 
 const emailTaken = () =>
@@ -58,7 +60,21 @@ export function createDecider({
   cache,
   startDeadline,
   timeoutMs,
+  onUnconfirmed = () => {},
 }: DeciderDependencies): Decider {
+  /** Cached reads of `groups` see the write before it is over. */
+  function write<R>(
+    id: string,
+    groups: readonly string[],
+    commit: () => Promise<R>,
+    options: CacheWriteOptions,
+  ): Promise<R> {
+    return cache.write(groups, commit, options).catch((error: unknown) => {
+      if (isUnconfirmed(error)) onUnconfirmed(id);
+      throw error;
+    });
+  }
+
   async function look(id: string, within: Deadline): Promise<Snapshot> {
     const leftMs = within.leftMs();
     if (leftMs === 0) throw late();
@@ -85,7 +101,8 @@ export function createDecider({
       return one;
     };
     const entering = performance.now();
-    return cache.write(
+    return write(
+      id,
       groups,
       async () => {
         // What Redis took to be told of the write is not the database's time; what took longer was
@@ -120,7 +137,7 @@ export function createDecider({
     unconditionally(id, commit) {
       const telling = () => commit().catch(tellingDoubt);
       const options = { wroteNothing: isHarmless };
-      return mapped(cache.write([userGroup(id), LIST_GROUP], telling, options));
+      return mapped(write(id, [userGroup(id), LIST_GROUP], telling, options));
     },
   };
 }
@@ -142,9 +159,12 @@ function tellingDoubt(error: unknown): never {
   throw isInDoubt(error) ? problems.unconfirmed(error) : error;
 }
 
+const isUnconfirmed = (error: unknown) =>
+  error instanceof Problem && error.code === 'write_unconfirmed';
+
 /** Nothing was written: the caches may be used again at once. */
 const isHarmless = (error: unknown) =>
-  isDuplicateKey(error) || (error instanceof Problem && error.code !== 'write_unconfirmed');
+  isDuplicateKey(error) || (error instanceof Problem && !isUnconfirmed(error));
 
 async function mapped<R>(work: Promise<R>): Promise<R> {
   try {

@@ -9,7 +9,7 @@ import type { Changes, UpdateOptions } from './repository';
 import { lastAdmin, leavesTheAdmins } from './rules';
 import type { Attempt, Snapshot } from './snapshot';
 
-export interface UserWritesDependencies extends DeciderDependencies {
+export interface UserWritesDependencies extends Omit<DeciderDependencies, 'onUnconfirmed'> {
   readonly locks: Locks;
   readonly now: () => Date;
   readonly emit: EmitEvent;
@@ -79,7 +79,10 @@ export function createUserWrites(deps: UserWritesDependencies): UserWrites {
   }
 
   return {
-    decided: createDecider(deps),
+    decided: createDecider({
+      ...deps,
+      onUnconfirmed: (userId) => emit('ChangeUnconfirmed', { userId, client: NO_CLIENT }),
+    }),
     update,
     updated(seen, changes, options) {
       const commit = update(seen, changes, options);

@@ -25,7 +25,7 @@ export interface Cache extends Closable {
   state(): CacheState;
 }
 
-interface CacheWriteOptions {
+export interface CacheWriteOptions {
   /**
    * The request's deadline: after it nothing more is asked of the database, and the write is
    * refused with 503 `write_unconfirmed`, unless its invalidation is already certain.

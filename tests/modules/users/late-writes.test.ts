@@ -98,10 +98,15 @@ describe('with a link that takes 900 ms for each round trip', () => {
 
 describe('a command that is held up on the wire until its caller was told 503', () => {
   let host: UserHost;
+  let emitted: string[] = [];
   beforeAll(async () => {
-    host = await startUserHost(proxy.uri, { timeoutMs: 400 });
+    const emit = (name: string) => void emitted.push(name);
+    host = await startUserHost(proxy.uri, { timeoutMs: 400, emit });
   });
-  afterEach(() => proxy.pass());
+  afterEach(() => {
+    proxy.pass();
+    emitted = [];
+  });
   afterAll(async () => {
     await host?.close();
   });
@@ -187,7 +192,7 @@ describe('a command that is held up on the wire until its caller was told 503', 
     });
 
   test.each(writes)(
-    '%s: may have been made where the answer is lost',
+    '%s: may have been made where the answer is lost, and the event says so',
     async (_what, command, work) => {
       const { id, email } = await account();
       const before = await stored(id);
@@ -199,6 +204,7 @@ describe('a command that is held up on the wire until its caller was told 503', 
       );
       expect(await stored(id)).not.toEqual(before);
       expect(toProblem(error)).toMatchObject({ status: 503, code: 'write_unconfirmed' });
+      expect(emitted).toEqual(['ChangeUnconfirmed']);
     },
   );
 

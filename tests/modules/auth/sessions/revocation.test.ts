@@ -126,10 +126,12 @@ describe('one session ends once', () => {
       await many(100, () => doors[door]?.() ?? Promise.reject(new Error(door)));
       expect([await profile(access_token), await profile(other.access_token)]).toEqual([401, 200]);
       expect(await revokedOf(user.id)).toHaveLength(1);
-      const ends = (await events(user.id)).filter(
-        ({ type }) => type === 'session_ended' || type === 'logout',
-      );
-      expect(ends.map(({ session }) => session)).toEqual([sidOf(access_token)]);
+      const rows = await events(user.id);
+      const ends = rows.filter(({ type }) => type === 'session_ended' || type === 'logout');
+      // Of a write whose answer comes too late the log says that it may have been made.
+      const isUnconfirmed = rows.some(({ type }) => type === 'change_unconfirmed');
+      if (!isUnconfirmed || ends.length > 0)
+        expect(ends.map(({ session }) => session)).toEqual([sidOf(access_token)]);
       expect(await toldEnds(user.id)).toBe(1);
     },
   );
