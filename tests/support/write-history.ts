@@ -35,6 +35,8 @@ export interface WriteHistoryOptions {
 }
 
 const now = () => performance.now();
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const oneOf = (ids: readonly string[]) => ids[Math.floor(Math.random() * ids.length)] ?? '';
 const admin = { userId: '0'.repeat(24), permissions: ALL_PERMISSIONS };
 const revOf = (etag: string) => Number(/^"[0-9a-f]{24}\.(\d+)\./.exec(etag)?.[1]);
 
@@ -47,26 +49,39 @@ export async function recordWrites(
   const { ids, durationMs, writePauseMs, burstMs } = options;
   const until = now() + durationMs;
   const writes: Written[] = [];
-  const reads: Seen[] = [];
-  const pick = () => ids[Math.floor(Math.random() * ids.length)] ?? '';
-  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
   async function write(): Promise<void> {
     for (let n = 0; now() < until; n += 1) {
       if (burstMs > 0 && Math.floor(now() / burstMs) % 2 === 1)
         await pause(burstMs - (now() % burstMs));
-      const [id, name, start] = [pick(), `${who} ${n}`, now()];
-      const rev = await host.users.change(admin, id, { name }, undefined).then(
-        ({ etag }) => revOf(etag),
-        () => undefined,
-      );
-      writes.push({ id, name, start, end: now(), rev });
+      writes.push(await recordWrite(host, `${who} ${n}`, oneOf(ids)));
       await pause(Math.random() * 2 * writePauseMs);
     }
   }
+  const [reads] = await Promise.all([recordReads(host, ids, durationMs), write()]);
+  return { writes, reads };
+}
+
+export async function recordWrite(host: UserHost, name: string, id: string): Promise<Written> {
+  const start = now();
+  const rev = await host.users.change(admin, id, { name }, undefined).then(
+    ({ etag }) => revOf(etag),
+    () => undefined,
+  );
+  return { id, name, start, end: now(), rev };
+}
+
+/** One reader of the database and one of the cache. */
+export async function recordReads(
+  host: UserHost,
+  ids: readonly string[],
+  durationMs: number,
+): Promise<Seen[]> {
+  const until = now() + durationMs;
+  const reads: Seen[] = [];
   async function read(stored: boolean): Promise<void> {
     while (now() < until) {
-      const [id, start] = [pick(), now()];
+      const [id, start] = [oneOf(ids), now()];
       const seen = await (stored ? host.repository.find(id) : cachedView(host, id)).catch(
         () => null,
       );
@@ -74,8 +89,8 @@ export async function recordWrites(
       await pause(1);
     }
   }
-  await Promise.all([write(), read(true), read(false)]);
-  return { writes, reads };
+  await Promise.all([read(true), read(false)]);
+  return reads;
 }
 
 async function cachedView(host: UserHost, id: string): Promise<{ rev: number; name: string }> {

@@ -2,8 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startMongoProxy } from '../../faults/mongo-proxy';
 import { uniqueEmail } from './http';
 import { startTestMongo } from './mongo';
-import { startUserHost, type UserHostOptions } from './user-host';
-import { type CheckedWrites, checkWrites, recordWrites } from './write-history';
+import { startUserHost, type UserHost, type UserHostOptions } from './user-host';
+import {
+  type CheckedWrites,
+  checkWrites,
+  recordReads,
+  recordWrite,
+  recordWrites,
+} from './write-history';
 
 /**
  * Operations take up to 700 ms, and the round trip 300 ms: one attempt fits into a write's
@@ -20,11 +26,25 @@ const BURST_MS = 600;
 const SLOW_WRITERS = [1, 2, 3, 4] as const;
 /** Longer than a deadline. */
 const HELD_MS = 1200;
+/**
+ * One round trip fits into the deadline, and two, to look and to write, do not: both by far, so
+ * that a busy machine changes nothing.
+ */
+const SLOW = { timeoutMs: 1400, oneWayMs: 450 };
+/** Longer than a second attempt takes. */
+const AFTER_MS = 5000;
+/** Users take no further write once 64 of their events wait for a mover; here nobody reads them. */
+const MOVE_EVENTS_MS = 50;
 
 /** Two hosts that write concurrently; one has a slow connection to MongoDB. */
 export interface WriteWorld {
   /** `options` apply to the slow host. */
   history(options: UserHostOptions, durationMs: number): Promise<CheckedWrites>;
+  /**
+   * One write over a connection so slow that its first attempt, which conflicts with writes of the
+   * other host, ends after the deadline. `options` apply to the slow host.
+   */
+  slowWrite(options: UserHostOptions): Promise<CheckedWrites>;
   close(): Promise<void>;
 }
 
@@ -32,6 +52,8 @@ export async function startWriteWorld(): Promise<WriteWorld> {
   const mongo = await startTestMongo();
   const proxy = await startMongoProxy(mongo.uri);
   const near = await startUserHost(mongo.uri, { timeoutMs: TIMEOUT_MS });
+  const moving = new AbortController();
+  const moved = moveEvents(near, moving.signal);
   const ids = await Promise.all(
     Array.from({ length: USERS }, async () => {
       const id = near.repository.newId();
@@ -90,10 +112,44 @@ export async function startWriteWorld(): Promise<WriteWorld> {
         await far.close();
       }
     },
+    async slowWrite(options) {
+      run += 1;
+      const far = await startUserHost(proxy.uri, { timeoutMs: SLOW.timeoutMs, ...options });
+      const [id = ''] = ids;
+      try {
+        // Opens connections: over the slow link none could be opened in time.
+        await Promise.all(Array.from({ length: 8 }, () => far.repository.find(id)));
+        proxy.delay(SLOW.oneWayMs);
+        let slow: Awaited<ReturnType<typeof recordWrite>> | undefined;
+        const answered = recordWrite(far, `slow ${run}`, id).then((one) => {
+          slow = one;
+        });
+        const writes = [];
+        while (slow === undefined)
+          writes.push(await recordWrite(near, `near ${run}.${writes.length}`, id));
+        await answered;
+        writes.push(slow, await recordWrite(near, `newer ${run}`, id));
+        // Time for what should not happen: a second attempt.
+        return checkWrites([{ writes, reads: await recordReads(near, [id], AFTER_MS) }]);
+      } finally {
+        proxy.pass();
+        await far.close();
+      }
+    },
     async close() {
+      moving.abort();
+      await moved;
       await near.close();
       await proxy.close();
       await mongo.close();
     },
   };
+}
+
+async function moveEvents({ connection }: UserHost, signal: AbortSignal): Promise<void> {
+  const users = connection.collection('users');
+  while (!signal.aborted) {
+    await users.updateMany({ 'outbox.0': { $exists: true } }, { $set: { outbox: [] } });
+    await sleep(MOVE_EVENTS_MS);
+  }
 }
