@@ -1,6 +1,8 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
+import type { Locks } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
 import type { Sessions } from '../sessions/sessions';
+import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
 import { enrolledKinds } from './factor-gate';
 import type { FactorKind } from './factor-kinds';
 import type { MfaTokens } from './mfa-tokens';
@@ -45,11 +47,12 @@ export interface FactorChangesDependencies {
   readonly recoveryCodes: RecoveryCodes;
   readonly sessions: Pick<Sessions, 'endStepUps'>;
   readonly mfaTokens: MfaTokens;
+  readonly locks: Locks;
   readonly emit: EmitEvent;
 }
 
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
-  const { kinds, recoveryCodes, sessions, mfaTokens, emit } = deps;
+  const { kinds, recoveryCodes, sessions, mfaTokens, locks, emit } = deps;
 
   /** What was proven before the change ends with it. */
   async function changing({ userId, session }: FactorOwner): Promise<void> {
@@ -57,9 +60,15 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
   }
 
+  const withCodesOf = <T>(userId: string, work: () => Promise<T>) =>
+    locks.withLock(signInWaysLock(userId), work);
+
   async function completeRemoval(owner: FactorOwner): Promise<void> {
-    const left = await enrolledKinds(kinds, owner.userId);
-    if (left.length === 0) await recoveryCodes.removeAll(owner.userId);
+    const { userId } = owner;
+    await withCodesOf(userId, async () => {
+      const left = await enrolledKinds(kinds, userId);
+      if (left.length === 0) await recoveryCodes.removeAll(userId);
+    });
     await changing(owner);
   }
 
@@ -69,8 +78,11 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
       await changing({ userId, session });
-      if ((await recoveryCodes.remaining(userId)) > 0) return undefined;
-      return recoveryCodes.replace(userId, version);
+      return withCodesOf(userId, async () =>
+        (await recoveryCodes.remaining(userId)) > 0
+          ? undefined
+          : recoveryCodes.replace(userId, version),
+      );
     },
     async removed(kind, { userId, session, ...cause }) {
       emit('FactorRemoved', { userId, kind, session, ...cause });
