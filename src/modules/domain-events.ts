@@ -128,6 +128,12 @@ export interface DomainEvents {
   readonly InvitationAccepted: OfUser;
   /** An identity at a provider signs in to the account, or no longer does. */
   readonly IdentityLinked: OfUser & { readonly provider: string; readonly session: string };
+  /** `provider` is empty where the code was not that of the session. */
+  readonly IdentityLinkRefused: OfUser & {
+    readonly provider: string;
+    readonly session: string;
+    readonly reason: string;
+  };
   readonly IdentityUnlinked: OfUser & { readonly provider: string; readonly session: string };
   /** `session`: the one that ended, or the one that ended others by a logout. Absent: all. */
   readonly SessionsEnded: OfUser & { readonly session?: string; readonly by: SessionEnd };

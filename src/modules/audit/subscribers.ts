@@ -116,6 +116,11 @@ export function auditSubscribers({ record }: Pick<AuditLog, 'record'>): Subscrib
       success({ actor: userId, client }, { type: 'invitation_accepted', subject: userId }),
     IdentityLinked: ({ userId: subject, provider: reason, ...event }) =>
       success(event, { type: 'identity_linked', subject, reason, session: event.session }),
+    IdentityLinkRefused: ({ userId: subject, provider, session, reason, ...event }) =>
+      failure(event, {
+        ...{ type: 'identity_linked', subject, session },
+        reason: `${provider} ${reason}`.trim(),
+      }),
     IdentityUnlinked: ({ userId: subject, provider: reason, ...event }) =>
       success(event, { type: 'identity_unlinked', subject, reason, session: event.session }),
     SessionsEnded(event) {

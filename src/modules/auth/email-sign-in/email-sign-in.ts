@@ -133,7 +133,10 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       if (!deps.isEnabled) throw emailSignInDisabled();
       await loginGuard.enter(client);
       const taken = await pending.take(token, code);
-      if (taken === undefined) throw invalidSignInCode();
+      if (taken === undefined) {
+        emit('LoginFailed', { userId: undefined, reason: 'invalid_sign_in_code', client });
+        throw invalidSignInCode();
+      }
       const found = await accountOf(taken.pending);
       const { account, knownUntil } = await check(taken, found, client);
       if (!(await pending.consume(token))) throw invalidSignInCode();

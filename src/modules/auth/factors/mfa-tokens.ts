@@ -21,20 +21,27 @@ export interface SignInAwaitingFactor extends Pick<SessionRow, 'inCookie' | 'dpo
   readonly enrols: boolean;
 }
 
-interface AwaitingRow extends SignInAwaitingFactor {
-  /** SHA-256 of the token. */
-  readonly _id: string;
+interface FoundSignIn extends SignInAwaitingFactor {
   /** `deviceKey` of the client of the first step. */
   readonly device: string;
+}
+
+interface AwaitingRow extends FoundSignIn {
+  /** SHA-256 of the token. */
+  readonly _id: string;
   readonly until: Date;
 }
+
+/** Whether the first step was of this client. */
+export const isOfClient = ({ userId, device }: FoundSignIn, client: ClientInfo): boolean =>
+  device === deviceKey(userId, client);
 
 /** Several sign-ins of one account may be pending at a time. */
 export interface MfaTokens {
   /** Resolves with the `mfa_token`. */
   issue(pending: SignInAwaitingFactor, client: ClientInfo): Promise<string>;
-  /** null: unknown, expired, used, or of another client. */
-  find(token: string, client: ClientInfo): Promise<SignInAwaitingFactor | null>;
+  /** null: unknown, expired or used. */
+  find(token: string): Promise<FoundSignIn | null>;
   /** Of several concurrent calls, one gets true. */
   consume(token: string): Promise<boolean>;
   revoke(userId: string): Promise<void>;
@@ -63,10 +70,7 @@ export function createMfaTokens(
       await rows().updateOne({ _id: sha256(token) }, [{ $set: fields }], upsert);
       return token;
     },
-    async find(token, client) {
-      const found = await rows().findOne({ _id: sha256(token), ...unexpired }, bounded);
-      return found !== null && found.device === deviceKey(found.userId, client) ? found : null;
-    },
+    find: (token) => rows().findOne({ _id: sha256(token), ...unexpired }, bounded),
     async consume(token) {
       const filter = { _id: sha256(token), ...unexpired };
       const { deletedCount } = await rows().deleteOne(filter, bounded);

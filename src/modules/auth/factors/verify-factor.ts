@@ -2,7 +2,12 @@ import { sha256 } from '../../../kernel/crypto/digest';
 import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
-import { dpopProofOfFirstStep, invalidMfaToken, refreshTokenModeMissing } from '../problems';
+import {
+  dpopProofOfFirstStep,
+  invalidMfaToken,
+  refreshTokenModeMissing,
+  wrongCode,
+} from '../problems';
 import { withFactor } from '../sessions/authentication';
 import type { CurrentSession } from '../sessions/end-sessions';
 import { bindingOf } from '../sessions/open-session';
@@ -13,7 +18,7 @@ import type { Account, UsersPort } from '../users-port';
 import type { FactorChanges } from './factor-changes';
 import { enrolledKinds } from './factor-gate';
 import type { FactorKind, FactorProof, VerifiedFactor } from './factor-kinds';
-import type { MfaTokens, SignInAwaitingFactor } from './mfa-tokens';
+import { isOfClient, type MfaTokens, type SignInAwaitingFactor } from './mfa-tokens';
 
 /** What the client sent for a factor. */
 export interface OfferedFactor {
@@ -54,7 +59,7 @@ export interface VerifyFactorDependencies {
   readonly changes: FactorChanges;
   readonly mfaTokens: MfaTokens;
   readonly users: Pick<UsersPort, 'stored'>;
-  readonly sessions: Pick<Sessions, 'stepUp'>;
+  readonly sessions: Pick<Sessions, 'stepUp' | 'endStepUps'>;
   readonly openSignIn: OpenSignIn;
   readonly emit: EmitEvent;
 }
@@ -115,7 +120,12 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     token: string,
     client: ClientInfo,
   ): Promise<{ signIn: SignInAwaitingFactor; account: Account }> {
-    const signIn = await mfaTokens.find(token, client);
+    const signIn = await mfaTokens.find(token);
+    if (signIn !== null && !isOfClient(signIn, client)) {
+      const { userId } = signIn;
+      emit('FactorFailed', { userId, kind: 'mfa_token', reason: 'another_client', client });
+      throw invalidMfaToken();
+    }
     const account = signIn === null ? null : await standing(signIn);
     if (signIn === null || account === null) throw invalidMfaToken();
     return { signIn, account };
@@ -200,8 +210,15 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
 
     async stepUp(current, { kind, input }, client) {
       const { userId, sid, ver: version } = current;
-      const verified = await check(kindOf(kind), { userId, holder: sid, version, client, input });
+      const used = kindOf(kind);
+      const verified = await check(used, { userId, holder: sid, version, client, input });
       const tokens = await sessions.stepUp(current, verified.amr);
+      // A factor that was removed in between has ended the step-ups before this one.
+      const isLeft = (await used.list(userId)).some(({ id }) => id === verified.id);
+      if (!isLeft) {
+        await sessions.endStepUps(userId);
+        throw wrongCode();
+      }
       emit('SteppedUp', { userId, kind, session: sid, client });
       return { tokens, codesLeft: verified.codesLeft };
     },

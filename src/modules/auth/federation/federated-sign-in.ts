@@ -2,6 +2,7 @@ import { sha256 } from '../../../kernel/crypto/digest';
 import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
+import { reportingRefusal } from '../refusals';
 import type { KnownDevices } from '../sessions/known-devices';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
@@ -40,6 +41,7 @@ export interface FederatedSignIn {
     provider: string,
     answer: CallbackParameters,
     cookieHeader: string | undefined,
+    client: ClientInfo,
   ): Promise<Redirect>;
   /**
    * Signs in by the code that the page got. Throws 400 `invalid_provider_code`, 409
@@ -109,6 +111,17 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
     return found;
   }
 
+  const reporting = <T>(client: ClientInfo, work: () => Promise<T>): Promise<T> =>
+    reportingRefusal((reason) => emit('LoginFailed', { userId: undefined, reason, client }), work);
+
+  async function resolve(code: string, verifier: string, client: ClientInfo) {
+    const step = await steps.take('code', code, {});
+    const isSignIn = step !== null && step.link === undefined;
+    if (!isSignIn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
+    const { identity, isCreated } = await resolveAccount(step.provider, step.claims, client);
+    return { found: await accountOf(identity, step.claims.email), isNew: isCreated };
+  }
+
   return {
     list: () => providers.map(({ id, name }) => ({ id, name })),
     provider,
@@ -121,30 +134,28 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
       return start({ provider: id, redirectTo, challenge, link }, cookieHeader);
     },
 
-    async callback(id, answer, cookieHeader) {
-      const from = provider(id);
-      const browser = cookie.read(cookieHeader);
-      const { state } = answer;
-      if (browser === undefined || state === undefined) throw invalidAttempt();
-      // Another browser, or the answer of another provider, takes nothing.
-      const expected = { provider: id, browser: sha256(browser) };
-      const attempt = await steps.take('attempt', state, expected);
-      if (attempt === null) throw invalidAttempt();
-      const { redirectTo, challenge, link } = attempt;
-      const journey = { provider: id, redirectTo, challenge, link };
-      return returning(journey, async () => {
-        const claims = await from.claimsOf(answer, secretsOf(state, browser));
-        return { code: await steps.issue('code', { ...journey, claims }) };
-      });
-    },
+    callback: (id, answer, cookieHeader, client) =>
+      reporting(client, async () => {
+        const from = provider(id);
+        const browser = cookie.read(cookieHeader);
+        const { state } = answer;
+        if (browser === undefined || state === undefined) throw invalidAttempt();
+        // Another browser, or the answer of another provider, takes nothing.
+        const expected = { provider: id, browser: sha256(browser) };
+        const attempt = await steps.take('attempt', state, expected);
+        if (attempt === null) throw invalidAttempt();
+        const { redirectTo, challenge, link } = attempt;
+        const journey = { provider: id, redirectTo, challenge, link };
+        return returning(journey, () =>
+          reporting(client, async () => {
+            const claims = await from.claimsOf(answer, secretsOf(state, browser));
+            return { code: await steps.issue('code', { ...journey, claims }) };
+          }),
+        );
+      }),
 
     async redeem(code, verifier, client) {
-      const step = await steps.take('code', code, {});
-      const isSignIn = step !== null && step.link === undefined;
-      if (!isSignIn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
-      const resolved = await resolveAccount(step.provider, step.claims, client);
-      const { identity, isCreated: isNew } = resolved;
-      const found = await accountOf(identity, step.claims.email);
+      const { found, isNew } = await reporting(client, () => resolve(code, verifier, client));
       if (found.status !== 'active') {
         emit('LoginFailed', { userId: found.id, reason: 'no_usable_account', client });
         throw bannedAccount();

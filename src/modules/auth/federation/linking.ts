@@ -3,6 +3,7 @@ import { type Locks, lockExpired } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
 import { hasPassword } from '../passwords/no-password';
 import { invalidToken } from '../problems';
+import { reportingRefusal } from '../refusals';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
@@ -96,6 +97,25 @@ export function createLinking(deps: LinkingDependencies): Linking {
     return identities.removeOrphan(known);
   }
 
+  async function stored(
+    current: CurrentSession,
+    { provider, claims }: { readonly provider: string; readonly claims: ProviderClaims },
+  ): Promise<{ readonly identity: Identity; readonly isNew: boolean }> {
+    const { userId } = current;
+    if ((await identities.ofUser(userId)).length >= IDENTITIES_MAX)
+      throw tooManyIdentities(IDENTITIES_MAX);
+    const { issuer, subject, email } = claims;
+    const insert = () => identities.insert({ issuer, subject, provider, userId, email });
+    const identity = (await insert()) ?? ((await dropOrphan(claims)) ? await insert() : null);
+    if (identity !== null) {
+      await assertStands(current, identity);
+      return { identity, isNew: true };
+    }
+    const known = await identities.find(claims);
+    if (known?.userId !== userId) throw identityTaken();
+    return { identity: known, isNew: false };
+  }
+
   return {
     list: (userId) => identities.ofUser(userId),
 
@@ -106,25 +126,22 @@ export function createLinking(deps: LinkingDependencies): Linking {
     },
 
     async link(current, code, verifier, client) {
-      const { userId, sid } = current;
-      await assertVerified(userId);
-      const step = await steps.take('code', code, {});
-      const isOwn = step?.link?.userId === userId && step.link.sid === sid;
-      if (!isOwn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
-      const { provider, claims } = step;
-      if ((await identities.ofUser(userId)).length >= IDENTITIES_MAX)
-        throw tooManyIdentities(IDENTITIES_MAX);
-      const { issuer, subject, email } = claims;
-      const insert = () => identities.insert({ issuer, subject, provider, userId, email });
-      const identity = (await insert()) ?? ((await dropOrphan(claims)) ? await insert() : null);
-      if (identity !== null) {
-        await assertStands(current, identity);
-        emit('IdentityLinked', { userId, provider, client, actor: userId, session: sid });
+      const { userId, sid: session } = current;
+      /** Known once the code is. */
+      let provider = '';
+      const cause = { userId, client, actor: userId, session };
+      const refused = (reason: string) =>
+        emit('IdentityLinkRefused', { ...cause, provider, reason });
+      return reportingRefusal(refused, async () => {
+        await assertVerified(userId);
+        const step = await steps.take('code', code, {});
+        const isOwn = step?.link?.userId === userId && step.link.sid === session;
+        if (!isOwn || !isVerifierOf(step, verifier)) throw invalidSignInCode();
+        provider = step.provider;
+        const { identity, isNew } = await stored(current, step);
+        if (isNew) emit('IdentityLinked', { ...cause, provider });
         return identity;
-      }
-      const known = await identities.find(claims);
-      if (known?.userId !== userId) throw identityTaken();
-      return known;
+      });
     },
 
     async unlink(current, id, client) {

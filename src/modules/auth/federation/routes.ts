@@ -50,7 +50,9 @@ export function createFederationRoutes(deps: FederationRoutesDependencies): Rout
       async ({ params: { provider }, query }, req) => {
         const { code, state, iss, error, error_description: description } = query;
         const answer = present({ code, state, iss, error, error_description: description });
-        return redirectTo(await signIn.callback(provider, answer, req.headers.cookie));
+        return redirectTo(
+          await signIn.callback(provider, answer, req.headers.cookie, clientOf(req)),
+        );
       },
       limiter,
     ),

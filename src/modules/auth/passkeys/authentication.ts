@@ -150,10 +150,11 @@ export function createPasskeyAuthentication(
     beginSignIn: () => optionsFor({ purpose: 'sign-in' }, [], 'required'),
 
     async finishSignIn(credential, client) {
-      const challenge = await consume(credential, { purpose: 'sign-in' });
-      const holder = await store.findByCredential(credential.id);
-      const userId = holder?.userId;
+      let userId: string | undefined;
       try {
+        const challenge = await consume(credential, { purpose: 'sign-in' });
+        const holder = await store.findByCredential(credential.id);
+        userId = holder?.userId;
         return await refusing(userId, signIn(credential, holder, challenge, client));
       } catch (error) {
         const reason = error instanceof Problem ? error.code : undefined;
