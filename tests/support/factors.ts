@@ -20,6 +20,8 @@ export interface WithTotp {
   readonly token: string;
   readonly refreshToken: string;
   readonly recoveryCodes: readonly string[];
+  /** Base32. */
+  readonly secret: string;
 }
 
 /** A new account with an authenticator app. No step of the app counts as used. */
@@ -48,6 +50,7 @@ export async function addTotp(client: Client, token: string) {
     token: json.access_token as string,
     refreshToken: json.refresh_token as string,
     recoveryCodes: json.recovery_codes as string[],
+    secret: enrolment.json.secret as string,
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type Answer,
   type Client,
   createClient,
+  eventually,
   login,
   PASSWORD,
   register,
@@ -29,7 +30,7 @@ let clients: readonly [Client, Client];
 let client: Client;
 beforeAll(async () => {
   [mongo, smtp] = await Promise.all([startTestMongo(), startTestSmtp()]);
-  const settings = { SMTP_URL: smtp.url };
+  const settings = { SMTP_URL: smtp.url, TRUST_PROXY: '1' };
   hosts = [await startTestService(settings, mongo), await startTestService(settings, mongo)];
   clients = [createClient(hosts[0].baseUrl), createClient(hosts[1].baseUrl)];
   client = clients[0];
@@ -43,6 +44,14 @@ const rows = (name: string) => hosts[0].database.connection.collection(name);
 const opened = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 200);
 const codesOf = (answers: readonly Answer[]) =>
   answers.map(({ json }) => json.errors?.[0]?.code ?? json.code);
+/** The client at an address, as a balancer tells it. */
+const behind =
+  (one: Client, address: string): Client =>
+  (method, path, options = {}) =>
+    one(method, path, {
+      ...options,
+      headers: { ...options.headers, 'x-forwarded-for': address },
+    });
 const sessionsOf = (userId: string) => rows('sessions').countDocuments({ userId });
 const invalid = async (answer: Promise<Answer>) =>
   expect([(await answer).status, (await answer).json.code]).toEqual([400, 'invalid_mfa_token']);
@@ -96,10 +105,10 @@ test('guesses count over all sign-ins and hosts, malformed ones do not, and each
     expect((await verify(client, await firstStep(client, email), code)).status).toBe(422);
   const wrong = app(7);
   for (let i = 0; i < 10; i += 1) {
-    const token = await firstStep(client, email);
-    expect(codesOf([await verify(clients[(i % 2) as 0 | 1], token, wrong)])).toEqual([
-      'wrong_code',
-    ]);
+    // Each from an address of its own.
+    const from = behind(clients[(i % 2) as 0 | 1], `198.51.${i}.1`);
+    const token = await firstStep(from, email);
+    expect(codesOf([await verify(from, token, wrong)])).toEqual(['wrong_code']);
   }
   const token = await firstStep(client, email);
   for (const one of clients) {
@@ -129,6 +138,9 @@ test('an mfa_token is good for its own client, until it expires, and nothing els
       body: { mfa_token: token, factor: 'totp', code: app() },
       headers: { 'user-agent': 'another browser' },
     }),
+  );
+  await eventually('the record of it', () =>
+    rows('audit_events').findOne({ subject: id, reason: 'mfa_token another_client' }),
   );
   await invalid(client('POST', '/api/auth/mfa/totp', { body: { mfa_token: token } }));
   const expired = await firstStep(client, email);

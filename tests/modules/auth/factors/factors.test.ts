@@ -1,3 +1,4 @@
+import { Secret } from 'otpauth';
 import { startTestService, type TestService } from '../../../support/app';
 import {
   addTotp,
@@ -10,6 +11,7 @@ import {
   withTotp,
 } from '../../../support/factors';
 import { type Client, createClient, eventually, login, register } from '../../../support/http';
+import { readQrSvg } from '../../../support/qr';
 import { startTestSmtp, type TestSmtp } from '../../../support/smtp';
 
 let service: TestService;
@@ -56,7 +58,7 @@ test('an app is added by a code, with recovery codes, and then a login needs it'
   expect([uri.protocol, uri.host, uri.searchParams.get('secret')]).toEqual([
     ...['otpauth:', 'totp', secret],
   ]);
-  expect(qr_svg).toMatch(/^<svg /);
+  expect(await readQrSvg(qr_svg)).toBe(otpauth_uri);
   // It does not count before it is confirmed.
   expect((await signIn(client, user.email)).json).toHaveProperty('access_token');
   const wrong = await client('POST', '/api/auth/factors/totp/confirm', {
@@ -103,7 +105,7 @@ test('an app is added by a code, with recovery codes, and then a login needs it'
 });
 
 test('no secret is stored in the clear, nor exported', async () => {
-  const { id, email, token, recoveryCodes } = await withTotp(service, client);
+  const { id, email, token, recoveryCodes, secret } = await withTotp(service, client);
   const mfaToken = await firstStep(client, email);
   const stored = JSON.stringify([
     await rows('factors').find({ userId: id }).toArray(),
@@ -117,6 +119,12 @@ test('no secret is stored in the clear, nor exported', async () => {
   expect(stored).not.toContain(mfaToken);
   const row = await rows('factors').findOne({ userId: id });
   expect(Object.keys(row?.['secret'])).toEqual(['salt', 'iv', 'tag', 'data']);
+  const bytes = Object.values<{ buffer: Uint8Array }>(row?.['secret']).map((one) =>
+    Buffer.from(one.buffer),
+  );
+  const plain = Secret.fromBase32(secret).bytes;
+  for (const text of [Buffer.from(plain), Buffer.from(secret)])
+    expect(bytes.some((one) => one.includes(text))).toBe(false);
   const exported = await client('GET', '/api/users/me/export', { token });
   expect(exported.json.factors).toMatchObject([{ kind: 'totp' }, { kind: 'recovery_code' }]);
   expect(JSON.stringify(exported.json.factors)).not.toMatch(/"(secret|codes)"/);
@@ -238,4 +246,17 @@ test('the purge of a removed account leaves nothing of its factors', async () =>
     ]);
     return left.every((count) => count === 0);
   });
+});
+
+test('routes that need a recent login take a fresh factor for one', async () => {
+  const { id, app, token } = await withTotp(service, client);
+  const since = new Date(Date.now() - 601_000);
+  await rows('sessions').updateMany({ userId: id }, { $set: { authenticatedAt: since } });
+  const remove = (by: string) => client('DELETE', '/api/users/me', { token: by });
+  expect((await remove(token)).json.code).toBe('insufficient_user_authentication');
+  await laterOn(service, id);
+  const body = { factor: 'totp', code: app() };
+  const steppedUp = await client('POST', '/api/auth/mfa/step-up', { token, body });
+  expect(steppedUp.status).toBe(200);
+  expect((await remove(steppedUp.json.access_token)).status).toBe(204);
 });
