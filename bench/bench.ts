@@ -171,7 +171,9 @@ export function createBench(
     async compare({ question, name }, turns) {
       for (const turn of turns) await bench.warm(turn);
       for (let round = 0; round < options.rounds; round += 1) {
-        for (const { standing, traffic, options: turnOptions, name: ownName = name } of turns) {
+        // Back and forth: a machine that gets slower or faster favours nobody.
+        const inTurn = round % 2 === 0 ? turns : [...turns].reverse();
+        for (const { standing, traffic, options: turnOptions, name: ownName = name } of inTurn) {
           const cpuBefore = standing.cpuMs();
           const perSecond = await bench.closed(standing, traffic, turnOptions);
           const cpuMicros = (standing.cpuMs() - cpuBefore) * 1000;

@@ -104,8 +104,18 @@ const tokens = createTokens({
   cacheMaxEntries: 0,
   now: Date.now,
 });
-const accessToken = ({ id, role }: Subject) =>
-  tokens.issue({ id, role, sessionVersion: 0, emailVerified: true }, randomUUID()).token;
+const subjectOf = ({ id, role }: Subject) =>
+  ({ id, role, sessionVersion: 0, emailVerified: true }) as const;
+const accessToken = (subject: Subject) => tokens.issue(subjectOf(subject), randomUUID()).token;
+
+const HOURS_MS = 3_600_000;
+/** Of a session that was opened with a second factor. */
+export const steppedUpToken = (subject: Subject): string =>
+  tokens.issue(subjectOf(subject), randomUUID(), {
+    signedInAt: new Date(),
+    amr: ['pwd', 'otp', 'mfa'],
+    until: new Date(Date.now() + 4 * HOURS_MS),
+  }).token;
 
 /** (d) This service's modules under Fastify: its difference to (e) is the cost of Express. */
 const tuned = {

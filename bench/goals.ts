@@ -71,6 +71,15 @@ const goals: readonly Goal[] = [
       over(figure('latency', `p99 ${load}`), figure('latency', `p99 ${load}`, 'fastify')),
   })),
   {
+    text: 'profile with every way to sign in ÷ with passwords only',
+    atLeast: 0.97,
+    value: (figure) =>
+      over(
+        figure('sign-in-methods', 'requests', 'sign-in-methods'),
+        figure('sign-in-methods', 'requests', 'passwords-only'),
+      ),
+  },
+  {
     text: 'changes with events ÷ without',
     atLeast: 0.95,
     value: (figure) =>

@@ -15,6 +15,7 @@ import { prototypes } from './prototypes';
 import { ratio } from './ratio';
 import { register } from './register';
 import { secondOpinion } from './second-opinion';
+import { signInMethods } from './sign-in-methods';
 import { update } from './update';
 import { userById } from './user-by-id';
 import { workers } from './workers';
@@ -27,6 +28,7 @@ export const questions: readonly Question[] = [
   profile,
   userById,
   secondOpinion,
+  signInMethods,
   notModified,
   prototypes,
   latency,
