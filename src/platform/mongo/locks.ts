@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection } from 'mongoose';
 import { Problem, problems } from '../../kernel/errors';
+import { backoffMs } from '../../kernel/lifecycle';
 import { inTime } from './bounded';
 import { isDuplicateKey } from './errors';
 import { afterNow } from './expressions';
@@ -14,6 +16,11 @@ export interface Locks {
    * notice, so its writes must name `until` in their filters.
    */
   withLock<T>(name: string, work: (until: Date) => Promise<T>, waitMs?: number): Promise<T>;
+  /**
+   * The same for what follows from a change that is made already: waits for other holders for as
+   * long as a lock lasts, and throws 503 `contended` then.
+   */
+  inTurn<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** Another holder has the lock; nothing was done. */
@@ -84,7 +91,7 @@ export function createLocks(
     }
   }
 
-  return {
+  const locks: Locks = {
     async withLock(name, work, waitMs = timeoutMs) {
       const holder = randomUUID();
       const until = await acquireInTime(name, holder, waitMs);
@@ -96,5 +103,18 @@ export function createLocks(
         await release(name, holder);
       }
     },
+    async inTurn(name, work) {
+      const endMs = performance.now() + ttlMs;
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return await locks.withLock(name, work);
+        } catch (error) {
+          if (!isLockBusy(error)) throw error;
+          if (performance.now() > endMs) throw problems.contended();
+          await pause(backoffMs(attempt, 5, 100));
+        }
+      }
+    },
   };
+  return locks;
 }

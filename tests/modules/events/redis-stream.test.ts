@@ -21,7 +21,10 @@ import { startTestMongo, type TestMongo } from '../../support/mongo';
 import { describeWithRedis, startTestRedis, type TestRedis } from '../../support/redis';
 
 /** Every process works at once: the stream must not rest on the lock. */
-const noLocks: Locks = { withLock: (_name, work) => work(new Date()) };
+const noLocks: Locks = {
+  withLock: (_name, work) => work(new Date()),
+  inTurn: (_name, work) => work(),
+};
 const KEY = 'test:events';
 
 describeWithRedis('the Redis Stream of events', () => {

@@ -61,7 +61,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   }
 
   const withCodesOf = <T>(userId: string, work: () => Promise<T>) =>
-    locks.withLock(signInWaysLock(userId), work);
+    locks.inTurn(signInWaysLock(userId), work);
 
   async function completeRemoval(owner: FactorOwner): Promise<void> {
     const { userId } = owner;
