@@ -1,6 +1,7 @@
 import { liftLocks } from '../../../../src/modules/auth/login-locks';
 import { createMongoCounters } from '../../../../src/platform/counters/mongo-counters';
 import { startTestService, type TestService } from '../../../support/app';
+import { claimsIn, verify as verifyFactor, withTotp } from '../../../support/factors';
 import {
   type Answer,
   type Client,
@@ -82,6 +83,18 @@ test('the mailed code signs in on the device that asked, once', async () => {
     const types = await rows('audit_events').distinct('type', { subject: id });
     return types.includes('email_sign_in_requested') && types.includes('login');
   });
+});
+
+test('the mailed code of an account with a factor asks for it', async () => {
+  const { email, id, app } = await withTotp(hosts[0] as TestService, client);
+  await rows('users').updateOne({ emailKey: email }, { $set: { emailVerified: true } });
+  const before = await rows('sessions').countDocuments({ userId: id });
+  const { token, code } = await asked(email);
+  const { status, json } = await verify(token, code);
+  expect([status, json.mfa_required, json.access_token]).toEqual([200, true, undefined]);
+  expect(await rows('sessions').countDocuments({ userId: id })).toBe(before);
+  const opened = await verifyFactor(client, json.mfa_token, app());
+  expect(claimsIn(opened.json.access_token)).toMatchObject({ amr: ['email', 'otp', 'mfa'] });
 });
 
 test('wrong codes do not tell which addresses have a verified account', async () => {

@@ -1,4 +1,5 @@
 import { startTestService, type TestService } from '../../../support/app';
+import { addTotp, laterOn, verify } from '../../../support/factors';
 import {
   CLIENT,
   callbackOf,
@@ -93,6 +94,17 @@ describe('a new user of a provider', () => {
     expect(profile.json.id).toBe(json.user.id);
     expect((await audited(json.user.id, 'registered'))[0]).toMatchObject({ actor: json.user.id });
     expect(smtp.mails.slice(from).map(({ to }) => to[0])).not.toContain(email);
+  });
+
+  test('is asked for a factor once it has one', async () => {
+    await become();
+    const first = await front().whole('example');
+    const { app } = await addTotp(client, first.json.access_token);
+    await laterOn(service, first.json.user.id);
+    const { status, json } = await front().whole('example');
+    expect([status, json.mfa_required, json.access_token]).toEqual([200, true, undefined]);
+    const opened = await verify(client, json.mfa_token, app());
+    expect(claimsIn(opened.json.access_token)).toMatchObject({ amr: ['fed', 'otp', 'mfa'] });
   });
 
   test('is named after the address where the name of the provider may be none here', async () => {
