@@ -146,7 +146,10 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       for (const [key, limit] of limits) {
         const { total } = await counters.add(key, 1, HOUR_MS);
         counted.push(key);
-        if (total > limit) return undefined;
+        if (total > limit) {
+          log.warn({ kind, limit }, 'mail not sent, hourly limit of the mailbox or the account');
+          return undefined;
+        }
       }
       return { result: await work() };
     } catch (error) {
