@@ -106,6 +106,22 @@ test('every variable, metric, member and code that a page names occurs in the so
   expect([...new Set(unknown.map(show))]).toEqual([]);
 });
 
+test('the table of metrics has every metric of the sources', () => {
+  const operate = pages.find(({ name }) => name === 'docs/operate.md')?.text ?? '';
+  const table = operate.split('## Metrics')[1]?.split('\n## ')[0] ?? '';
+  const families = [...table.matchAll(/`([a-z_]+)(\*?)`/g)].map(([, name = '', rest]) =>
+    rest === '*'
+      ? (metric: string) => metric.startsWith(name)
+      : (metric: string) => metric === name,
+  );
+  const metrics = sources
+    .filter(({ name }) => name.startsWith('src/'))
+    .flatMap(({ text }) => [...text.matchAll(/name: ['`]([a-z_]+).*\n\s*help:/g)])
+    .map(([, name = '']) => name);
+  expect(metrics.length).toBeGreaterThan(25);
+  expect(metrics.filter((name) => !families.some((isOf) => isOf(name)))).toEqual([]);
+});
+
 test(`prose is wrapped at ${LINE_MAX} characters`, () => {
   const long = pages
     .filter(({ name }) => !GENERATED.has(name))
