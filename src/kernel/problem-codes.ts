@@ -197,10 +197,13 @@ export const PROBLEM_CODES = {
     meaning: 'An account has the e-mail address of the identity: sign in to it and link it there.',
   },
   identity_taken: { status: 409, meaning: 'The identity is linked to another account.' },
-  too_many_identities: { status: 409, meaning: 'The account has the most linked identities.' },
+  too_many_identities: {
+    status: 409,
+    meaning: 'The account has the maximum number of linked identities.',
+  },
   last_sign_in_method: {
     status: 409,
-    meaning: 'Without it, the account could not be signed in to any more.',
+    meaning: 'It is the last sign-in method of the account.',
   },
   account_banned: { status: 409, meaning: 'The account is banned.' },
   mail_not_configured: { status: 409, meaning: 'This service sends no mails.' },
@@ -208,7 +211,10 @@ export const PROBLEM_CODES = {
     status: 409,
     meaning: 'The last administrator cannot be removed or lose the role.',
   },
-  own_account: { status: 409, meaning: 'The operation is for other accounts, not for the own.' },
+  own_account: {
+    status: 409,
+    meaning: 'The operation is for other accounts, not for the account of the caller.',
+  },
   too_many_service_accounts: {
     status: 409,
     meaning: 'The maximum number of service accounts exists.',

@@ -181,7 +181,7 @@ const lifetimeChecks: readonly Check[] = [
       unlessDefault(cache.negativeTtlSeconds, cacheSettings.negativeTtlSeconds),
       'CACHE_TTL_SECONDS',
       cache.ttlSeconds,
-      'what is not there is kept no longer than what is',
+      'negative entries must not outlive positive ones',
     ),
 ];
 

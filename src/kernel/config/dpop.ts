@@ -6,6 +6,6 @@ export const dpop = {
     'DPOP_PROOF_SECONDS',
     integer(10, 600),
     '60',
-    'Most seconds between the `iat` of a DPoP proof and the time of this service, before and after.',
+    'Maximum difference between the `iat` of a DPoP proof and the time of this service, in seconds.',
   ),
 } as const;

@@ -5,7 +5,7 @@ export const events = {
     'EVENTS_KEEP_DAYS',
     integer(1, 3650),
     '30',
-    'How long events for other services are kept, in days. Who has been away for longer reads everything again.',
+    'How long events for other services are kept, in days. A consumer that was offline for longer must read all users again.',
   ),
   streamsMax: setting(
     'EVENTS_STREAMS_MAX',

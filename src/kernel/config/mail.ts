@@ -50,7 +50,7 @@ export const mail = {
     'NEW_DEVICE_MAIL',
     flag(),
     'true',
-    'Whether a login from a new device is told to the account by mail.',
+    'Whether users are notified by mail of a login from a new device.',
   ),
   queueMax: setting(
     'MAIL_QUEUE_MAX',

@@ -161,7 +161,7 @@ export const server = {
     'SHUTDOWN_DEADLINE_MS',
     integer(500, 600_000),
     '10000',
-    'Longest time for the shutdown after SHUTDOWN_DELAY_MS, in ms; who stops the service must wait for the sum.',
+    'Longest time for the shutdown after SHUTDOWN_DELAY_MS, in ms; the process manager must wait for the sum.',
   ),
   logLevel: setting(
     'LOG_LEVEL',

@@ -56,7 +56,7 @@ export function startPump(options: PumpOptions): Closable {
   }
 
   async function work({ isOver }: Turn): Promise<void> {
-    if (!isHolder) log.info('event pump took over');
+    if (!isHolder) log.info('event pump lock acquired');
     isHolder = true;
     let moved = 0;
     while (!isOver()) {

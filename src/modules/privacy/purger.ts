@@ -72,7 +72,7 @@ export function startPurger(options: PurgerOptions): Purger {
           isFailing = false;
         },
         (error: unknown) => {
-          if (!isFailing) log.warn({ err: error }, 'removed users not looked for, or not purged');
+          if (!isFailing) log.warn({ err: error }, 'purge of removed users failed');
           isFailing = true;
         },
       )

@@ -144,7 +144,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
     const job = await store.finish(...args);
     // What fails here is done by the sweep.
     await options.tell(job).catch((error: unknown) => {
-      log.warn({ err: error, job: job.id }, 'end of a job not told');
+      log.warn({ err: error, job: job.id }, 'job end not delivered, will be retried');
     });
     await files.remove(job.id, 'input').catch((error: unknown) => {
       log.warn({ err: error, job: job.id }, 'input of a job not removed');

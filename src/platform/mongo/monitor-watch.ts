@@ -37,11 +37,11 @@ export function watchMonitor(client: Client, log: Logger, tickMs = 1000): Closab
       try {
         await client.close();
         await client.connect();
-        log.info('the connections to the database are open again');
+        log.info('MongoDB connections reopened');
         return;
       } catch (error) {
         if (attempt % WARN_EVERY === 0)
-          log.warn({ err: error, attempt }, 'the connections to the database were not reopened');
+          log.warn({ err: error, attempt }, 'MongoDB connections not reopened');
         await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, 50, 1000)).unref());
       }
     }

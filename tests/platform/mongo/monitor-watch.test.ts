@@ -33,7 +33,7 @@ afterAll(async () => {
   await mongo?.close();
 });
 
-const reopened = () => lines.filter((line) => line.includes('are open again')).length;
+const reopened = () => lines.filter((line) => line.includes('MongoDB connections reopened')).length;
 
 /** The server closes all connections at once while commands are under way, then is back. */
 async function restartOfTheServer(): Promise<void> {

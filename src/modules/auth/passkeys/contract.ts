@@ -23,7 +23,7 @@ const passkeyView = z
     transports: z
       .array(shownText(32, 'How the browser reaches it.', 'internal'))
       .max(10)
-      .meta({ description: 'As the browser told at the registration.' }),
+      .meta({ description: 'As reported by the browser at registration.' }),
     discoverable: z
       .boolean()
       .nullable()

@@ -75,7 +75,7 @@ const fieldMissing = (pointer: string): Decision => ({
 
 export const NOT_PERMITTED = refuse(
   'import_not_permitted',
-  'Whoever asked for this import may no longer import users.',
+  'The requester of this import may no longer import users.',
 );
 
 /** What is to be done with a row. */
