@@ -1,5 +1,5 @@
 import { URI } from 'otpauth';
-import type { Workload } from './workloads';
+import type { Workload } from './workload';
 import type { World } from './world';
 
 interface WithFactor {

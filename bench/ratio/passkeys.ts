@@ -1,5 +1,5 @@
 import { createSoftAuthenticator, type SoftPasskey } from '../../dev/passkeys/authenticator';
-import type { Workload } from './workloads';
+import type { Workload } from './workload';
 import type { World } from './world';
 
 const PATH = '/api/auth/passkeys';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import bcrypt from 'bcrypt';
 import { type Connection, Types } from 'mongoose';
-import { AUDIT_COLLECTION, type AuditRow } from '../../src/modules/audit/audit-log';
+import type { AuditRow } from '../../src/modules/audit/audit-event';
+import { AUDIT_COLLECTION } from '../../src/modules/audit/audit-log';
 import {
   SESSIONS_COLLECTION,
   type SessionRow,

@@ -1,11 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { FACTOR_WORKLOADS } from './factor-workloads';
 import { PASSKEY_WORKLOADS } from './passkeys';
-import { type Call, send, type World } from './world';
-
-/** `at`: the path where the route has parameters or a query. */
-type Request = Omit<Call, 'method' | 'path'> & { readonly at?: string };
-export type Workload = (world: World) => Request | Promise<Request>;
+import type { Request, Workload } from './workload';
+import { send, type World } from './world';
 
 const plain: Workload = () => ({});
 const asAdmin = ({ admin }: World) => ({ token: admin.token });

@@ -4,9 +4,9 @@ import type { z } from 'zod';
 import type { Config } from '../kernel/config/config';
 import type { Subscribers } from './events';
 import type { Route } from './http/endpoint';
-import type { JobHandler } from './jobs/job-runner';
+import type { JobHandler } from './jobs/job-handler';
 import type { QueryShape } from './mongo/explain';
-import type { IndexedCollection } from './mongo/indexes';
+import type { IndexedCollection } from './mongo/indexed-collection';
 import type { Migration } from './mongo/migrations/migration';
 import type { Logger } from './telemetry/logger';
 

@@ -1,4 +1,4 @@
-import type { World } from './cache-model';
+import type { World } from './cache-model-world';
 
 export const IDLE = 0;
 export const ASKING = 1;

@@ -27,6 +27,7 @@ import {
   UNLEASED,
   type Writer,
 } from './cache-model-state';
+import type { World } from './cache-model-world';
 import { type Found, type Step, search } from './cache-search';
 
 /**
@@ -74,21 +75,6 @@ export const PROTOCOL: Protocol = {
   snapshotFirst: true,
   renewableOnly: true,
 };
-
-export interface World {
-  /** The worker of each reader. */
-  readonly readers: readonly number[];
-  readonly workers: number;
-  readonly writers: number;
-  /** How often a key may be evicted, the whole store flushed, a writer killed. */
-  readonly evictions: number;
-  readonly flushes: number;
-  readonly crashes: number;
-  /** How often workers may read the counters; undefined: local entries are not renewed. */
-  readonly looks?: number;
-  /** How many writers' entries never reach Redis: their writers commit all the same. */
-  readonly lostEntries?: number;
-}
 
 export interface Verdict extends Found {
   /** The steps to a final state in which a cached entry is not the truth. */

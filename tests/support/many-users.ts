@@ -1,7 +1,8 @@
 import { type Connection, createConnection, Types } from 'mongoose';
 import { createUserModel, type UserDocument, userIndexes } from '../../src/modules/users/model';
 import { newDocument } from '../../src/modules/users/new-document';
-import { ensureIndexes, type IndexedCollection } from '../../src/platform/mongo/indexes';
+import type { IndexedCollection } from '../../src/platform/mongo/indexed-collection';
+import { ensureIndexes } from '../../src/platform/mongo/indexes';
 import { createLogger } from '../../src/platform/telemetry/logger';
 import { startTestMongo } from './mongo';
 

@@ -2,8 +2,8 @@ import { useOf } from '../limit';
 import type { Reading } from '../metrics';
 import { latencyAt, refusals } from '../timeline';
 import type { Chart, Series } from './chart';
-import type { Report } from './html';
 import type { Point } from './points';
+import type { Report } from './report';
 
 const SHARES = [
   ['p50', 0.5],

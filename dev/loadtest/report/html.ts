@@ -1,24 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { Limit, Observed } from '../limit';
 import { ms } from '../live';
-import type { Reading } from '../metrics';
-import type { RunOptions } from '../options';
 import { latencyAt, refusals, sum, type Timeline } from '../timeline';
 import { chartHtml, escapeHtml, shown } from './chart';
 import { chartsOf } from './charts';
 import { grouped } from './points';
+import type { Report } from './report';
 import { STYLE } from './style';
 import { kindTable, secondTable, statusTable, table } from './tables';
-
-export interface Report {
-  readonly options: RunOptions;
-  readonly timeline: Timeline;
-  readonly readings: readonly Reading[];
-  readonly limit: Limit;
-  readonly loop: Observed['loop'];
-  /** When the run ended. */
-  readonly at: Date;
-}
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
 /** Nothing but its own style: no script, no image, no request. */

@@ -1,4 +1,4 @@
-import type { VerifierEvent } from './options.js';
+import type { VerifierEvent } from './events.js';
 
 type OnEvent = (event: VerifierEvent) => unknown;
 

@@ -1,7 +1,7 @@
 import { createPolicy } from '../permissions';
-import type { Check } from './checks';
-import type { Config, Fault } from './config';
+import type { Check } from './check';
 import { isKnown } from './secret-strength';
+import type { Config, Fault } from './settings';
 
 const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
   found ? { env, message: message() } : undefined;

@@ -1,7 +1,7 @@
-import type { Check } from './checks';
-import type { Config, Fault } from './config';
+import type { Check } from './check';
 import { plainMailFault, readRedisUrls } from './connections';
 import { isPatterned } from './secret-strength';
+import type { Config, Fault } from './settings';
 import { isLoopback, isSafeForCredentials } from './urls';
 
 const MAKE_ONE = 'try openssl rand -base64 48';

@@ -1,19 +1,14 @@
 import { auth as authSettings } from './auth';
 import { cache as cacheSettings } from './cache';
+import type { Check } from './check';
 import { credentialChecks } from './checks-credentials';
 import { productionChecks } from './checks-production';
-import type { Config, Fault } from './config';
 import { readRedisUrls } from './connections';
 import { passkeyChecks } from './relying-party';
 import { sessions as sessionSettings } from './sessions';
 import type { Setting } from './setting';
+import type { Config, Fault } from './settings';
 import { isSafeForCredentials, mayBeSameSite } from './urls';
-
-/**
- * Checks several settings together. A setting that failed its own schema is undefined here, so
- * checks only compare values and never call their methods.
- */
-export type Check = (config: Config) => Fault | undefined;
 
 const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
   found ? { env, message: message() } : undefined;

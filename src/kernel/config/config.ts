@@ -2,31 +2,21 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { readEnvironmentFile } from './environment-file';
 import { misspeltNames } from './names';
-import {
-  type Config,
-  type Environment,
-  type Fault,
-  parseSettings,
-  type SettingsRead,
-  settings,
-  usable,
-} from './parse';
+import { parseSettings, type SettingsRead, usable } from './parse';
 import { readProviderSecrets, readSecretFiles } from './secret-files';
 import type { Setting } from './setting';
+import { type Config, type Environment, type Fault, settings } from './settings';
 
 export {
-  type Config,
   ConfigError,
-  type Environment,
-  type Fault,
   faultySettings,
   isConfigError,
   parseConfig,
   type SettingsRead,
-  settings,
   usable,
   withFurther,
 } from './parse';
+export { type Config, type Environment, type Fault, settings } from './settings';
 
 const everySetting = (): Setting<unknown>[] =>
   Object.values(settings).flatMap((section): Setting<unknown>[] => Object.values(section));

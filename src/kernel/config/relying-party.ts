@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import type { Check } from './checks';
-import type { Config, Fault } from './config';
+import type { Check } from './check';
+import type { Config, Fault } from './settings';
 import { isLoopback } from './urls';
 
 /** The WebAuthn relying party that the settings describe. */

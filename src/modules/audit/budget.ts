@@ -1,5 +1,5 @@
 import { Types } from 'mongoose';
-import type { AuditRow } from './audit-log';
+import type { AuditRow } from './audit-event';
 
 /**
  * What refused and unauthenticated requests write is bounded, however many there are: within a

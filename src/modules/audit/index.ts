@@ -2,13 +2,8 @@ import type { Connection } from 'mongoose';
 import type { Closable } from '../../kernel/lifecycle';
 import type { Module, ModuleStorage } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
-import {
-  AUDIT_TYPES,
-  type AuditLog,
-  type AuditLogOptions,
-  auditIndexes,
-  createAuditLog,
-} from './audit-log';
+import { AUDIT_TYPES } from './audit-event';
+import { type AuditLog, type AuditLogOptions, auditIndexes, createAuditLog } from './audit-log';
 import { createAuditExport } from './personal-data';
 import { purgeAuditLog } from './purge';
 import { auditQueryShapes } from './query-shapes';

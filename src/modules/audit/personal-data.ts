@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { shownId, shownText, shownTime } from '../../platform/http/view-schemas';
 import type { PersonalData } from '../../platform/module';
 import { rowsAfter } from '../../platform/mongo/keyset';
-import { AUDIT_COLLECTION, AUDIT_TYPES, type AuditRow } from './audit-log';
+import { AUDIT_TYPES, type AuditRow } from './audit-event';
+import { AUDIT_COLLECTION } from './audit-log';
 
 const PAGE = 500;
 /** The newest ones, should there be more. */

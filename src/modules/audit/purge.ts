@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Removal } from '../../platform/module';
-import { AUDIT_COLLECTION, type AuditRow } from './audit-log';
+import type { AuditRow } from './audit-event';
+import { AUDIT_COLLECTION } from './audit-log';
 
 const BATCH = 500;
 

@@ -2,7 +2,8 @@ import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import { type FieldError, problems } from '../../kernel/errors';
 import { decodeCursor, encodeCursor, rowsAfter } from '../../platform/mongo/keyset';
-import { AUDIT_COLLECTION, type AuditRow, type AuditType } from './audit-log';
+import type { AuditRow, AuditType } from './audit-event';
+import { AUDIT_COLLECTION } from './audit-log';
 
 /** The only order of the list, as its cursors name it. */
 const ORDER = '-at';

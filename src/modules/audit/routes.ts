@@ -3,7 +3,7 @@ import { endpoint, type Route, route } from '../../platform/http/endpoint';
 import { NO_STORE } from '../../platform/http/no-store';
 import { wholeNumber } from '../../platform/http/parameters';
 import { pageOf, shownId, shownText, shownTime } from '../../platform/http/view-schemas';
-import { AUDIT_TYPES } from './audit-log';
+import { AUDIT_TYPES } from './audit-event';
 import { AUDIT_LIMIT, type AuditReader, auditCursor } from './reader';
 
 const LIMIT_MAX = 100;

@@ -1,6 +1,7 @@
 import type { Subscribers } from '../../platform/events';
 import type { Cause, ConfirmedAction, DomainEvents, SessionEnd } from '../domain-events';
-import type { AuditEvent, AuditLog, AuditType } from './audit-log';
+import type { AuditEvent, AuditType } from './audit-event';
+import type { AuditLog } from './audit-log';
 
 type Row = Omit<AuditEvent, 'result' | 'actor' | 'client' | 'job'>;
 

@@ -1,5 +1,5 @@
 import { mailQueueIndexes } from '../../platform/mail/queue';
-import type { IndexedCollection } from '../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../platform/mongo/indexed-collection';
 import { usedProofIndexes } from './dpop/used-proofs';
 import { mailedCodeIndexes } from './email-sign-in/mailed-codes';
 import { mfaTokenIndexes } from './factors/mfa-tokens';

@@ -3,7 +3,7 @@ import type { Connection } from 'mongoose';
 import { randomToken } from '../../kernel/crypto/random';
 import type { Removal } from '../../platform/module';
 import { afterNow, dueFilter } from '../../platform/mongo/expressions';
-import type { IndexedCollection } from '../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../platform/mongo/indexed-collection';
 import { createOutboxSource, type OutboxSource } from '../../platform/outbox/outbox-source';
 import { type PendingEvent, pendingIndex } from '../../platform/outbox/pending-event';
 

@@ -1,6 +1,7 @@
 import type { TypedCache } from '../../platform/cache/port';
 import type { Cause } from '../domain-events';
 import { type CachedUser, sessionStands, toCached } from './cached';
+import type { NewUser } from './changes';
 import { sampleHashParameters } from './hash-parameters';
 import type { NoteLogin } from './last-login';
 import { metadataChanges } from './metadata/changes';
@@ -9,7 +10,7 @@ import { userMetadata } from './metadata/contract';
 import type { IndexedPath } from './metadata/indexed';
 import type { JsonObject, UserModel } from './model';
 import type { createPendingEnds } from './pending-ends';
-import type { NewUser, UserRepository } from './repository';
+import type { UserRepository } from './repository';
 import type { UserService } from './service';
 import type { TokensEnded } from './settled-ends';
 import { userView } from './view';

@@ -1,4 +1,4 @@
-import type { Changes } from './repository';
+import type { Changes } from './changes';
 import type { Snapshot } from './snapshot';
 
 export const BAN_REASON_MAX = 500;

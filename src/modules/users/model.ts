@@ -2,7 +2,7 @@ import { type Connection, type Model, Schema, type Types } from 'mongoose';
 import { foldEmail } from '../../kernel/fold';
 import type { Role } from '../../kernel/permissions';
 import { type PendingEvent, pendingIndex } from '../../platform/outbox/pending-event';
-import { hasPendingEnds, PENDING_ENDS_INDEX, type PendingEndsMark } from './pending-ends';
+import { hasPendingEnds, PENDING_ENDS_INDEX, type PendingEndsMark } from './pending-ends-index';
 import { listIndexes } from './search/index-table';
 
 /** A session that was ended while access tokens of it may still be alive. */

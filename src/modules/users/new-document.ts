@@ -1,6 +1,6 @@
 import { Types } from 'mongoose';
+import type { NewUser } from './changes';
 import type { UserDocument } from './model';
-import type { NewUser } from './repository';
 import { searchFields } from './search/search-keys';
 import { createdEvent } from './user-events';
 import { foldedEmail, foldedName, present } from './write-commands';

@@ -2,23 +2,7 @@ import { Types } from 'mongoose';
 import { randomToken } from '../../kernel/crypto/random';
 import { exactReads } from '../../platform/mongo/exact-reads';
 import type { KeptSession, UserDocument, UserModel } from './model';
-
-/**
- * Set by each write that ends tokens, in the same atomic update: the log of revocations does not
- * have it yet. It says what ended; the rest of the document says how it is now.
- */
-export interface PendingEndsMark {
-  /** Random: what was moved is cleared only while nothing else has ended. */
-  readonly mark: string;
-  /** The session version has grown. */
-  readonly all?: boolean;
-  /** Sessions that ended one by one. */
-  readonly sids?: readonly string[];
-}
-
-export const PENDING_ENDS_INDEX = 'by_pending_ends';
-/** What the index is over, and what its query asks. */
-export const hasPendingEnds = { 'pendingEnds.mark': { $gt: '' } } as const;
+import { hasPendingEnds } from './pending-ends-index';
 
 /** Members of `$set`, where every session has ended, but for one that may have been kept. */
 export const pendingAll = () => ({ 'pendingEnds.mark': randomToken(9), 'pendingEnds.all': true });

@@ -2,7 +2,7 @@ import type { QueryShape } from '../../platform/mongo/explain';
 import { pendingQuery } from '../../platform/outbox/outbox-source';
 import { endingBans } from './administration/ban-expiry';
 import type { UserModel } from './model';
-import { hasPendingEnds } from './pending-ends';
+import { hasPendingEnds } from './pending-ends-index';
 import { usableAdmins } from './repository';
 import { listShapes } from './search/query-shapes';
 import { unknownRolesQuery } from './unknown-roles';

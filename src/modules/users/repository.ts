@@ -1,13 +1,12 @@
 import { Types } from 'mongoose';
 import { foldEmail } from '../../kernel/fold';
-import type { Role } from '../../kernel/permissions';
 import { inTime } from '../../platform/mongo/bounded';
 import { exactReads } from '../../platform/mongo/exact-reads';
 import type { PendingEvent } from '../../platform/outbox/pending-event';
 import { type CachedFields, type CachedUser, toCached } from './cached';
+import type { Changes, EndSessions, NewUser, UpdateOptions } from './changes';
 import { CREDENTIALS, type Credentials, type FoundCredentials, toCredentials } from './credentials';
-import type { MetadataChanges } from './metadata/changes';
-import type { KeptSession, UserModel } from './model';
+import type { UserModel } from './model';
 import { newDocument } from './new-document';
 import {
   type Attempt,
@@ -28,48 +27,6 @@ import {
   revoked,
   standing,
 } from './write-commands';
-
-export interface NewUser {
-  readonly id: string;
-  readonly name: string;
-  readonly email: string;
-  readonly passwordHash: string;
-  readonly role: Role;
-  readonly metadata?: MetadataChanges;
-  /** A user who registers signs in by it. */
-  readonly isSignedIn?: boolean;
-  readonly emailVerified?: boolean;
-}
-
-/** Absent: as it is. null: none. */
-export interface Changes extends MetadataChanges {
-  readonly name?: string;
-  readonly email?: string;
-  readonly role?: Role;
-  readonly status?: 'active' | 'banned';
-  readonly passwordHash?: string;
-  /** Goes with `email`, or alone with the present one. */
-  readonly emailVerified?: boolean;
-  readonly bannedUntil?: Date | null;
-  readonly banReason?: string | null;
-  readonly mustChangePassword?: boolean | null;
-}
-
-export interface EndSessions {
-  /**
-   * A session that goes on, and the version of the token at hand. Nothing is done unless it still
-   * stands at that moment.
-   */
-  readonly keep?: KeptSession | undefined;
-}
-
-export interface UpdateOptions {
-  /** Refuse when sessions were ended since the snapshot. */
-  readonly sameSessions?: boolean;
-  /** End every session opened so far, but for `keep`. */
-  readonly endSessions?: EndSessions | undefined;
-  readonly now: Date;
-}
 
 /** The truth about users. Every write is one atomic operation on one document. */
 export interface UserRepository {

@@ -8,13 +8,14 @@ import { conditionalReply, notModified, preconditionOf } from '../../platform/ht
 import { type Reply, type Route, route } from '../../platform/http/endpoint';
 import { forRequest } from '../../platform/telemetry/request-work';
 import type { CachedUser } from './cached';
+import type { Changes } from './changes';
 import { userEndpoints } from './contract';
 import type { InvitationsPort } from './invitations-port';
 import { metadataChanges, type WantedMetadata } from './metadata/changes';
 import type { IndexedPath } from './metadata/indexed';
 import type { PasswordsPort } from './passwords-port';
+import type { Check } from './proof';
 import { assertUnchanged, type Stated } from './read-only';
-import type { Changes } from './repository';
 import {
   actorOf,
   changed,
@@ -27,7 +28,7 @@ import {
 import { emailNeedsProof, readsPrivate } from './rules';
 import type { UserList } from './search/list';
 import type { Page } from './search/page';
-import type { Check, UserService } from './service';
+import type { UserService } from './service';
 import type { Snapshot } from './snapshot';
 
 export interface UserRoutesDependencies {

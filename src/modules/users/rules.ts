@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { problems } from '../../kernel/errors';
 import { type Actor, ADMIN, type Policy, type Role } from '../../kernel/permissions';
 import { isActive } from './bans';
-import type { Changes } from './repository';
-import type { ChangeOptions, Proof } from './service';
+import type { Changes } from './changes';
+import type { ChangeOptions, Proof } from './proof';
 import { hasEmail, type Snapshot } from './snapshot';
 
 export const lastAdmin = () =>

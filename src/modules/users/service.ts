@@ -13,12 +13,14 @@ import {
 } from './administration/account-administration';
 import { isActive } from './bans';
 import { type CachedUser, sessionStands, toCached } from './cached';
+import type { Changes, EndSessions, NewUser } from './changes';
 import { noSuchUser } from './decide';
 import { auditedMembers } from './metadata/changes';
 import type { KeptSession } from './model';
-import type { Changes, EndSessions, NewUser, UserRepository } from './repository';
+import type { ChangeOptions, Proof } from './proof';
+import type { UserRepository } from './repository';
 import { assertKnownRole, changesNothing, holds, movedEmail, throwRefusal } from './rules';
-import { hasEmail, type Snapshot } from './snapshot';
+import { hasEmail } from './snapshot';
 import { createUserWrites } from './writes';
 
 interface Changed {
@@ -28,32 +30,6 @@ interface Changed {
   readonly hasNewRole: boolean;
   /** Members of metadata, for the audit log. */
   readonly members: readonly string[];
-}
-
-/**
- * How the account was when whoever asks was found to be its owner. The write that rests on it is
- * refused when it is so no longer.
- */
-export interface Proof {
-  readonly email: string;
-  readonly passwordHash: string;
-  /** Sessions were not ended since: given where what was asked for must end with them. */
-  readonly sessionVersion?: number | undefined;
-}
-
-/** Throws where a request does not want to change the user as it is. */
-export type Check = (rev: number, present: Pick<Snapshot, 'view' | 'hidden'>) => void;
-
-export interface ChangeOptions {
-  readonly check?: Check | undefined;
-  /** Of the request; every other write has a deadline of its own. */
-  readonly within?: Deadline;
-  /** Thrown when the change would set another e-mail address. */
-  readonly ifEmailChanges?: Problem | undefined;
-  /** Thrown when the change would set another role. */
-  readonly ifRoleChanges?: Problem | undefined;
-  /** Further changes, of the user as it is seen. Throws what refuses them. */
-  readonly derive?: (seen: Snapshot) => Changes;
 }
 
 export interface UserService extends AccountAdministration {

@@ -1,7 +1,7 @@
 import type { Config } from '../../kernel/config/config';
 import { createPolicy } from '../../kernel/permissions';
 import type { ModuleStorage } from '../../platform/module';
-import type { IndexedCollection } from '../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../platform/mongo/indexed-collection';
 import { indexedMetadata } from './metadata/indexed';
 import { userMigrations } from './migrations';
 import { createUserModel, userIndexes } from './model';

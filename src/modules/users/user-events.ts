@@ -9,8 +9,8 @@ import {
   pendingEvent,
   singleEvent,
 } from '../../platform/outbox/pending-event';
+import type { Changes, EndSessions } from './changes';
 import { USERS_COLLECTION } from './model';
-import type { Changes, EndSessions } from './repository';
 import type { Snapshot } from './snapshot';
 import type { PrivateView, UserView } from './view';
 

@@ -1,9 +1,9 @@
 import { trusted } from 'mongoose';
 import { foldEmail, foldName } from '../../kernel/fold';
 import { isBefore } from '../../platform/mongo/expressions';
+import type { Changes, EndSessions, UpdateOptions } from './changes';
 import type { KeptSession } from './model';
 import { pendingAll, pendingSessions } from './pending-ends';
-import type { Changes, EndSessions, UpdateOptions } from './repository';
 import { searchFields } from './search/search-keys';
 import { type Attempt, type Snapshot, unchanged } from './snapshot';
 import { revokedEvent, roomFor, type SeenMembers, updateEvents } from './user-events';

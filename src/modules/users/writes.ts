@@ -4,8 +4,8 @@ import type { Locks } from '../../platform/mongo/locks';
 import type { EmitEvent } from '../domain-events';
 import { isBanOver, NO_BAN } from './bans';
 import { type CachedUser, toCached } from './cached';
+import type { Changes, UpdateOptions } from './changes';
 import { type Commit, createDecider, type Decider, type DeciderDependencies } from './decide';
-import type { Changes, UpdateOptions } from './repository';
 import { lastAdmin, leavesTheAdmins } from './rules';
 import type { Attempt, Snapshot } from './snapshot';
 

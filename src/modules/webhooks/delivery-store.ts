@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 import { afterNow, dueFilter } from '../../platform/mongo/expressions';
-import type { IndexedCollection } from '../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../platform/mongo/indexed-collection';
 import type { Delivery, Failure } from './webhook';
 
 export const DELIVERIES_COLLECTION = 'webhook_deliveries';

@@ -1,6 +1,6 @@
 import { type Span, type Tracing, within } from '../telemetry/tracing';
 import type { TypedCache } from './port';
-import type { ReadContext, ReadThrough } from './typed-cache';
+import type { ReadContext, ReadThrough } from './read-through';
 
 /** Spans of the reads of one kind of value: what answered, and why not what is nearer. */
 export interface CacheTrace {

@@ -4,6 +4,7 @@ import { type EntryLifetime, expiryOf } from './entry-lifetime';
 import type { InvalidationCounters } from './invalidation-counters';
 import { createLocalEntries, type LocalEntries } from './local-entries';
 import type { TypedCache, TypedCacheSpec } from './port';
+import type { ReadContext, ReadReason, ReadThrough } from './read-through';
 import type { FillLease, Found, Place, RedisEntries } from './redis-entries';
 import type { CacheTrace } from './traced-cache';
 
@@ -32,22 +33,6 @@ interface ReadInFlight<T> {
   readonly began: number;
   readonly result: Promise<T | null>;
 }
-
-type ReadReason =
-  | ('no_redis' | 'redis_not_in_use' | 'redis_error')
-  | ('absent' | 'busy' | 'undecodable');
-
-/** Set while a read goes on. */
-export interface ReadContext {
-  /** No writer of the group was in progress: only then may the counters alone renew the entry. */
-  isRenewable: boolean;
-  answeredBy?: 'redis' | 'mongodb';
-  /** Why Redis did not answer. */
-  reason?: ReadReason;
-}
-
-/** Reads past the local entries. */
-export type ReadThrough<T> = (key: string, context: ReadContext) => Promise<T | null>;
 
 export interface CountedTypedCache<T> extends TypedCache<T> {
   readonly localSize: number;

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection, mongo } from 'mongoose';
 import { backoffMs } from '../../kernel/lifecycle';
 import { exactReads } from '../mongo/exact-reads';
-import type { IndexedCollection } from '../mongo/indexes';
+import type { IndexedCollection } from '../mongo/indexed-collection';
 import type { PendingEvent } from '../outbox/pending-event';
 
 /** An event in the log. */

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { afterNow } from '../mongo/expressions';
-import type { IndexedCollection } from '../mongo/indexes';
+import type { IndexedCollection } from '../mongo/indexed-collection';
 import type { Job, JobFailure, JobProgress, JobState } from './job';
 
 export const JOBS_COLLECTION = 'jobs';

@@ -1,5 +1,5 @@
 import type { Job } from './job';
-import type { JobHandler } from './job-runner';
+import type { JobHandler } from './job-handler';
 import type { JobStore } from './job-store';
 
 export interface JobEndsOptions {

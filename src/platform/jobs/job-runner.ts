@@ -5,20 +5,14 @@ import { NO_TRACING, type Tracing, within } from '../telemetry/tracing';
 import { type Job, JobFailedError, LeaseLostError } from './job';
 import type { TellEnd } from './job-ends';
 import type { JobFiles } from './job-files';
-import { type JobRun, startRun, type Work } from './job-run';
+import type { JobHandler } from './job-handler';
+import { type JobRun, startRun } from './job-run';
 import type { JobStore } from './job-store';
 
 /** Claims jobs and runs them, one at a time in this process. */
 export interface JobRunner extends Closable {
   /** A job was queued: look for it now. */
   nudge(): void;
-}
-
-/** How a kind of job is done. */
-export interface JobHandler {
-  readonly work: Work;
-  /** Called when the job has ended, whatever its final state: at least once. */
-  ended?(job: Job): void;
 }
 
 export interface JobRunnerOptions {

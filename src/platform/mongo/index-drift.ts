@@ -1,6 +1,7 @@
 import type { IndexDescription, IndexDescriptionInfo } from 'mongodb';
 import type { Connection } from 'mongoose';
-import { declaredIndexes, type IndexedCollection } from './indexes';
+import type { IndexedCollection } from './indexed-collection';
+import { declaredIndexes } from './indexes';
 
 /** A difference between the declared indexes and those of the database. */
 export interface IndexDrift {

@@ -1,10 +1,10 @@
-import type { IndexDescription } from 'mongodb';
 import type { Connection } from 'mongoose';
 import { COUNTERS_COLLECTION } from '../counters/mongo-counters';
 import { IDEMPOTENCY_COLLECTION } from '../http/idempotency-store';
 import { JOBS_COLLECTION } from '../jobs/job-document';
 import { JOB_FILES_COLLECTION } from '../jobs/job-files';
 import type { Logger } from '../telemetry/logger';
+import type { IndexedCollection } from './indexed-collection';
 import { LOCKS_COLLECTION } from './locks';
 
 /**
@@ -18,12 +18,6 @@ const EXPIRING = [
   JOBS_COLLECTION,
   JOB_FILES_COLLECTION,
 ] as const;
-
-/** The indexes of a collection. */
-export interface IndexedCollection {
-  readonly collection: string;
-  readonly indexes: readonly IndexDescription[];
-}
 
 /** Building an index over many users takes long. */
 export const INDEX_BUILD_TIMEOUT_MS = 600_000;

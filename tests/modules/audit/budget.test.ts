@@ -1,5 +1,5 @@
 import { Types } from 'mongoose';
-import type { AuditRow } from '../../../src/modules/audit/audit-log';
+import type { AuditRow } from '../../../src/modules/audit/audit-event';
 import { ALL_MAX, createAuditBudget, SAME_MAX } from '../../../src/modules/audit/budget';
 
 const row = (overrides: Partial<AuditRow> = {}): AuditRow => ({

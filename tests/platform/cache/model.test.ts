@@ -1,4 +1,5 @@
-import { explore, PROTOCOL, type Protocol, type World } from '../../support/cache-model';
+import { explore, PROTOCOL, type Protocol } from '../../support/cache-model';
+import type { World } from '../../support/cache-model-world';
 
 const world: World = {
   readers: [0, 0],

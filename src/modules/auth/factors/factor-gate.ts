@@ -3,7 +3,7 @@ import type { Role } from '../../../kernel/permissions';
 import type { EmitEvent } from '../../domain-events';
 import { MULTIPLE_FACTORS } from '../sessions/authentication';
 import { bindingOf } from '../sessions/open-session';
-import type { SignInStep } from '../sign-in/complete-sign-in';
+import type { SignInStep } from '../sign-in/sign-in-step';
 import type { Account } from '../users-port';
 import type { FactorKind } from './factor-kinds';
 import type { MfaTokens } from './mfa-tokens';

@@ -3,7 +3,7 @@ import type { Connection } from 'mongoose';
 import { backoffMs } from '../../../kernel/lifecycle';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import { exactReads } from '../../../platform/mongo/exact-reads';
-import type { IndexedCollection } from '../../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../../platform/mongo/indexed-collection';
 
 export const REVOCATIONS_COLLECTION = 'revocations';
 

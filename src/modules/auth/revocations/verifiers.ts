@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
-import type { IndexedCollection } from '../../../platform/mongo/indexes';
+import type { IndexedCollection } from '../../../platform/mongo/indexed-collection';
 
 export const VERIFIERS_COLLECTION = 'revocation_verifiers';
 

@@ -1,16 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { PendingEnd, PendingEnds } from '../revocations/pending-ends';
-import type { AccountRow } from './service-accounts';
-
-/** Set by each write that ends tokens: the log of revocations does not have it yet. */
-export interface PendingAccountEnds {
-  /** Random: what was moved is cleared only while nothing else has ended. */
-  readonly mark: string;
-  /** The token version has grown, or the account is revoked. */
-  readonly all?: boolean;
-  /** Tokens that ended one by one. */
-  readonly tokens?: readonly string[];
-}
+import type { AccountRow } from './account-row';
 
 /** Without an index: there are few accounts. */
 export function createPendingAccountEnds(

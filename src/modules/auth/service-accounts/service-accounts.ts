@@ -7,7 +7,8 @@ import type { Cache, TypedCache } from '../../../platform/cache/port';
 import { exactReads } from '../../../platform/mongo/exact-reads';
 import { insertWithin } from '../../../platform/mongo/insert-within';
 import type { PendingEnds } from '../revocations/pending-ends';
-import { createPendingAccountEnds, type PendingAccountEnds } from './pending-ends';
+import type { AccountRow } from './account-row';
+import { createPendingAccountEnds } from './pending-ends';
 
 const SERVICE_ACCOUNTS_COLLECTION = 'service_accounts';
 
@@ -53,23 +54,6 @@ export interface ServiceAccounts {
   authenticate(id: string, secret: string): Promise<ServiceAccount | null>;
   /** Ends of tokens that the log of revocations does not have yet. */
   readonly pendingEnds: PendingEnds;
-}
-
-export interface AccountRow {
-  readonly _id: string;
-  readonly name: string;
-  readonly scopes: readonly Scope[];
-  /** SHA-256: the secret is random and long. */
-  readonly secretHash: string;
-  readonly secretPrefix: string;
-  readonly createdBy: string;
-  readonly createdAt: Date;
-  /** Absent until a token was revoked. */
-  readonly tokenVersion?: number;
-  readonly revokedTokens?: readonly { readonly jti: string; readonly until: Date }[];
-  /** Nobody finds the account any more. It stays until the log of revocations has its end. */
-  readonly revokedAt?: Date;
-  readonly pendingEnds?: PendingAccountEnds;
 }
 
 const NOT_REVOKED = { revokedAt: { $exists: false } } as const;

@@ -1,4 +1,4 @@
-import type { SessionAuth } from '../tokens/tokens';
+import type { SessionAuth } from '../tokens/session-auth';
 import type { SessionRow } from './session-store';
 
 /** RFC 8176: a session that was opened with several factors. */

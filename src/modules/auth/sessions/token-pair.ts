@@ -1,5 +1,6 @@
 import { refreshCookie } from '../browser/refresh-cookie';
-import type { SessionAuth, Tokens } from '../tokens/tokens';
+import type { SessionAuth } from '../tokens/session-auth';
+import type { Tokens } from '../tokens/tokens';
 import type { Account } from '../users-port';
 import type { RefreshToken } from './refresh-token';
 

@@ -1,4 +1,3 @@
-import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import type { FactorDemand, FactorGate } from '../factors/factor-gate';
 import type { MailFlows } from '../recovery/mail-flows';
@@ -7,17 +6,7 @@ import type { KnownDevices } from '../sessions/known-devices';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
 import type { Account } from '../users-port';
-
-/** What a user has proven so far. */
-export interface SignInStep {
-  /** The methods of the step, RFC 8176. With `mfa`, no further factor is asked. */
-  readonly amr: Amr;
-  readonly client: ClientInfo;
-  /** Until when the device is known; undefined: it is new, and the owner is told by mail. */
-  readonly knownUntil?: Date | undefined;
-  /** The account was created by this request: this is no login, and no news. */
-  readonly isNew?: boolean;
-}
+import type { SignInStep } from './sign-in-step';
 
 export interface SignedIn {
   readonly kind: 'signed_in';

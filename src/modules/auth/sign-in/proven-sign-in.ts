@@ -1,7 +1,8 @@
 import type { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Credentials, UsersPort } from '../users-port';
-import type { CompleteSignIn, SignInResult, SignInStep } from './complete-sign-in';
+import type { CompleteSignIn, SignInResult } from './complete-sign-in';
+import type { SignInStep } from './sign-in-step';
 
 /**
  * Goes on with the account of a first step, whichever way it was proven. Throws 403

@@ -6,6 +6,7 @@ import { invalidToken } from '../problems';
 import { acrOf } from '../sessions/authentication';
 import { type AccessClaims, type ActorClaim, numericDate, readClaims } from './claims';
 import { MAX_TOKEN_CHARS, openJws, parseStrictJson, signJws } from './jws';
+import type { SessionAuth } from './session-auth';
 import { createVerifiedCache } from './verified-cache';
 
 interface TokenSubject {
@@ -15,16 +16,6 @@ interface TokenSubject {
   readonly role: Role;
   readonly sessionVersion: number;
   readonly emailVerified: boolean;
-}
-
-/** What a token tells about its session. */
-export interface SessionAuth {
-  /** The last login or step-up. */
-  readonly signedInAt: Date;
-  /** The methods of it, RFC 8176. */
-  readonly amr: readonly string[];
-  /** The latest expiry of its tokens. */
-  readonly until: Date;
 }
 
 interface IssuedToken {

@@ -7,7 +7,7 @@ import type { EmitEvent } from '../../domain-events';
 import { type Actor, causeOf } from '../actor';
 import { isBanOver, NO_BAN } from '../bans';
 import type { CachedUser } from '../cached';
-import type { Changes } from '../repository';
+import type { Changes } from '../changes';
 import { changesNothing, ownAccount } from '../rules';
 import type { Snapshot } from '../snapshot';
 import type { UserWrites } from '../writes';

@@ -1,9 +1,8 @@
 import { Types } from 'mongoose';
 import { Problem } from '../../../kernel/errors';
 import { type Actor, ADMIN, type Policy, USER } from '../../../kernel/permissions';
-import type { MetadataChanges } from '../metadata/changes';
+import type { Changes, MetadataChanges } from '../changes';
 import type { IndexedPath } from '../metadata/indexed';
-import type { Changes } from '../repository';
 import type { ImportOrder } from './intake';
 import { markOfJob } from './marks';
 import { assertMayChangeOwn, isOwn } from './own-account';

@@ -2,7 +2,7 @@ import type { Connection } from 'mongoose';
 import { NO_CLIENT } from '../../../platform/http/client-info';
 import type { Route } from '../../../platform/http/endpoint';
 import type { JobFiles } from '../../../platform/jobs/job-files';
-import type { JobHandler } from '../../../platform/jobs/job-runner';
+import type { JobHandler } from '../../../platform/jobs/job-handler';
 import type { JobStore } from '../../../platform/jobs/job-store';
 import type { EmitEvent } from '../../domain-events';
 import type { UserModel } from '../model';

@@ -1,5 +1,5 @@
 import type { Actor } from '../../../kernel/permissions';
-import type { Changes } from '../repository';
+import type { Changes } from '../changes';
 import { emailNeedsProof, ownAccount } from '../rules';
 import type { Seen } from './seen';
 

@@ -1,9 +1,9 @@
 import { foldEmail } from '../../../kernel/fold';
 import { type Actor, ALL_PERMISSIONS } from '../../../kernel/permissions';
 import { isBanOver } from '../bans';
-import { METADATA_FIELDS, type MetadataChanges, metadataChanges } from '../metadata/changes';
+import type { Changes, MetadataChanges } from '../changes';
+import { METADATA_FIELDS, metadataChanges } from '../metadata/changes';
 import type { IndexedPath } from '../metadata/indexed';
-import type { Changes } from '../repository';
 import { isOwn } from './own-account';
 import { membersOf, type TakenRow } from './rows';
 import type { Seen } from './seen';

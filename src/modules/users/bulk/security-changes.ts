@@ -1,9 +1,9 @@
 import { foldEmail } from '../../../kernel/fold';
 import type { Actor } from '../../../kernel/permissions';
 import type { Cause, EmitEvent } from '../../domain-events';
+import type { Changes } from '../changes';
 import { auditedMembers } from '../metadata/changes';
 import type { ImportMark } from '../model';
-import type { Changes } from '../repository';
 import { isOwn } from './own-account';
 import type { Seen } from './seen';
 

@@ -1,5 +1,5 @@
+import type { Changes } from '../changes';
 import type { UserDocument } from '../model';
-import type { Changes } from '../repository';
 
 /** A stored user as the decision about a row needs it. */
 export type Seen = Pick<

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type FieldError, Problem, problems } from '../../../kernel/errors';
 import type { Actor } from '../../../kernel/permissions';
+import type { MetadataChanges } from '../changes';
 import type { JsonObject, UserDocument } from '../model';
 import { readsPrivate } from '../rules';
 import type { IndexedPath } from './indexed';
@@ -19,14 +20,6 @@ export type Member = Kind | 'external_id';
 export type WantedMetadata = { readonly [K in Kind]?: JsonObject | null | undefined } & {
   readonly external_id?: string | null | undefined;
 };
-
-/** The stored members; null: none. */
-export interface MetadataChanges {
-  readonly userMetadata?: JsonObject | null;
-  readonly appMetadata?: JsonObject | null;
-  readonly privateMetadata?: JsonObject | null;
-  readonly externalId?: string | null;
-}
 
 type Stored = Pick<UserDocument, 'userMetadata' | 'appMetadata' | 'privateMetadata' | 'externalId'>;
 

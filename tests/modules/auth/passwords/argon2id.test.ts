@@ -1,11 +1,11 @@
 import bcrypt from 'bcrypt';
 import * as binding from '../../../../src/modules/auth/passwords/formats/argon2-binding';
 import {
-  type Argon2Work,
   argon2Source,
   deriveArgon2,
   deriveArgon2Sync,
 } from '../../../../src/modules/auth/passwords/formats/argon2-derive';
+import type { Argon2Work } from '../../../../src/modules/auth/passwords/formats/argon2-work';
 import { encodeB64, parsePhc } from '../../../../src/modules/auth/passwords/formats/phc';
 import { readStored } from '../../../../src/modules/auth/passwords/formats/registry';
 import { createHashAlgorithm } from '../../../../src/modules/auth/passwords/hash-algorithm';

@@ -1,4 +1,4 @@
-import type { Argon2Work } from './argon2-derive';
+import type { Argon2Work } from './argon2-work';
 
 type Binding = typeof import('@node-rs/argon2');
 

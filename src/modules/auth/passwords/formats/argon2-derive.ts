@@ -1,17 +1,7 @@
 import * as crypto from 'node:crypto';
 import { promisify } from 'node:util';
 import * as binding from './argon2-binding';
-
-export interface Argon2Work {
-  readonly algorithm: 'argon2i' | 'argon2id';
-  /** 16 or 19. */
-  readonly version: number;
-  readonly memoryKib: number;
-  readonly passes: number;
-  readonly parallelism: number;
-  readonly salt: Buffer;
-  readonly digestBytes: number;
-}
+import type { Argon2Work } from './argon2-work';
 
 /** `crypto.argon2`, from Node 24.7 on. The types of Node 20 do not have it. */
 interface NativeParameters {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type Argon2Work, deriveArgon2, deriveArgon2Sync } from './argon2-derive';
+import { deriveArgon2, deriveArgon2Sync } from './argon2-derive';
+import type { Argon2Work } from './argon2-work';
 import {
   decodeDigest,
   decodeSalt,

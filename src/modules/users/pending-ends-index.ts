@@ -1,0 +1,17 @@
+/** What the index is over, and what its query asks. */
+export const hasPendingEnds = { 'pendingEnds.mark': { $gt: '' } } as const;
+
+export const PENDING_ENDS_INDEX = 'by_pending_ends';
+
+/**
+ * Set by each write that ends tokens, in the same atomic update: the log of revocations does not
+ * have it yet. It says what ended; the rest of the document says how it is now.
+ */
+export interface PendingEndsMark {
+  /** Random: what was moved is cleared only while nothing else has ended. */
+  readonly mark: string;
+  /** The session version has grown. */
+  readonly all?: boolean;
+  /** Sessions that ended one by one. */
+  readonly sids?: readonly string[];
+}
