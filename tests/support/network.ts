@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { type Running, run } from './processes';
 import { findTool } from './tools';
 
+/** A process that is killed is gone long before. */
+const KILL_MS = 2000;
+
 /** One host of a test network. */
 export interface HostNode {
   readonly name: string;
@@ -133,8 +136,12 @@ function createNode(name: string, space: string, address: string, runnings: Runn
     },
     kill() {
       // Kill all in one call: a primary whose workers die one by one would start new ones.
-      const pids = ip('netns', 'pids', space).split('\n').filter(Boolean);
+      const left = () => ip('netns', 'pids', space).split('\n').filter(Boolean);
+      const pids = left();
       if (pids.length > 0) execFileSync('kill', ['-KILL', ...pids]);
+      // `kill` returns before they have closed their connections.
+      const until = performance.now() + KILL_MS;
+      while (left().some((pid) => pids.includes(pid)) && performance.now() < until);
     },
   };
 }
