@@ -34,6 +34,8 @@ async function turn(bench: Bench, standing: Standing, n: number): Promise<void> 
     path: '/api/auth/profile',
     headers: bearer(standing.contestant.token(subject(1))),
   });
+  // A service that has just started is slower than during the import.
+  await bench.warm({ standing, traffic: reads });
   const idle = await bench.open(standing, reads, READS_PER_SECOND, { seconds: IDLE_SECONDS });
   const token = await signIn(standing);
   const id = await upload(standing, token, n);
