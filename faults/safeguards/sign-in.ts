@@ -89,9 +89,9 @@ const secondFactors: readonly Safeguard[] = [
   {
     name: 'step-up-of-a-factor',
     title: 'A session keeps a factor that was removed while it was checked',
-    file: 'modules/auth/factors/verify-factor',
-    code: 'if (!isLeft)',
-    without: 'if (false)',
+    file: 'modules/auth/factors/factor-changes',
+    code: 'if (isLeft)',
+    without: 'if (true)',
     test: 'modules/auth/factors/races',
     named: 'a session has no factor that was removed while it was checked',
   },

@@ -11,7 +11,7 @@ export interface PumpOptions {
   /** Whether a round would find anything. */
   readonly anyPending: () => Promise<boolean>;
   readonly eventLog: EventLog;
-  readonly locks: Locks;
+  readonly locks: Pick<Locks, 'withLock'>;
   readonly log: Logger;
   readonly keepMs: number;
   /** The database's time, ms since the epoch. */

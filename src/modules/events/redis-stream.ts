@@ -19,7 +19,7 @@ export interface RedisStream {
 export interface RedisStreamOptions extends RedisStream {
   readonly eventLog: EventLog;
   readonly tail: Tail;
-  readonly locks: Locks;
+  readonly locks: Pick<Locks, 'withLock'>;
   readonly log: Logger;
   readonly issuer: string;
 }

@@ -20,7 +20,7 @@ export interface Locks {
    * The same for what follows from a change that is made already: waits for other holders for as
    * long as a lock lasts, and throws 503 `contended` then.
    */
-  inTurn<T>(name: string, work: () => Promise<T>): Promise<T>;
+  withLockWhenFree<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
 /** Another holder has the lock; nothing was done. */
@@ -103,7 +103,7 @@ export function createLocks(
         await release(name, holder);
       }
     },
-    async inTurn(name, work) {
+    async withLockWhenFree(name, work) {
       const endMs = performance.now() + ttlMs;
       for (let attempt = 0; ; attempt += 1) {
         try {

@@ -11,7 +11,7 @@ export interface Turn {
 export interface TurnsOptions {
   /** The name of the work, and of its lock. */
   readonly name: string;
-  readonly locks: Locks;
+  readonly locks: Pick<Locks, 'withLock'>;
   /** Works until the turn is over, or there is nothing left to do. */
   readonly work: (turn: Turn) => Promise<void>;
   /** Another process is at it. */

@@ -1,10 +1,13 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
+import { wrongCode } from '../problems';
+import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
+import type { DeliveredPair } from '../sessions/token-pair';
 import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
 import { enrolledKinds } from './factor-gate';
-import type { FactorKind } from './factor-kinds';
+import type { FactorKind, VerifiedFactor } from './factor-kinds';
 import type { MfaTokens } from './mfa-tokens';
 import type { RecoveryCodes } from './recovery-codes';
 
@@ -40,12 +43,21 @@ export interface FactorChanges {
   /** After one was removed, or `all`. The last one takes the recovery codes with it. */
   removed(kind: string, change: FactorChange): Promise<void>;
   codesReplaced(change: FactorChange): Promise<void>;
+  /**
+   * The session has the factor, as of now. Throws 422 `wrong_code` where it was removed after it was
+   * verified: that has ended the step-ups before this one.
+   */
+  stepUp(
+    current: CurrentSession,
+    kind: FactorKind,
+    verified: Pick<VerifiedFactor, 'id' | 'amr'>,
+  ): Promise<DeliveredPair>;
 }
 
 export interface FactorChangesDependencies {
   readonly kinds: readonly FactorKind[];
   readonly recoveryCodes: RecoveryCodes;
-  readonly sessions: Pick<Sessions, 'endStepUps'>;
+  readonly sessions: Pick<Sessions, 'stepUp' | 'endStepUps'>;
   readonly mfaTokens: MfaTokens;
   readonly locks: Locks;
   readonly emit: EmitEvent;
@@ -61,7 +73,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   }
 
   const withCodesOf = <T>(userId: string, work: () => Promise<T>) =>
-    locks.inTurn(signInWaysLock(userId), work);
+    locks.withLockWhenFree(signInWaysLock(userId), work);
 
   async function completeRemoval(owner: FactorOwner): Promise<void> {
     const { userId } = owner;
@@ -91,6 +103,14 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     async codesReplaced({ userId, session, ...cause }) {
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
       await changing({ userId, session });
+    },
+    async stepUp(current, kind, verified) {
+      const { userId } = current;
+      const tokens = await sessions.stepUp(current, verified.amr);
+      const isLeft = (await kind.list(userId)).some(({ id }) => id === verified.id);
+      if (isLeft) return tokens;
+      await sessions.endStepUps(userId);
+      throw wrongCode();
     },
   };
 }

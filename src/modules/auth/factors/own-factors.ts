@@ -55,7 +55,7 @@ export interface OwnFactorsDependencies {
   readonly policy: MfaPolicy;
   readonly locks: Locks;
   readonly users: Pick<UsersPort, 'identity'>;
-  readonly sessions: Pick<Sessions, 'assertRecentLogin' | 'stepUp'>;
+  readonly sessions: Pick<Sessions, 'assertRecentLogin'>;
 }
 
 export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
@@ -113,11 +113,11 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
         verify: (proof: FactorProof) => totp.confirmEnrollment(proof, adding),
       };
       const proof = { userId, holder: session, version, client, input: { code } };
-      const { amr } = await deps.verifier.check(confirming, proof);
+      const verified = await deps.verifier.check(confirming, proof);
       // The owner is told first: the account has the factor, whatever becomes of this session.
       const change = { userId, session, version, actor: userId, client };
       const codes = await changes.added(totp.kind, change);
-      return { tokens: await sessions.stepUp(current, amr), recoveryCodes: codes };
+      return { tokens: await changes.stepUp(current, totp, verified), recoveryCodes: codes };
     },
 
     async remove({ userId, sid: session }, role, id, client) {

@@ -2,16 +2,10 @@ import { sha256 } from '../../../kernel/crypto/digest';
 import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
-import {
-  dpopProofOfFirstStep,
-  invalidMfaToken,
-  refreshTokenModeMissing,
-  wrongCode,
-} from '../problems';
+import { dpopProofOfFirstStep, invalidMfaToken, refreshTokenModeMissing } from '../problems';
 import { withFactor } from '../sessions/authentication';
 import type { CurrentSession } from '../sessions/end-sessions';
 import { bindingOf } from '../sessions/open-session';
-import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
 import type { OpenSignIn, SignedIn } from '../sign-in/complete-sign-in';
 import type { Account, UsersPort } from '../users-port';
@@ -59,7 +53,6 @@ export interface VerifyFactorDependencies {
   readonly changes: FactorChanges;
   readonly mfaTokens: MfaTokens;
   readonly users: Pick<UsersPort, 'stored'>;
-  readonly sessions: Pick<Sessions, 'stepUp' | 'endStepUps'>;
   readonly openSignIn: OpenSignIn;
   readonly emit: EmitEvent;
 }
@@ -68,7 +61,7 @@ export interface VerifyFactorDependencies {
 export const holderOf = (mfaToken: string): string => sha256(`holder ${mfaToken}`);
 
 export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor {
-  const { kinds, changes, mfaTokens, users, sessions, openSignIn, emit } = deps;
+  const { kinds, changes, mfaTokens, users, openSignIn, emit } = deps;
 
   function kindOf(name: string): FactorKind {
     const found = kinds.find(({ kind }) => kind === name);
@@ -212,13 +205,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       const { userId, sid, ver: version } = current;
       const used = kindOf(kind);
       const verified = await check(used, { userId, holder: sid, version, client, input });
-      const tokens = await sessions.stepUp(current, verified.amr);
-      // A factor that was removed in between has ended the step-ups before this one.
-      const isLeft = (await used.list(userId)).some(({ id }) => id === verified.id);
-      if (!isLeft) {
-        await sessions.endStepUps(userId);
-        throw wrongCode();
-      }
+      const tokens = await changes.stepUp(current, used, verified);
       emit('SteppedUp', { userId, kind, session: sid, client });
       return { tokens, codesLeft: verified.codesLeft };
     },

@@ -13,7 +13,6 @@ import { createIdentities, worksWith } from '../federation/identities';
 import { hasPassword } from '../passwords/no-password';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { KnownDevices } from '../sessions/known-devices';
-import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
@@ -117,7 +116,6 @@ export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts
 export interface PasskeysDependencies {
   readonly parts: PasskeyParts;
   readonly devices: Pick<KnownDevices, 'knownUntil'>;
-  readonly sessions: Pick<Sessions, 'stepUp'>;
   readonly factors: OwnFactors;
   readonly changes: FactorChanges;
   readonly verifier: Pick<VerifyFactor, 'waitingAccount'>;
@@ -127,7 +125,7 @@ export interface PasskeysDependencies {
 }
 
 export function createPasskeys(deps: PasskeysDependencies): Passkeys {
-  const { parts, devices, sessions, users, factors, changes, verifier } = deps;
+  const { parts, devices, users, factors, changes, verifier } = deps;
   const { store, registration, authentication } = parts;
   return {
     rpId: parts.rpId,
@@ -146,8 +144,10 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
       const change = { userId, session, version, actor: userId, client };
       // The owner hears of it even where the session ends meanwhile.
       const recoveryCodes = await changes.added(PASSKEY_KIND, change);
-      const tokens = await sessions.stepUp(current, methodsOf(registered));
-      return { passkey: registered.passkey, tokens, recoveryCodes };
+      const { passkey } = registered;
+      const verified = { id: passkey.id, amr: methodsOf(registered) };
+      const tokens = await changes.stepUp(current, parts.kind, verified);
+      return { passkey, tokens, recoveryCodes };
     },
 
     async remove(current, { role }, id, client) {

@@ -1,8 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
 import { startTestService, type TestService } from '../../../support/app';
-import { claimsIn, firstStep, laterOn, verify, withTotp } from '../../../support/factors';
-import { type Answer, type Client, createClient, eventually } from '../../../support/http';
+import { appOf, claimsIn, firstStep, laterOn, verify, withTotp } from '../../../support/factors';
+import {
+  type Answer,
+  type Client,
+  createClient,
+  eventually,
+  login,
+  register,
+} from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
 import { PASSKEY_SETTINGS, passkeyPage } from '../../../support/passkeys';
 
@@ -28,6 +35,10 @@ afterAll(async () => {
 });
 
 const host = () => hosts[0] as TestService;
+const sessionOf = (token: string) =>
+  host()
+    .database.connection.collection<{ _id: string }>('sessions')
+    .findOne({ _id: String(claimsIn(token)['sid']) });
 /** The first of ten recovery codes. */
 async function works(email: string, code: string): Promise<void> {
   const used = await verify(near, await firstStep(near, email), code, 'recovery_code');
@@ -49,10 +60,23 @@ test('a session has no factor that was removed while it was checked', async () =
   expect(removed.status).toBe(204);
   const answer = await steppingUp;
   expect([answer.status, answer.json.errors?.[0]?.code]).toEqual([422, 'wrong_code']);
-  const session = await host()
-    .database.connection.collection<{ _id: string }>('sessions')
-    .findOne({ _id: String(claimsIn(other)['sid']) });
-  expect(session).toMatchObject({ stepUpEnded: true });
+  expect(await sessionOf(other)).toMatchObject({ stepUpEnded: true });
+});
+
+test('nor has one that is removed while it is confirmed', async () => {
+  const { user, access_token: token } = await register(near);
+  const admin = await login(near, host().admin.email, host().admin.password);
+  const enrolled = await near('POST', '/api/auth/factors/totp', { token, body: {} });
+  const body = { code: appOf(enrolled.json.otpauth_uri)() };
+  proxy.holdFrom('firstAmr');
+  const confirming = far('POST', '/api/auth/factors/totp/confirm', { token, body });
+  await eventually('the write', () => proxy.isHolding());
+  const removed = await near('DELETE', `/api/users/${user.id}/factors`, { token: admin });
+  proxy.release();
+  expect(removed.status).toBe(204);
+  const answer = await confirming;
+  expect([answer.status, answer.json.errors?.[0]?.code]).toEqual([422, 'wrong_code']);
+  expect(await sessionOf(token)).toMatchObject({ stepUpEnded: true });
 });
 
 /** The beginning of a command on the collection, as it is sent. */
