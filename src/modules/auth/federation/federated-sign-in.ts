@@ -114,6 +114,24 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
   const reporting = <T>(client: ClientInfo, work: () => Promise<T>): Promise<T> =>
     reportingRefusal((reason) => emit('LoginFailed', { userId: undefined, reason, client }), work);
 
+  /** The sign-in at which the provider's answer arrives, where this browser has begun it. */
+  async function takeAttempt(
+    id: string,
+    { state }: CallbackParameters,
+    cookieHeader: string | undefined,
+  ) {
+    const from = provider(id);
+    const browser = cookie.read(cookieHeader);
+    if (browser === undefined || state === undefined) throw invalidAttempt();
+    // Another browser, or the answer of another provider, takes nothing.
+    const expected = { provider: id, browser: sha256(browser) };
+    const attempt = await steps.take('attempt', state, expected);
+    if (attempt === null) throw invalidAttempt();
+    const { redirectTo, challenge, link } = attempt;
+    const journey = { provider: id, redirectTo, challenge, link };
+    return { from, secrets: secretsOf(state, browser), journey };
+  }
+
   async function resolve(code: string, verifier: string, client: ClientInfo) {
     const step = await steps.take('code', code, {});
     const isSignIn = step !== null && step.link === undefined;
@@ -134,25 +152,16 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
       return start({ provider: id, redirectTo, challenge, link }, cookieHeader);
     },
 
-    callback: (id, answer, cookieHeader, client) =>
-      reporting(client, async () => {
-        const from = provider(id);
-        const browser = cookie.read(cookieHeader);
-        const { state } = answer;
-        if (browser === undefined || state === undefined) throw invalidAttempt();
-        // Another browser, or the answer of another provider, takes nothing.
-        const expected = { provider: id, browser: sha256(browser) };
-        const attempt = await steps.take('attempt', state, expected);
-        if (attempt === null) throw invalidAttempt();
-        const { redirectTo, challenge, link } = attempt;
-        const journey = { provider: id, redirectTo, challenge, link };
-        return returning(journey, () =>
-          reporting(client, async () => {
-            const claims = await from.claimsOf(answer, secretsOf(state, browser));
-            return { code: await steps.issue('code', { ...journey, claims }) };
-          }),
-        );
-      }),
+    async callback(id, answer, cookieHeader, client) {
+      const attempt = await reporting(client, () => takeAttempt(id, answer, cookieHeader));
+      const { from, secrets, journey } = attempt;
+      return returning(journey, () =>
+        reporting(client, async () => {
+          const claims = await from.claimsOf(answer, secrets);
+          return { code: await steps.issue('code', { ...journey, claims }) };
+        }),
+      );
+    },
 
     async redeem(code, verifier, client) {
       const { found, isNew } = await reporting(client, () => resolve(code, verifier, client));

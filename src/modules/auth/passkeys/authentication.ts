@@ -1,8 +1,8 @@
 import type { RelyingParty } from '../../../kernel/config/relying-party';
-import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { EmitEvent } from '../../domain-events';
+import { reportingRefusal } from '../refusals';
 import type { Account, UsersPort } from '../users-port';
 import {
   CeremonyError,
@@ -150,17 +150,15 @@ export function createPasskeyAuthentication(
     beginSignIn: () => optionsFor({ purpose: 'sign-in' }, [], 'required'),
 
     async finishSignIn(credential, client) {
+      /** Known once the passkey is. */
       let userId: string | undefined;
-      try {
+      const refused = (reason: string) => emit('LoginFailed', { userId, reason, client });
+      return reportingRefusal(refused, async () => {
         const challenge = await consume(credential, { purpose: 'sign-in' });
         const holder = await store.findByCredential(credential.id);
         userId = holder?.userId;
-        return await refusing(userId, signIn(credential, holder, challenge, client));
-      } catch (error) {
-        const reason = error instanceof Problem ? error.code : undefined;
-        if (reason !== undefined) emit('LoginFailed', { userId, reason, client });
-        throw error;
-      }
+        return refusing(userId, signIn(credential, holder, challenge, client));
+      });
     },
 
     async beginFactor(of) {
