@@ -5,3 +5,7 @@ import type { Config, Fault } from './settings';
  * checks only compare values and never call their methods.
  */
 export type Check = (config: Config) => Fault | undefined;
+
+/** What a check found, or nothing. */
+export const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
+  found ? { env, message: message() } : undefined;

@@ -1,10 +1,7 @@
 import { createPolicy } from '../permissions';
-import type { Check } from './check';
+import { type Check, fault } from './check';
 import { isKnown } from './secret-strength';
-import type { Config, Fault } from './settings';
-
-const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
-  found ? { env, message: message() } : undefined;
+import type { Config } from './settings';
 
 const SECRETS = [
   ['JWT_SECRET', ({ auth }: Config) => auth.jwtSecret],

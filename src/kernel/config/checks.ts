@@ -1,6 +1,6 @@
 import { auth as authSettings } from './auth';
 import { cache as cacheSettings } from './cache';
-import type { Check } from './check';
+import { type Check, fault } from './check';
 import { credentialChecks } from './checks-credentials';
 import { productionChecks } from './checks-production';
 import { readRedisUrls } from './connections';
@@ -9,9 +9,6 @@ import { sessions as sessionSettings } from './sessions';
 import type { Setting } from './setting';
 import type { Config, Fault } from './settings';
 import { isSafeForCredentials, mayBeSameSite } from './urls';
-
-const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
-  found ? { env, message: message() } : undefined;
 
 /** `env` must be at most the value of `other`; the message names both. */
 const atMost = (
