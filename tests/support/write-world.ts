@@ -64,7 +64,7 @@ export async function startWriteWorld(): Promise<WriteWorld> {
       return id;
     }),
   );
-  let run = 0;
+  let runs = 0;
 
   /**
    * From time to time, delays the slow host's next write for longer than its deadline, then
@@ -80,12 +80,25 @@ export async function startWriteWorld(): Promise<WriteWorld> {
     }
   }
 
+  /** With the host on the slow connection. `run`: a number of its own, for names. */
+  async function withFar(
+    options: UserHostOptions,
+    work: (far: UserHost, run: number) => Promise<CheckedWrites>,
+  ): Promise<CheckedWrites> {
+    runs += 1;
+    const far = await startUserHost(proxy.uri, options);
+    try {
+      return await work(far, runs);
+    } finally {
+      proxy.pass();
+      await far.close();
+    }
+  }
+
   return {
-    async history(options, durationMs) {
-      run += 1;
-      const far = await startUserHost(proxy.uri, { timeoutMs: TIMEOUT_MS, ...options });
-      proxy.delay(ONE_WAY_MS);
-      try {
+    history: (options, durationMs) =>
+      withFar({ timeoutMs: TIMEOUT_MS, ...options }, async (far, run) => {
+        proxy.delay(ONE_WAY_MS);
         const [histories] = await Promise.all([
           Promise.all([
             // Continues after the others have ended: their delayed messages arrive meanwhile.
@@ -107,35 +120,24 @@ export async function startWriteWorld(): Promise<WriteWorld> {
           disturb(durationMs),
         ]);
         return checkWrites(histories);
-      } finally {
-        proxy.pass();
-        await far.close();
-      }
-    },
-    async slowWrite(options) {
-      run += 1;
-      const far = await startUserHost(proxy.uri, { timeoutMs: SLOW.timeoutMs, ...options });
-      const [id = ''] = ids;
-      try {
+      }),
+    slowWrite: (options) =>
+      withFar({ timeoutMs: SLOW.timeoutMs, ...options }, async (far, run) => {
+        const [id = ''] = ids;
         // Opens connections: over the slow link none could be opened in time.
         await Promise.all(Array.from({ length: 8 }, () => far.repository.find(id)));
         proxy.delay(SLOW.oneWayMs);
-        let slow: Awaited<ReturnType<typeof recordWrite>> | undefined;
-        const answered = recordWrite(far, `slow ${run}`, id).then((one) => {
-          slow = one;
+        let isAnswered = false;
+        const slow = recordWrite(far, `slow ${run}`, id).finally(() => {
+          isAnswered = true;
         });
         const writes = [];
-        while (slow === undefined)
+        while (!isAnswered)
           writes.push(await recordWrite(near, `near ${run}.${writes.length}`, id));
-        await answered;
-        writes.push(slow, await recordWrite(near, `newer ${run}`, id));
+        writes.push(await slow, await recordWrite(near, `newer ${run}`, id));
         // Time for what should not happen: a second attempt.
         return checkWrites([{ writes, reads: await recordReads(near, [id], AFTER_MS) }]);
-      } finally {
-        proxy.pass();
-        await far.close();
-      }
-    },
+      }),
     async close() {
       moving.abort();
       await moved;
