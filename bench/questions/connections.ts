@@ -1,7 +1,6 @@
 import type { Question } from '../bench';
 import { bare, ours, sharedPorts } from '../contestants';
-import { subject } from '../dataset';
-import { bearer, one } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 /**
  * Keep-alive off: each request comes on a connection of its own, which the primary accepts and
@@ -22,10 +21,7 @@ export const connections: Question = {
             { question: 'connections', name: `${workers} ${workers === 1 ? 'worker' : 'workers'}` },
             field.map((standing) => ({
               standing,
-              traffic: one({
-                path: '/api/auth/profile',
-                headers: bearer(standing.contestant.token(subject(1))),
-              }),
+              traffic: profileReads(standing),
               options: { requestsPerConnection: 1 },
             })),
           ),

@@ -1,12 +1,12 @@
 import bcrypt from 'bcrypt';
 import type { Bench, Question } from '../bench';
 import { ours } from '../contestants';
-import { email, PASSWORD, seedUsers, subject } from '../dataset';
+import { email, PASSWORD, seedUsers } from '../dataset';
 import type { Standing } from '../field';
 import type { Figure } from '../figures';
 import { quantile } from '../load/histogram';
-import { bearer, one } from '../load/traffic';
 import { BCRYPT_COST } from '../peers/settings';
+import { profileReads } from './profile-reads';
 
 const WORKERS = 2;
 const READS_PER_SECOND = 100;
@@ -30,10 +30,7 @@ export const importUsers: Question = {
 };
 
 async function turn(bench: Bench, standing: Standing, n: number): Promise<void> {
-  const reads = one({
-    path: '/api/auth/profile',
-    headers: bearer(standing.contestant.token(subject(1))),
-  });
+  const reads = profileReads(standing);
   // A service that has just started is slower than during the import.
   await bench.warm({ standing, traffic: reads });
   const idle = await bench.open(standing, reads, READS_PER_SECOND, { seconds: IDLE_SECONDS });

@@ -1,9 +1,9 @@
 import type { Bench, Question } from '../bench';
 import { everyone, fastify, ours } from '../contestants';
-import { subject } from '../dataset';
 import type { Standing } from '../field';
 import { quantile } from '../load/histogram';
-import { bearer, one, type Traffic } from '../load/traffic';
+import type { Traffic } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 const SHARE = 0.6;
 const QUANTILES = [
@@ -25,10 +25,7 @@ export const latency: Question = {
     bench.withField(everyone, {}, async (field) => {
       const runs = field.map((standing) => ({
         standing,
-        traffic: one({
-          path: '/api/auth/profile',
-          headers: bearer(standing.contestant.token(subject(1))),
-        }),
+        traffic: profileReads(standing),
         peak: 0,
       }));
       for (const run of runs) {

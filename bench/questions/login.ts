@@ -4,7 +4,8 @@ import { email, PASSWORD, seedUsers, setPasswords, subject } from '../dataset';
 import type { Standing } from '../field';
 import { hashMs } from '../hash-time';
 import { quantile } from '../load/histogram';
-import { anyOf, bearer, one, type Traffic } from '../load/traffic';
+import { anyOf, bearer, type Traffic } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 const WORKERS = 2;
 /**
@@ -70,10 +71,7 @@ async function warmUp(bench: Bench, standing: Standing): Promise<void> {
 }
 
 async function turn(bench: Bench, standing: Standing): Promise<void> {
-  const reads = one({
-    path: '/api/auth/profile',
-    headers: bearer(standing.contestant.token(subject(1))),
-  });
+  const reads = profileReads(standing);
   const right = logins(2, 500, PASSWORD);
   const seconds = Math.max(MEASURED_SECONDS, bench.options.seconds);
   const idle = await bench.openBeside(standing, reads, READS_PER_SECOND, { seconds });

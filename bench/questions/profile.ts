@@ -1,7 +1,6 @@
 import type { Question } from '../bench';
 import { everyone } from '../contestants';
-import { subject } from '../dataset';
-import { bearer, one } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 /** The profile of the signed-in user: the most frequent request. */
 export const profile: Question = {
@@ -14,10 +13,7 @@ export const profile: Question = {
         { question: 'profile', name: 'requests' },
         field.map((standing) => ({
           standing,
-          traffic: one({
-            path: '/api/auth/profile',
-            headers: bearer(standing.contestant.token(subject(1))),
-          }),
+          traffic: profileReads(standing),
         })),
       );
       for (const standing of field) {

@@ -1,8 +1,7 @@
 import type { Question } from '../bench';
 import { type Contestant, ours, steppedUpToken } from '../contestants';
-import { subject } from '../dataset';
 import { ISSUER } from '../issuer';
-import { bearer, one } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 /** Everything by which users can sign in, beside the password. */
 const METHODS = {
@@ -51,10 +50,7 @@ export const signInMethods: Question = {
         { question: 'sign-in-methods', name: 'requests' },
         field.map((standing) => ({
           standing,
-          traffic: one({
-            path: '/api/auth/profile',
-            headers: bearer(standing.contestant.token(subject(1))),
-          }),
+          traffic: profileReads(standing),
         })),
       ),
     ),

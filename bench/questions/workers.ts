@@ -1,8 +1,7 @@
 import type { Question } from '../bench';
 import { ours } from '../contestants';
 import { allowedCpus } from '../cpus';
-import { subject } from '../dataset';
-import { bearer, one } from '../load/traffic';
+import { profileReads } from './profile-reads';
 
 /**
  * One worker against two, the load on other cores. More than half of the cores cannot be measured
@@ -20,10 +19,7 @@ export const workers: Question = {
         // The same cores carry the load in both cases.
         await bench.withField([ours], { workers: count, cpusOf: most }, async (field) => {
           for (const standing of field) {
-            const traffic = one({
-              path: '/api/auth/profile',
-              headers: bearer(standing.contestant.token(subject(1))),
-            });
+            const traffic = profileReads(standing);
             await bench.warm({ standing, traffic });
             const perSecond = await bench.closed(standing, traffic, { connections: 128 });
             bench.record(
