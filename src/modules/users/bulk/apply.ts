@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Actor, Policy } from '../../../kernel/permissions';
 import type { Cache } from '../../../platform/cache/port';
 import { inTime } from '../../../platform/mongo/bounded';
@@ -6,12 +5,20 @@ import { LIST_GROUP, userGroup } from '../cached';
 import type { IndexedPath } from '../metadata/indexed';
 import type { UserModel } from '../model';
 import { type AfterWriteDependencies, createAfterWrite } from './after-write';
-import { type Decision, type DecisionContext, decideRow, NOT_PERMITTED, rowId } from './decide-row';
+import {
+  type Decision,
+  type DecisionContext,
+  decideRow,
+  NOT_PERMITTED,
+  rowId,
+  type WriteDecision,
+} from './decide-row';
+import { mapInTurns } from './in-turns';
 import type { ImportOrder } from './intake';
 import { jobsOfMarks, markOfJob } from './marks';
 import { withoutOldBan } from './row-changes';
 import { type ReportLine, reportLine, type TakenRow } from './rows';
-import { findHolders, type Operation, operationOf, rawOf, writeAll } from './store-rows';
+import { findHolders, operationOf, rawOf, type WriteContext, writeAll } from './store-rows';
 
 export const COUNTED = ['created', 'updated', 'unchanged', 'skipped', 'refused'] as const;
 type Counts = Record<(typeof COUNTED)[number], number>;
@@ -52,10 +59,10 @@ export interface ApplyContext {
 
 /** Another write came between, again and again. */
 const ROUNDS = 6;
-/** Operations that are encoded in one turn of the event loop. */
-const SLICE = 100;
+/** Rows of one command. */
+const COMMAND_ROWS = 50;
 
-type Decided = readonly [row: TakenRow, decision: Decision];
+type Decided<D extends Decision = Decision> = readonly [row: TakenRow, decision: D];
 
 /** Writes the rows of one chunk. The same rows again give the same users and the same result. */
 export function createApply(deps: ApplyDependencies) {
@@ -77,7 +84,7 @@ export function createApply(deps: ApplyDependencies) {
     for (let round = 0; open.length > 0 && round < ROUNDS; round += 1) {
       const holdersOf = await bounded(findHolders(users, open, context), context);
       const decided = await withoutRemoved(
-        open.map((row): Decided => [row, decideRow(row, holdersOf(row), decision)]),
+        await mapInTurns(open, (row): Decided => [row, decideRow(row, holdersOf(row), decision)]),
         context,
       );
       conflict ??= decided.find(([, { kind }]) => kind === 'conflict')?.[0];
@@ -107,26 +114,16 @@ export function createApply(deps: ApplyDependencies) {
     if (context.order.dryRun) return [];
     const nowMs = now();
     const times = { now: new Date(nowMs), until: new Date(nowMs + context.timeoutMs) };
-    const seen = decided.flatMap(([, one]) => (one.kind === 'update' ? [one.seen] : []));
+    const writes = decided.filter(isWrite);
+    if (writes.length === 0) return [];
+    const seen = writes.flatMap(([, one]) => (one.kind === 'update' ? [one.seen] : []));
     // After the users were read: of a job that writes one of them later, the update sees the write.
     const active = await stillActive(jobsOfMarks(seen), context);
-    const write = { ...context, ...times, noPassword, active };
-    const writes = decided.flatMap(([row, decision]) => {
-      const operation = operationOf(row, decision, write);
-      return operation === undefined ? [] : [{ row, decision, operation }];
-    });
-    if (writes.length === 0) return [];
     // No one has seen the id of a user that does not exist yet: its group has no entries.
-    const ids = writes.flatMap(({ decision }) =>
-      decision.kind === 'update' ? [decision.seen._id.toHexString()] : [],
+    const ids = seen.map(({ _id }) => _id.toHexString());
+    const again = await cache.write([...ids.map(userGroup), LIST_GROUP], () =>
+      writeRows(writes, { ...context, ...times, noPassword, active }),
     );
-    const refused = await cache.write([...ids.map(userGroup), LIST_GROUP], () =>
-      inSlices(
-        writes.map(({ operation }) => operation),
-        context,
-      ),
-    );
-    const again = writes.filter((_, i) => refused.has(i)).map(({ row }) => row);
     return [...again, ...(await undone(writes, again, context))];
   }
 
@@ -134,28 +131,29 @@ export function createApply(deps: ApplyDependencies) {
     return jobs.length === 0 ? new Set<string>() : bounded(deps.activeJobs(jobs), context);
   }
 
-  async function inSlices(
-    operations: readonly Operation[],
-    context: ApplyContext,
-  ): Promise<ReadonlySet<number>> {
-    const refused = new Set<number>();
-    for (let from = 0; from < operations.length; from += SLICE) {
-      await nextTurn();
+  /** Resolves with the rows that a unique index refused. */
+  async function writeRows(
+    writes: readonly Decided<WriteDecision>[],
+    context: ApplyContext & WriteContext,
+  ): Promise<TakenRow[]> {
+    const refused: TakenRow[] = [];
+    for (let from = 0; from < writes.length; from += COMMAND_ROWS) {
+      const rows = writes.slice(from, from + COMMAND_ROWS);
+      const operations = await mapInTurns(rows, ([row, one]) => operationOf(row, one, context));
       context.assertHeld();
-      const slice = operations.slice(from, from + SLICE);
-      const indexes = await bounded(writeAll(users, slice, context.timeoutMs), context);
-      for (const index of indexes) refused.add(from + index);
+      const indexes = await bounded(writeAll(users, operations, context.timeoutMs), context);
+      refused.push(...rows.flatMap(([row], i) => (indexes.has(i) ? [row] : [])));
     }
     return refused;
   }
 
   /** The rows whose update had no effect: another write had changed the user before. */
   async function undone(
-    writes: readonly { row: TakenRow; decision: Decision }[],
+    writes: readonly Decided<WriteDecision>[],
     again: readonly TakenRow[],
     context: ApplyContext,
   ): Promise<TakenRow[]> {
-    const updates = writes.flatMap(({ row, decision }) =>
+    const updates = writes.flatMap(([row, decision]) =>
       decision.kind === 'update' && !again.includes(row) ? [{ row, id: decision.seen._id }] : [],
     );
     if (updates.length === 0) return [];
@@ -176,6 +174,9 @@ export function createApply(deps: ApplyDependencies) {
       .map(({ row }) => row);
   }
 }
+
+const isWrite = (decided: Decided): decided is Decided<WriteDecision> =>
+  decided[1].kind === 'insert' || decided[1].kind === 'update';
 
 const bounded = <T>(work: Promise<T>, { timeoutMs }: ApplyContext): Promise<T> =>
   inTime(work, timeoutMs, 'a batch of an import');

@@ -10,9 +10,12 @@ import { changesOf, metadataOf } from './row-changes';
 import type { RowFault, TakenRow } from './rows';
 import type { Seen } from './seen';
 
-export type Decision =
+export type WriteDecision =
   | { readonly kind: 'insert'; readonly metadata: MetadataChanges }
-  | { readonly kind: 'update'; readonly seen: Seen; readonly changes: Changes }
+  | { readonly kind: 'update'; readonly seen: Seen; readonly changes: Changes };
+
+export type Decision =
+  | WriteDecision
   /** Nothing to write. */
   | { readonly kind: 'created' | 'unchanged' }
   /** Written already, by an earlier attempt at this part of the file. */

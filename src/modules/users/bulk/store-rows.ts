@@ -8,13 +8,13 @@ import type { UserDocument, UserModel } from '../model';
 import { newDocument } from '../new-document';
 import { roomFor } from '../user-events';
 import { changeOf, present } from '../write-commands';
-import { type Decision, type Holders, rowId } from './decide-row';
+import { type Holders, rowId, type WriteDecision } from './decide-row';
 import { withMark } from './marks';
 import { membersOf, type TakenRow } from './rows';
 import { endsSessions, toTell } from './security-changes';
 import { SEEN_PROJECTION, type Seen } from './seen';
 
-export type Operation = AnyBulkWriteOperation<UserDocument>;
+type Operation = AnyBulkWriteOperation<UserDocument>;
 
 /** Without mongoose's checks: the rows are checked. */
 export const rawOf = (users: UserModel) => users.db.collection<UserDocument>(users.collection.name);
@@ -66,15 +66,14 @@ export interface WriteContext {
   readonly active: ReadonlySet<string>;
 }
 
-/** The write of a decision; undefined where there is none. */
 export function operationOf(
   row: TakenRow,
-  decision: Decision,
+  decision: WriteDecision,
   context: WriteContext,
-): Operation | undefined {
-  if (decision.kind === 'insert')
-    return { insertOne: { document: documentOf(row, decision.metadata, context) } };
-  return decision.kind === 'update' ? updateOf(row, decision, context) : undefined;
+): Operation {
+  return decision.kind === 'insert'
+    ? { insertOne: { document: documentOf(row, decision.metadata, context) } }
+    : updateOf(row, decision, context);
 }
 
 function documentOf(
