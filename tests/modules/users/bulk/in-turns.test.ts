@@ -22,12 +22,3 @@ it('lets the event loop turn during long work, and keeps the order', async () =>
   expect(results).toEqual([1, 4, 9, 16, 25]);
   expect(turns).toBeGreaterThanOrEqual(5);
 });
-
-it('does short work without a turn', async () => {
-  let isTurned = false;
-  setImmediate(() => {
-    isTurned = true;
-  });
-  await expect(mapInTurns([1, 2], (n) => n + 1)).resolves.toEqual([2, 3]);
-  expect(isTurned).toBe(false);
-});
