@@ -17,7 +17,7 @@ export interface Finding {
   readonly heapMb?: number;
 }
 
-type Watched = Pick<WorkerHandle, 'state' | 'startedAtMs' | 'heardAtMs' | 'lastBeat'>;
+type Watched = Pick<WorkerHandle, 'state' | 'startedAtMs' | 'heardAtMs' | 'isKilled' | 'lastBeat'>;
 
 /**
  * The action that one worker needs, if any. Delay and utilisation of the event loop are not grounds
@@ -25,6 +25,7 @@ type Watched = Pick<WorkerHandle, 'state' | 'startedAtMs' | 'heardAtMs' | 'lastB
  * slow spell into an outage. Silence is. A draining worker is left to its own deadline.
  */
 export function inspect(worker: Watched, nowMs: number, limits: WatchLimits): Finding | undefined {
+  if (worker.isKilled) return undefined;
   if (isStarting(worker)) {
     return nowMs - worker.startedAtMs > limits.readyTimeoutMs
       ? { action: 'kill', message: 'worker not ready in time, killing' }

@@ -18,6 +18,8 @@ export interface WorkerHandle {
   readyAtMs: number | undefined;
   heardAtMs: number;
   lastBeat: Beat | undefined;
+  /** SIGKILL was sent; the exit may take a while on a busy host. */
+  readonly isKilled: boolean;
   /** Resolves when the process is gone and every message that it sent has been read. */
   readonly exited: Promise<Exit>;
   send(message: PrimaryMessage): void;
@@ -66,6 +68,9 @@ export function forkWorker({ id, environment, now, onMessage }: ForkOptions): Wo
     heardAtMs: now(),
     lastBeat: undefined,
     exited,
+    get isKilled() {
+      return child.killed;
+    },
     send(message) {
       // A channel that closes meanwhile is not a fault: 'exit' follows.
       if (child.connected) child.send(message, undefined, undefined, () => {});

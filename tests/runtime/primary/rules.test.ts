@@ -158,6 +158,7 @@ describe('the watchdog', () => {
     state: 'ready',
     startedAtMs: 0,
     heardAtMs: 100_000,
+    isKilled: false,
     lastBeat: beat,
   } as const;
 
@@ -170,6 +171,7 @@ describe('the watchdog', () => {
     ['recycling and silent', { state: 'recycling' as const }, 103_501, 'silent'],
     ['silent for the limit', { state: 'unresponsive' as const }, 107_001, 'kill'],
     ['silent for the limit at once', {}, 107_001, 'kill'],
+    ['silent, and killed a moment ago', { isKilled: true }, 107_501, undefined],
     ['draining', { state: 'draining' as const }, 200_000, undefined],
     ['failing', { state: 'failing' as const }, 200_000, undefined],
     ['starting for long', { state: 'starting' as const, lastBeat: undefined }, 60_001, 'kill'],

@@ -22,6 +22,7 @@ function eagerFork(forked: WorkerHandle[], ends: string[] = []) {
       readyAtMs: undefined,
       heardAtMs: now(),
       lastBeat: undefined,
+      isKilled: false,
       exited,
       send: () => {
         ends.push(`${worker.id} drained`);
