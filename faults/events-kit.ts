@@ -39,7 +39,8 @@ export interface EventStage {
   urls(): readonly string[];
   /** Sends SIGKILL; the service or the host starts what is missing. */
   killWorker(): void;
-  killPump(): void;
+  /** Waits for the process that moves events. */
+  killPump(): Promise<void>;
   killPrimary(): Promise<void>;
   killConsumer(): void;
   /** Suspends the process that moves events, and lets it go on. */
@@ -137,9 +138,11 @@ function createHosts(start: () => Promise<ServiceProcess>, folder: string) {
     if (pid !== undefined && isRunning(pid)) process.kill(pid, signal);
   };
 
-  /** The log of a worker says that it took over. */
+  const presentPump = () => until('the holder of the event pump lock', pumpPid);
+
+  /** The log of a worker says that it acquired the lock. */
   function pumpPid(): number | undefined {
-    const lines = [...hosts, ...ended].flatMap((host) => host.logs('event pump took over'));
+    const lines = [...hosts, ...ended].flatMap((host) => host.logs('event pump lock acquired'));
     const at = (line: LogLine) => new Date(line['time'] as string | number).getTime();
     return lines.sort((a, b) => at(b) - at(a)).find(({ pid }) => isRunning(pid))?.pid;
   }
@@ -155,7 +158,7 @@ function createHosts(start: () => Promise<ServiceProcess>, folder: string) {
       const pids = workers();
       send(pids[turn % Math.max(1, pids.length)], 'SIGKILL');
     },
-    killPump: () => send(pumpPid(), 'SIGKILL'),
+    killPump: async () => send(await presentPump(), 'SIGKILL'),
     async killPrimary() {
       turn += 1;
       const index = turn % hosts.length;
@@ -166,7 +169,7 @@ function createHosts(start: () => Promise<ServiceProcess>, folder: string) {
       publish();
     },
     async suspendPump(ms: number) {
-      const pid = pumpPid();
+      const pid = await presentPump();
       send(pid, 'SIGSTOP');
       await new Promise((resolve) => setTimeout(resolve, ms));
       send(pid, 'SIGCONT');

@@ -16,6 +16,8 @@ export interface Written {
 interface WritersOptions {
   readonly writers: number;
   readonly writes: number;
+  /** While it holds, they write on beyond that. */
+  readonly isTooEarly?: () => boolean;
   /** Between two writes of one writer. */
   readonly pauseMs?: number;
 }
@@ -75,7 +77,8 @@ export async function write(stage: EventStage, options: WritersOptions): Promise
 
   async function writer(index: number): Promise<void> {
     let id: string | undefined;
-    for (let turn = index; count < options.writes; turn += 1) {
+    const isOver = () => count >= options.writes && options.isTooEarly?.() !== true;
+    for (let turn = index; !isOver(); turn += 1) {
       id = id === undefined ? await create(turn) : await change(id, turn);
       if (options.pauseMs !== undefined)
         await new Promise((resolve) => setTimeout(resolve, options.pauseMs));

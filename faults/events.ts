@@ -26,33 +26,43 @@ interface Faults {
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** A fault every two seconds, until `isOver`. Resolves with how many there were. */
-async function disturb(
-  faults: readonly (() => void | Promise<void>)[],
-  isOver: () => boolean,
-): Promise<number> {
-  let count = 0;
-  for (await pause(EVERY_MS); !isOver(); count += 1) {
-    const fromMs = performance.now();
-    await faults[count % faults.length]?.();
-    await pause(Math.max(0, EVERY_MS - (performance.now() - fromMs)));
+/** A fault every two seconds, until `end`, which resolves with how many there were. */
+function disturb(faults: readonly (() => void | Promise<void>)[]) {
+  let [count, isOver] = [0, false];
+  async function run(): Promise<number> {
+    for (await pause(EVERY_MS); !isOver; count += 1) {
+      const fromMs = performance.now();
+      await faults[count % faults.length]?.();
+      await pause(Math.max(0, EVERY_MS - (performance.now() - fromMs)));
+    }
+    return count;
   }
-  return count;
+  const ended = run();
+  // `end` reports the failure; nobody waits for further faults.
+  ended.catch(() => {
+    isOver = true;
+  });
+  return {
+    /** Each fault came, and one more: what the last one leaves shows in later writes. */
+    isWhole: () => isOver || count > faults.length,
+    end() {
+      isOver = true;
+      return ended;
+    },
+  };
 }
 
 async function mirrored(options: RunOptions, spec: Faults): Promise<Outcome> {
   const { hosts, follow, program } = spec;
   const planted = options.planted ? program : undefined;
   return withEventStage({ hosts: hosts(options), planted, follow }, async (stage) => {
-    let isOver = false;
-    const disturbed = disturb(spec.faults(stage, options), () => isOver);
+    const disturbance = disturb(spec.faults(stage, options));
     const written = await write(stage, {
       writers: WRITERS,
       writes: spec.writes(options),
-    }).finally(() => {
-      isOver = true;
-    });
-    const faults = await disturbed;
+      isTooEarly: () => !disturbance.isWhole(),
+    }).finally(disturbance.end);
+    const faults = await disturbance.end();
     const { pending, database } = await stage.settled();
     const seen = stage.seen();
     const found = compare(seen, database, written.acknowledged);
