@@ -129,7 +129,7 @@ export const jobEndpoints = {
     answers: {
       200: {
         description:
-          'One line for each record that was not taken, with its line, a code and the record as it was sent (passwords too). Put right, the lines can be imported; one that could not be read has `text` for `record`, which is put right as JSON. A user needs a recent login; a service account reads the reports of its own jobs alone. Each reading is in the audit log.',
+          'One line for each record that was not taken, with its line, a code and the record as it was sent (passwords too). Put right, the lines can be imported; one that could not be read has `text` for `record`, to put right as JSON, or of a CSV file as CSV under its `columns`. A user needs a recent login; a service account reads the reports of its own jobs alone. Each reading is in the audit log.',
         schema: shownText(
           1_000_000_000,
           'The report.',

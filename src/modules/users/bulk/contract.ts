@@ -58,7 +58,7 @@ export const bulkEndpoints = (options: BulkLimits) => ({
     consumes: Object.values(MEDIA_TYPES),
     documentedBody: z.string().meta({
       description:
-        'One user per line (or CSV record), also as gzip (`Content-Encoding`). Members: name, email, email_verified, password or password_hash, role, status, ban, password_change_required, external_id, user_metadata, app_metadata, private_metadata, created_at. With `conflict=update`, members that are absent stay as they are; null takes external_id away, and with `status` `banned` the end and reason of a ban. A line of a report stands for its `record`, or for its `text` as JSON.',
+        'One user per line (or CSV record), also as gzip (`Content-Encoding`). Members: name, email, email_verified, password or password_hash, role, status, ban, password_change_required, external_id, user_metadata, app_metadata, private_metadata, created_at. With `conflict=update`, members that are absent stay as they are; null takes external_id away, and with `status` `banned` the end and reason of a ban. A line of a report stands for its `record`, or for its `text`, which is JSON, or CSV where the line has `columns`.',
       minLength: 1,
       maxLength: 1_000_000_000,
     }),

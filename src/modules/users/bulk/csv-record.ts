@@ -30,6 +30,11 @@ const KINDS = {
 const kindOf = (column: string): Kind => KINDS[column as RecordMember];
 export const COLUMNS: readonly string[] = Object.keys(KINDS);
 
+/** Known ones, each once: those of a header. */
+export const areColumns = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) &&
+  value.every((name, i) => COLUMNS.includes(name) && value.indexOf(name) === i);
+
 /**
  * A record of a CSV file as an NDJSON file would have it, parsed and as text: an empty field is
  * none. A field that cannot be read stays a text, which the schema refuses.

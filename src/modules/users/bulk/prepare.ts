@@ -9,8 +9,10 @@ import {
   type PrepareTask,
   type ReportLine,
   reportLine,
+  type SentText,
   type TakenRow,
 } from './rows';
+import type { SplitRecord } from './split';
 
 const fieldFault = (errors: readonly FieldError[]) =>
   new RowError({
@@ -62,19 +64,24 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
     const taken: TakenRow[] = [];
     const refused: ReportLine[] = [];
     for (const one of unpackChunk(gunzipSync(task.chunk))) {
-      let sent: { json: string } | { text: string } = { text: one.bytes.toString('utf8') };
+      let sent: { json: string } | SentText = textOf(one, task);
       try {
         const { record, json } = readRecord(one, task);
         sent = { json };
         taken.push({ ...take(record, task), line: one.line, json });
       } catch (error) {
         const text = error instanceof RowError ? error.text : undefined;
-        refused.push(reportLine(one.line, faultOf(error), text === undefined ? sent : { text }));
+        refused.push(reportLine(one.line, faultOf(error), text ?? sent));
       }
     }
     return { taken, refused };
   };
 }
+
+const textOf = ({ bytes }: SplitRecord, { format, columns }: PrepareTask): SentText => ({
+  ...(format === 'csv' && { columns }),
+  text: bytes.toString('utf8'),
+});
 
 const banOf = ({ until, reason }: Partial<NonNullable<ImportRecord['ban']>>) => ({
   bannedUntil: until === undefined ? null : new Date(until),

@@ -1,10 +1,10 @@
 import { Problem } from '../../../kernel/errors';
 import { parseJsonText } from '../../../platform/http/json-text';
 import { parseCsv } from './csv';
-import { recordOfFields } from './csv-record';
+import { areColumns, recordOfFields } from './csv-record';
 import { RECORD_MAX_BYTES } from './format';
 import { memberText } from './member-text';
-import type { PrepareTask, RowFault } from './rows';
+import type { PrepareTask, RowFault, SentText } from './rows';
 import type { SplitRecord } from './split';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -14,8 +14,8 @@ export class RowError extends Error {
   override readonly name = 'RowError';
   readonly fault: RowFault;
   /** What was sent, where that is not the whole line. */
-  readonly text: string | undefined;
-  constructor(fault: RowFault, text?: string) {
+  readonly text: SentText | undefined;
+  constructor(fault: RowFault, text?: SentText) {
     super(fault.message);
     this.fault = fault;
     this.text = text;
@@ -39,6 +39,10 @@ export function readRecord(
     });
   const text = textOf(bytes);
   if (format === 'ndjson') return unwrapped(parseJsonText(text), text);
+  return recordOfCsv(text, columns);
+}
+
+function recordOfCsv(text: string, columns: readonly string[]): ReadRecord {
   const fields = parseCsv(text);
   if (fields === undefined)
     throw new RowError({ code: 'malformed_csv', message: 'The quotes are not as RFC 4180 says.' });
@@ -61,26 +65,29 @@ function textOf(bytes: Buffer): string {
 /** A line of a report stands for the record in it, or for the text that was to be one. */
 function unwrapped(value: unknown, json: string): ReadRecord {
   if (typeof value !== 'object' || value === null) return { record: value, json };
-  const { line, code, record, text } = value as Record<string, unknown>;
+  const { line, code, record, text, columns } = value as Record<string, unknown>;
   if (typeof line !== 'number' || typeof code !== 'string') return { record: value, json };
   if (record !== undefined)
     return { record, json: memberText(json, 'record') ?? JSON.stringify(record) };
-  return typeof text === 'string' ? recordOfText(text, code) : { record: value, json };
+  if (typeof text !== 'string') return { record: value, json };
+  if (columns === undefined) return recordOfText({ text }, code);
+  return areColumns(columns) ? recordOfText({ columns, text }, code) : { record: value, json };
 }
 
 /** The text of a line that could not be read, put right. */
-function recordOfText(text: string, code: string): ReadRecord {
+function recordOfText(sent: SentText, code: string): ReadRecord {
+  const { columns, text } = sent;
   // The signs in the place of the bytes would become part of a name.
   if (code === 'invalid_utf8' && text.includes('\ufffd')) {
     const message = 'The text has U+FFFD where the record was not valid UTF-8.';
-    throw new RowError({ code, message }, text);
+    throw new RowError({ code, message }, sent);
   }
   try {
+    if (columns !== undefined) return recordOfCsv(text, columns);
     // Outside of its strings, line ends are blanks.
     return { record: parseJsonText(text), json: text.replace(/[\r\n]/g, ' ') };
   } catch (error) {
-    const message = 'The text is of a CSV file: write it as JSON, or send it in such a file.';
-    throw new RowError(code === 'malformed_csv' ? { code, message } : faultOf(error), text);
+    throw new RowError(faultOf(error), sent);
   }
 }
 

@@ -53,6 +53,12 @@ export interface PreparedRows {
   readonly refused: readonly ReportLine[];
 }
 
+/** A record that cannot be read; of a CSV file with its columns, so that it can be put right. */
+export interface SentText {
+  readonly columns?: readonly string[];
+  readonly text: string;
+}
+
 export interface ReportLine {
   readonly line: number;
   readonly text: string;
@@ -65,9 +71,9 @@ export interface ReportLine {
 export function reportLine(
   line: number,
   { code, message, errors }: RowFault,
-  sent: { readonly json: string } | { readonly text: string },
+  sent: { readonly json: string } | SentText,
 ): ReportLine {
   const head = JSON.stringify({ line, code, message, ...(errors && { errors }) }).slice(0, -1);
-  const record = 'json' in sent ? `"record":${sent.json}` : `"text":${JSON.stringify(sent.text)}`;
-  return { line, text: `${head},${record}}\n` };
+  const rest = 'json' in sent ? `"record":${sent.json}}` : JSON.stringify(sent).slice(1);
+  return { line, text: `${head},${rest}\n` };
 }

@@ -129,7 +129,34 @@ describe('the text of a report line, put right, is a record', () => {
     expect(lines).toEqual([expect.stringContaining('"record":{"email": "no"}')]);
   });
 
-  test('not where bytes are lost, nor as CSV', async () => {
+  test('of a CSV file, as CSV under the columns of the line', async () => {
+    const [a, b] = [uniqueEmail(), uniqueEmail()];
+    const file = `email,name,user_metadata\n${a},"Ada "A.",\n${b},B,"{""x"":1}",\n`;
+    const first = await imported(file, 'csv');
+    const columns = ['email', 'name', 'user_metadata'];
+    expect(first.report).toMatchObject([
+      { line: 2, code: 'malformed_csv', columns, text: `${a},"Ada "A.",` },
+      { line: 3, code: 'malformed_csv', columns, text: `${b},B,"{""x"":1}",` },
+    ]);
+    const again = await imported(first.lines.map((line) => `${line}\n`).join(''));
+    expect(again.report).toEqual(first.report.map((one, i) => ({ ...one, line: i + 1 })));
+    const right = [
+      { ...first.report[0], text: `${a},"Ada ""A.""",` },
+      { ...first.report[1], text: `${b},B,"{""x"":\r\n1}"` },
+      { ...first.report[1], columns: ['email', 'email'], text: `${a},${a}` },
+      { ...first.report[1], columns: 'email', text: a },
+    ];
+    const { progress, report } = await imported(right.map(record).join(''));
+    expect(progress).toMatchObject({ created: 2, refused: 2 });
+    expect(report.map(({ line, code }) => [line, code])).toEqual([
+      [3, 'validation_failed'],
+      [4, 'validation_failed'],
+    ]);
+    const { json } = await client('GET', `/api/users?email=${b}`, { token });
+    expect(json.data).toMatchObject([{ name: 'B', user_metadata: { x: 1 } }]);
+  });
+
+  test('not where bytes are lost', async () => {
     const email = uniqueEmail();
     const lost = Buffer.from(`{"email":"${email}","name":"J?rg"}\n`);
     const bytes = Buffer.from(lost.map((one) => (one === 63 ? 0xf6 : one)));
@@ -138,9 +165,8 @@ describe('the text of a report line, put right, is a record', () => {
     const sent = await client('POST', '/api/users/import', { token, raw, headers });
     const reportOf = () => client('GET', `/api/jobs/${sent.json.id}/report`, { token });
     await eventually('the report', async () => (await reportOf()).text !== '');
-    const csv = await imported(`email,name\n${email}\n`, 'csv');
-    const again = await imported(`${(await reportOf()).text}${csv.lines[0]}\n`);
-    expect(again.report.map(({ code }) => code)).toEqual(['invalid_utf8', 'malformed_csv']);
+    const again = await imported((await reportOf()).text);
+    expect(again.report.map(({ code }) => code)).toEqual(['invalid_utf8']);
     const right = { ...again.report[0], text: again.report[0].text.replace('\ufffd', 'ö') };
     expect((await imported(record(right))).progress).toMatchObject({ created: 1 });
   });
