@@ -63,8 +63,10 @@ export interface NewAccount {
   readonly role: Role;
   /** As `userMetadata` has parsed it. */
   readonly userMetadata?: Readonly<Record<string, unknown>> | undefined;
-  /** Default: a new one. An account that exists with it is 409 `email_taken`. */
+  /** Default: a new one. An account that exists with it is the answer to an earlier attempt. */
   readonly id?: string;
+  /** Several requests may create it at once. All but one of them get 409 `email_taken`. */
+  readonly hasSharedId?: boolean;
   readonly emailVerified?: boolean;
 }
 

@@ -30,6 +30,7 @@ interface AccountsDependencies {
 
 type NewAccount = Pick<NewUser, 'name' | 'email' | 'passwordHash' | 'role' | 'emailVerified'> & {
   readonly id?: string;
+  readonly hasSharedId?: boolean;
   readonly userMetadata?: JsonObject | undefined;
 };
 

@@ -40,7 +40,14 @@ export interface UserService extends AccountAdministration {
   /** This worker's copy, if it is young enough: no promise, no I/O. */
   near(id: string): CachedUser | undefined;
   /** A cause without an actor: the user registers. */
-  create(user: Omit<NewUser, 'id'> & { readonly id?: string }, cause: Cause): Promise<CachedUser>;
+  create(
+    user: Omit<NewUser, 'id'> & {
+      readonly id?: string;
+      /** Several requests may create it at once. All but one of them throw 409. */
+      readonly hasSharedId?: boolean;
+    },
+    cause: Cause,
+  ): Promise<CachedUser>;
   /** Another address is an unverified one. */
   change(actor: Actor, id: string, changes: Changes, options?: ChangeOptions): Promise<CachedUser>;
   remove(
@@ -138,9 +145,11 @@ export function createUserService(deps: UserServiceDependencies): UserService {
       const id = user.id ?? repository.newId();
       const insert = () => repository.insert({ ...user, id }, now());
       const created = await decided.unconditionally(id, insert).catch(async (error: unknown) => {
-        // With a given id, it may be created already, by a request that could not be answered.
-        const mayExist = user.id !== undefined && error instanceof Problem && error.status === 409;
-        const earlier = mayExist ? await repository.find(id) : null;
+        // With a given id, it may be created already, by a request that could not be answered. A
+        // request that goes on beside this one tells of it itself.
+        const mayExist = user.id !== undefined && user.hasSharedId !== true;
+        const isTaken = error instanceof Problem && error.status === 409;
+        const earlier = mayExist && isTaken ? await repository.find(id) : null;
         if (earlier === null) throw error;
         return toCached(earlier);
       });

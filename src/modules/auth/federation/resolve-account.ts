@@ -79,9 +79,10 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
     { name }: ProviderClaims,
     client: ClientInfo,
   ): Promise<boolean> {
-    const account = { id, email, name: nameOf(name, email), emailVerified: true } as const;
+    const account = { id, hasSharedId: true, email, name: nameOf(name, email) } as const;
+    const rest = { emailVerified: true, passwordHash: NO_PASSWORD, role: 'user' } as const;
     try {
-      await users.create({ ...account, passwordHash: NO_PASSWORD, role: 'user' }, { client });
+      await users.create({ ...account, ...rest }, { client });
       return true;
     } catch (error) {
       // The address or the id: the account of this id may exist now.

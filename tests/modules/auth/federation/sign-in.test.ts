@@ -154,6 +154,13 @@ describe('a new user of a provider', () => {
     expect(await identities().countDocuments({ subject: sub })).toBe(1);
     const users = service.database.connection.collection('users');
     expect(await users.countDocuments({ emailKey: email })).toBe(1);
+    const audit = service.database.connection.collection('audit_events');
+    const subject = answers[0]?.json.user.id;
+    const all = { subject, type: { $in: ['registered', 'login'] } };
+    await eventually('an audit event of each', async () => {
+      return (await audit.countDocuments(all)) === answers.length;
+    });
+    expect(await audit.countDocuments({ type: 'registered', subject })).toBe(1);
   }
 
   test('gets one account, however many hosts create it at once', async () => {
