@@ -15,6 +15,8 @@ export interface MongoProxy {
    * `release`, even if the service has disconnected meanwhile.
    */
   holdFrom(command: string): void;
+  /** The same, of the one connection that sends this message: all others go on. */
+  holdConnectionOf(text: string): void;
   /** Passes a message with this command on, and drops every answer from then on, until `pass`. */
   loseAnswerOf(command: string): void;
   isHolding(): boolean;
@@ -39,6 +41,8 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
   let isRefusing = false;
   let held: (() => void)[] | undefined;
   let awaited: string | undefined;
+  let awaitedAlone: string | undefined;
+  let heldAlone: (() => void)[] = [];
   let unanswered: string | undefined;
   let isLosing = false;
   const pairs = new Set<Socket>();
@@ -54,11 +58,19 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
       socket.setNoDelay(true).on('error', () => {});
       socket.once('close', () => pairs.delete(socket));
     }
+    let isHeld = false;
+    /** The data that is held back with this; undefined: it is not held back. */
+    const heldWith = (chunk?: Buffer): (() => void)[] | undefined => {
+      if (awaitedAlone !== undefined && chunk?.includes(awaitedAlone))
+        [isHeld, awaitedAlone] = [true, undefined];
+      if (awaited !== undefined && chunk?.includes(awaited)) [held, awaited] = [[], undefined];
+      return isHeld ? heldAlone : held;
+    };
     near.on('data', (chunk: Buffer) => {
       const send = () => far.write(chunk);
       isLosing ||= unanswered !== undefined && chunk.includes(unanswered);
-      if (awaited !== undefined && chunk.includes(awaited)) [held, awaited] = [[], undefined];
-      if (held !== undefined) held.push(send);
+      const waiting = heldWith(chunk);
+      if (waiting !== undefined) waiting.push(send);
       else if (delayMs > 0) setTimeout(send, delayMs);
       else send();
     });
@@ -70,7 +82,8 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
     // Data in transit arrives even after the sender has given up.
     near.once('close', () => {
       const end = () => far.end();
-      if (held !== undefined) held.push(end);
+      const waiting = heldWith();
+      if (waiting !== undefined) waiting.push(end);
       else setTimeout(end, delayMs);
     });
     far.once('close', () => near.destroy());
@@ -96,9 +109,13 @@ export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> 
     loseAnswerOf(command) {
       unanswered = command;
     },
-    isHolding: () => held !== undefined,
+    holdConnectionOf(text) {
+      awaitedAlone = text;
+    },
+    isHolding: () => held !== undefined || heldAlone.length > 0,
     release() {
-      const waiting = held ?? [];
+      const waiting = [...(held ?? []), ...heldAlone];
+      heldAlone = [];
       held = undefined;
       awaited = undefined;
       for (const send of waiting) send();

@@ -101,7 +101,7 @@ export function createWebhookStore(
         ...{ _id: id, ...rest, secrets: [secretOf(id)], createdAt: new Date(now()) },
         ...{ status: 'enabled', dueAt: START, leaseUntil: START, holder: '', failures: 0 },
       };
-      const limit = { filter: {}, max: MAX_WEBHOOKS, timeoutMs };
+      const limit = { filter: {}, max: MAX_WEBHOOKS, timeoutMs, now };
       if (await insertWithin(rows(), webhook, limit)) return webhook;
       throw problems.conflict(
         'too_many_webhooks',

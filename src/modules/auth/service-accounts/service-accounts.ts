@@ -119,7 +119,8 @@ export function createServiceAccounts(
         createdBy,
         createdAt: new Date(options.now()),
       };
-      const limit = { filter: NOT_REVOKED, max: MAX_ACCOUNTS, timeoutMs: bounded.maxTimeMS };
+      const { timeoutMs, now } = options;
+      const limit = { filter: NOT_REVOKED, max: MAX_ACCOUNTS, timeoutMs, now };
       if (await insertWithin(rows(), row, limit)) return { account: viewOf(row), secret };
       throw problems.conflict(
         'too_many_service_accounts',
