@@ -44,6 +44,12 @@ export function allowUpload(
     if (req.destroyed || res.destroyed) throw broken(undefined);
     uploads.set(socket, uploadsOf(socket) + 1);
     const timer = setTimeout(() => req.destroy(tooSlow()), timeoutMs);
+    // Nothing moves on the connection, also while the reader is busy with what has arrived.
+    res.on('timeout', () => {
+      const isRead = !req.complete && req.readableLength === 0;
+      if (isRead) socket.destroy();
+      else socket.setTimeout(socket.timeout ?? 0);
+    });
     res.once('close', () => {
       clearTimeout(timer);
       uploads.set(socket, uploadsOf(socket) - 1);

@@ -1,0 +1,65 @@
+import { type IncomingMessage, type RequestListener, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import type { Request, Response } from 'express';
+import { type ApiServer, createServer } from '../../../src/platform/http/server';
+import { allowUpload, openUpload } from '../../../src/platform/http/upload';
+
+/** Time without a byte on the connection after which it is closed. */
+const SOCKET_TIMEOUT_MS = 300;
+/** Of a database that is slow to take what the file has. */
+const READ_MS = 4 * SOCKET_TIMEOUT_MS;
+
+const allow = allowUpload(['text/csv'], { timeoutMs: 60_000, maxBytes: 1 << 30 });
+const app: RequestListener = (req, res) =>
+  allow(req as Request, res as Response, () => void answer(req, res).catch(() => res.destroy()));
+
+async function answer(req: IncomingMessage, res: { end(text: string): unknown }) {
+  let size = 0;
+  for await (const bytes of openUpload(req as Request)) {
+    if (size === 0) await sleep(READ_MS);
+    size += bytes.length;
+  }
+  res.end(String(size));
+}
+
+let api: ApiServer;
+let port: number;
+beforeAll(async () => {
+  api = createServer(app, {
+    ...{ headersTimeoutMs: 10_000, requestTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 },
+    ...{ maxHeaderBytes: 2048, maxConnections: 100, drainTimeoutMs: 5000, drainIdleMs: 100 },
+    socketTimeoutMs: SOCKET_TIMEOUT_MS,
+  });
+  ({ port } = await api.listen({ host: '127.0.0.1', port: 0 }));
+});
+afterAll(() => api.drain(200));
+
+function upload(body: Buffer, headers: Record<string, string>, isEnded = true): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      port,
+      method: 'POST',
+      headers: { 'Content-Type': 'text/csv', ...headers },
+    });
+    sent.on('error', reject).on('response', (got) => {
+      got.setEncoding('utf8').on('data', resolve);
+    });
+    sent.write(body);
+    if (isEnded) sent.end();
+  });
+}
+
+test.each([
+  ['that has arrived', Buffer.from('email\n'), {}],
+  ['small as gzip', gzipSync(Buffer.alloc(1 << 22)), { 'Content-Encoding': 'gzip' }],
+  ['larger than the buffers of the connection', Buffer.alloc(1 << 25), {}],
+] as const)('a file %s is answered, however slow its reader is', async (_what, body, headers) => {
+  const size = 'Content-Encoding' in headers ? 1 << 22 : body.length;
+  expect(await upload(body, headers)).toBe(String(size));
+});
+
+test('a client that stops in the middle of a file is cut off', async () => {
+  const headers = { 'Content-Length': '100' };
+  await expect(upload(Buffer.from('email\n'), headers, false)).rejects.toThrow('socket hang up');
+});
