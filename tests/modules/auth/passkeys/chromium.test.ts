@@ -1,94 +1,32 @@
-import { readFileSync } from 'node:fs';
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import path from 'node:path';
-import { type Browser, type CDPSession, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { startTestService, type TestService } from '../../../support/app';
+import { launchChromium } from '../../../support/chromium';
 import { type Client, createClient, PASSWORD, register, uniqueEmail } from '../../../support/http';
+import {
+  addAuthenticator,
+  type PasskeySite,
+  startPasskeySite,
+  type VirtualAuthenticator,
+} from '../../../support/passkey-site';
 import { storedPasskey } from '../../../support/passkeys';
-import { root } from '../../../support/service';
-import { describeWith, findTool } from '../../../support/tools';
-
-/** The JavaScript of the documentation, as a reader copies it. */
-function documentedScript(): string {
-  const text = readFileSync(path.join(root, 'docs', 'passkeys.md'), 'utf8');
-  const [script, ...more] = [...text.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
-  if (script === undefined || more.length > 0) throw new Error('not one block of JavaScript');
-  return script;
-}
-
-/** One origin with the page of the documentation, in front of a service. */
-interface Site {
-  readonly origin: string;
-  readonly server: Server;
-}
-
-async function startSite(service: () => string): Promise<Site> {
-  const server = createServer((req, res) => {
-    if (req.url === '/') {
-      res.setHeader('content-type', 'text/html');
-      res.end(`<!doctype html><title>page</title><script>${documentedScript()}</script>`);
-      return;
-    }
-    const { method, headers } = req;
-    const forwarded = request(`${service()}${req.url}`, { method, headers }, (answer) => {
-      res.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(res);
-    });
-    forwarded.on('error', () => res.destroy());
-    req.pipe(forwarded);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return { origin: `http://localhost:${port}`, server };
-}
-
-interface Authenticator {
-  credentials(): Promise<{ credentialId: string; userHandle?: string; signCount: number }[]>;
-  setUserVerified(isUserVerified: boolean): Promise<void>;
-}
-
-/** A platform authenticator whose user is always there. */
-async function addAuthenticator(cdp: CDPSession): Promise<Authenticator> {
-  await cdp.send('WebAuthn.enable', { enableUI: false });
-  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  return {
-    credentials: async () =>
-      (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials,
-    setUserVerified: async (isUserVerified) => {
-      await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified });
-    },
-  };
-}
+import { describeWith } from '../../../support/tools';
 
 describeWith(['chromium'], 'the page of the documentation in a browser', () => {
   let browser: Browser;
   let service: TestService;
-  let own: Site;
-  let foreign: Site;
+  let own: PasskeySite;
+  let foreign: PasskeySite;
   let client: Client;
   let page: Page;
-  let authenticator: Authenticator;
+  let authenticator: VirtualAuthenticator;
   let account: { id: string; email: string; token: string };
 
   beforeAll(async () => {
-    own = await startSite(() => service.baseUrl);
-    foreign = await startSite(() => service.baseUrl);
+    own = await startPasskeySite(() => service.baseUrl);
+    foreign = await startPasskeySite(() => service.baseUrl);
     service = await startTestService({ PASSKEY_RP_ID: 'localhost', PASSKEY_ORIGINS: own.origin });
     client = createClient(service.baseUrl);
-    browser = await chromium.launch({
-      executablePath: findTool('chromium') ?? '',
-      args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    });
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser?.close();
