@@ -6,7 +6,6 @@ import { createIdentities } from '../../src/modules/auth/federation/identities';
 import { createSteps } from '../../src/modules/auth/federation/steps';
 import { createOneTimeTokens, type Purpose } from '../../src/modules/auth/recovery/one-time-tokens';
 import { USERS_COLLECTION } from '../../src/modules/users/model';
-import { createMongoCounters } from '../../src/platform/counters/mongo-counters';
 
 export interface Call {
   readonly method: string;
@@ -77,10 +76,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const tokens = createOneTimeTokens(connection, { timeoutMs: 5000 });
   const pending = createMailedCodes(connection, { timeoutMs: 5000 });
   const identities = createIdentities(connection, { timeoutMs: 5000 });
-  const steps = createSteps(connection, {
-    ...{ timeoutMs: 5000, attemptsMax: Number.POSITIVE_INFINITY, now: Date.now },
-    counters: createMongoCounters(connection, { timeoutMs: 5000, now: Date.now }),
-  });
+  const steps = createSteps(connection, { timeoutMs: 5000 });
   let visited = 0;
   let counted = 0;
   const account = (n: number): Account => ({ n, id: idOf(n), email: emailOf(n) });

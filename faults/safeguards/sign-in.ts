@@ -8,6 +8,7 @@ const PASSKEYS = 'modules/auth/passkeys/attacks';
 const FORGED = 'modules/auth/passkeys/forged-answers';
 const DPOP = 'modules/auth/dpop/dpop';
 const COOKIES = 'modules/auth/browser/cookie-mode';
+const BEGUN = 'modules/auth/sign-in/begun-sign-ins';
 const MAILED = 'modules/auth/email-sign-in/email-sign-in';
 /** Where an answer is checked; a registration has the first of these lines too. */
 const ASSERTION =
@@ -350,6 +351,15 @@ const tokens: readonly Safeguard[] = [
     without: 'inCookie === undefined && presented.inCookie === undefined',
     test: COOKIES,
     named: 'a token is accepted only from where its session keeps it',
+  },
+  {
+    name: 'begun-of-a-network',
+    title: 'One network uses up the sign-ins that all may begin',
+    file: 'modules/auth/sign-in/begun-sign-ins',
+    code: 'Math.ceil(max * SITE_PART)',
+    without: 'max',
+    test: BEGUN,
+    named: 'leave room for others, whatever one network begins',
   },
   {
     name: 'mailed-code-tries',

@@ -162,6 +162,6 @@ export const federation = {
     'OIDC_ATTEMPTS_MAX',
     integer(10, 10_000_000),
     '100000',
-    'Maximum number of sign-ins with providers that begin within 10 minutes, over all hosts; further ones get 503.',
+    'Maximum number of sign-ins with providers that begin within 10 minutes, over all hosts; further ones get 503. An IPv6 /48 or IPv4 /24 may begin 1/32 of them, a /32 or /16 1/8; further ones get 429.',
   ),
 } as const;

@@ -74,6 +74,6 @@ export const passkeys = {
     'PASSKEY_CHALLENGES_MAX',
     integer(10, 10_000_000),
     '100000',
-    'Maximum number of challenges for sign-ins by passkey that are issued within PASSKEY_CHALLENGE_TTL_SECONDS, over all hosts; further requests get 503.',
+    'Maximum number of challenges for sign-ins by passkey that are issued within PASSKEY_CHALLENGE_TTL_SECONDS, over all hosts; further requests get 503. An IPv6 /48 or IPv4 /24 gets 1/32 of them, a /32 or /16 1/8; further requests get 429.',
   ),
 } as const;

@@ -83,7 +83,7 @@ export function createParts(deps: AuthDependencies) {
     removeFactors: (userId, cause, before) => factors.factors.reset(userId, cause, before),
   });
   const openSignIn = createOpenSignIn({ ...account, mails });
-  const passkeyParts = createPasskeyParts(deps);
+  const passkeyParts = createPasskeyParts({ ...deps, clientDigest });
   const factors = createFactors({
     ...{ ...deps, ...account, loginGuard, openSignIn },
     others: [passkeyParts.kind],
@@ -109,7 +109,7 @@ export function createParts(deps: AuthDependencies) {
   return {
     ...{ passkeys, passkeyStore: passkeyParts.store, tokens, passwords, backgroundQueue },
     ...{ devices, sessions, mails, service },
-    ...{ store, mailTokens, mailedCodes, emailSignIn, delivery, dpop, now },
+    ...{ store, mailTokens, mailedCodes, emailSignIn, delivery, dpop, now, clientDigest },
     provenSignIn,
     ...factors,
   };

@@ -4,6 +4,7 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import { reportingRefusal } from '../refusals';
 import type { KnownDevices } from '../sessions/known-devices';
+import type { CountBegunSignIn } from '../sign-in/begun-sign-ins';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
 import type { Credentials, UsersPort } from '../users-port';
@@ -25,13 +26,17 @@ export interface FederatedSignIn {
   readonly list: () => { readonly id: string; readonly name: string }[];
   /** Throws 404 `oidc_provider_not_found`. */
   provider(id: string): Provider;
-  /** Sends the browser to the provider; where that fails, back to the page with `error`. */
-  start(journey: Journey, cookieHeader: string | undefined): Promise<Redirect>;
+  /**
+   * Sends the browser to the provider; where that fails, back to the page with `error`. Throws 429
+   * and 503 where too many sign-ins have begun.
+   */
+  start(journey: Journey, cookieHeader: string | undefined, client: ClientInfo): Promise<Redirect>;
   /** The same by the ticket of a signed-in page. Throws 400 `invalid_sign_in_attempt`. */
   startByTicket(
     provider: string,
     ticket: string,
     cookieHeader: string | undefined,
+    client: ClientInfo,
   ): Promise<Redirect>;
   /**
    * Back from the provider, to the page: with `code`, or with `error`. Throws 400
@@ -54,6 +59,7 @@ export interface FederatedSignInDependencies {
   readonly providers: readonly Provider[];
   readonly cookie: BrowserCookie;
   readonly steps: Steps;
+  readonly countBegun: CountBegunSignIn;
   readonly identities: Pick<Identities, 'used'>;
   readonly resolveAccount: ResolveAccount;
   readonly users: Pick<UsersPort, 'credentialsById'>;
@@ -88,8 +94,13 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
     }
   }
 
-  async function start(journey: Journey, cookieHeader: string | undefined): Promise<Redirect> {
+  async function start(
+    journey: Journey,
+    cookieHeader: string | undefined,
+    client: ClientInfo,
+  ): Promise<Redirect> {
     const to = provider(journey.provider);
+    await deps.countBegun(client);
     const browser = cookie.read(cookieHeader) ?? cookie.create();
     const state = await steps.issue('attempt', { ...journey, browser: sha256(browser) });
     try {
@@ -145,11 +156,11 @@ export function createFederatedSignIn(deps: FederatedSignInDependencies): Federa
     provider,
     start,
 
-    async startByTicket(id, ticket, cookieHeader) {
+    async startByTicket(id, ticket, cookieHeader, client) {
       const journey = await steps.take('ticket', ticket, { provider: provider(id).id });
       if (journey === null) throw invalidAttempt();
       const { redirectTo, challenge, link } = journey;
-      return start({ provider: id, redirectTo, challenge, link }, cookieHeader);
+      return start({ provider: id, redirectTo, challenge, link }, cookieHeader, client);
     },
 
     async callback(id, answer, cookieHeader, client) {

@@ -2,6 +2,7 @@ import type { Request, RequestHandler } from 'express';
 import type { Connection } from 'mongoose';
 import type { z } from 'zod';
 import type { Config } from '../../../kernel/config/config';
+import type { ClientDigest } from '../../../kernel/crypto/client-digest';
 import type { Counters } from '../../../platform/counters/counters';
 import type { Route } from '../../../platform/http/endpoint';
 import type { Locks } from '../../../platform/mongo/locks';
@@ -9,6 +10,7 @@ import type { Logger } from '../../../platform/telemetry/logger';
 import type { EmitEvent } from '../../domain-events';
 import type { Sessions } from '../sessions/sessions';
 import { baseUrlOf } from '../settings';
+import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 import type { UsersPort } from '../users-port';
 import { createBrowserCookie } from './browser-cookie';
 import { createFederatedSignIn, type FederatedSignInDependencies } from './federated-sign-in';
@@ -30,6 +32,7 @@ export interface FederationDependencies
   readonly counters: Counters;
   /** The database's time, ms since the epoch. */
   readonly now: () => number;
+  readonly clientDigest: ClientDigest;
   readonly emit: EmitEvent;
   readonly limiter: RequestHandler;
   readonly assertRecentLogin: (req: Request) => Promise<void>;
@@ -47,11 +50,11 @@ export interface Federation {
 
 /** Sign-in with OpenID Connect providers (docs/adr/0032-sign-in-with-others.md). No I/O. */
 export function createFederation(deps: FederationDependencies): Federation {
-  const { config, connection, log, counters, now } = deps;
+  const { config, connection, log } = deps;
   const { createsAccounts, redirectUrls, timeoutMs, attemptsMax } = config.federation;
   const stored = { timeoutMs: config.database.operationTimeoutMs };
   const identities = createIdentities(connection, stored);
-  const steps = createSteps(connection, { ...stored, counters, attemptsMax, now });
+  const steps = createSteps(connection, stored);
   const baseUrl = baseUrlOf(config);
   const providers = config.federation.providers.map((settings) => {
     const redirectUri = `${baseUrl}/api/auth/oidc/${settings.id}/callback`;
@@ -60,6 +63,11 @@ export function createFederation(deps: FederationDependencies): Federation {
   const signIn = createFederatedSignIn({
     ...{ ...deps, providers, steps, identities },
     cookie: createBrowserCookie(baseUrl, STEP_SECONDS.attempt),
+    countBegun: createBegunSignIns({
+      ...{ ...deps, key: 'federation:attempts', max: attemptsMax },
+      windowMs: STEP_SECONDS.attempt * 1000,
+      detail: 'Too many sign-ins have begun.',
+    }),
     resolveAccount: createAccountResolver({ ...deps, identities, createsAccounts }),
   });
   const works = worksWith(config.federation.providers);

@@ -36,12 +36,14 @@ export function createFederationRoutes(deps: FederationRoutesDependencies): Rout
       endpoints.start,
       async ({ params: { provider }, query }, req) => {
         const { cookie } = req.headers;
+        const client = clientOf(req);
         if (query.ticket !== undefined)
-          return redirectTo(await signIn.startByTicket(provider, query.ticket, cookie));
+          return redirectTo(await signIn.startByTicket(provider, query.ticket, cookie, client));
         const { redirect_to: page = '', code_challenge: challenge = '' } = query;
         signIn.provider(provider);
         if (!isPage(page)) throw refusedRedirect();
-        return redirectTo(await signIn.start({ provider, redirectTo: page, challenge }, cookie));
+        const journey = { provider, redirectTo: page, challenge };
+        return redirectTo(await signIn.start(journey, cookie, client));
       },
       limiter,
     ),

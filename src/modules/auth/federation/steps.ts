@@ -1,9 +1,7 @@
 import type { Connection } from 'mongoose';
 import { isEqualInConstantTime, sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
-import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
-import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 import type { ProviderClaims } from './provider';
 
 export const FEDERATION_STEPS_COLLECTION = 'federation_steps';
@@ -44,8 +42,6 @@ type Kind = keyof Kinds;
 /** Seconds. An attempt lasts as long as a user needs at the provider. */
 export const STEP_SECONDS: Readonly<Record<Kind, number>> = { ticket: 60, attempt: 600, code: 60 };
 
-const ATTEMPTS_KEY = 'federation:attempts';
-
 interface Row {
   /** SHA-256 of the token. */
   readonly _id: string;
@@ -81,28 +77,14 @@ export const stepIndexes = {
   ],
 } as const;
 
-export interface StepsOptions {
-  readonly timeoutMs: number;
-  readonly counters: Counters;
-  /** Within the lifetime of one. */
-  readonly attemptsMax: number;
-  /** The database's time, ms since the epoch. */
-  readonly now: () => number;
-}
-
-export function createSteps(connection: Connection, options: StepsOptions): Steps {
-  const { timeoutMs, counters, attemptsMax, now } = options;
+export function createSteps(
+  connection: Connection,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Steps {
   const bounded = { maxTimeMS: timeoutMs };
-  const countAttempt = createBegunSignIns({
-    ...{ counters, now, key: ATTEMPTS_KEY, max: attemptsMax },
-    windowMs: STEP_SECONDS.attempt * 1000,
-    detail: 'Too many sign-ins have begun.',
-  });
-
   const rows = () => connection.collection<Row>(FEDERATION_STEPS_COLLECTION);
   return {
     async issue(kind, step) {
-      if (kind === 'attempt') await countAttempt();
       const token = randomToken(32);
       const { link, ...rest } = step;
       const known = { kind, ...rest, ...(link === undefined ? {} : { link }) };

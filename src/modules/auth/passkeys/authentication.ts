@@ -3,6 +3,7 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { EmitEvent } from '../../domain-events';
 import { reportingRefusal } from '../refusals';
+import type { CountBegunSignIn } from '../sign-in/begun-sign-ins';
 import type { Account, UsersPort } from '../users-port';
 import {
   CeremonyError,
@@ -30,7 +31,8 @@ export interface UsedPasskey {
 }
 
 export interface PasskeyAuthentication {
-  beginSignIn(): Promise<RequestOptions>;
+  /** Throws 429 and 503 where too many sign-ins have begun. */
+  beginSignIn(client: ClientInfo): Promise<RequestOptions>;
   /**
    * The account of a discoverable passkey, which has verified its user. Throws 400
    * `invalid_passkey_challenge` and 401 `invalid_passkey`.
@@ -54,6 +56,7 @@ export interface PasskeyAuthenticationDependencies {
   readonly ttlSeconds: number;
   readonly store: PasskeyStore;
   readonly challenges: Challenges;
+  readonly countBegun: CountBegunSignIn;
   readonly users: Pick<UsersPort, 'get'>;
   readonly log: Logger;
   readonly emit: EmitEvent;
@@ -147,7 +150,10 @@ export function createPasskeyAuthentication(
   }
 
   return {
-    beginSignIn: () => optionsFor({ purpose: 'sign-in' }, [], 'required'),
+    async beginSignIn(client) {
+      await deps.countBegun(client);
+      return optionsFor({ purpose: 'sign-in' }, [], 'required');
+    },
 
     async finishSignIn(credential, client) {
       /** Known once the passkey is. */

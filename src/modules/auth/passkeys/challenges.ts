@@ -1,9 +1,7 @@
 import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
 import { randomToken } from '../../../kernel/crypto/random';
-import type { Counters } from '../../../platform/counters/counters';
 import { afterNow, unexpired } from '../../../platform/mongo/expressions';
-import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 
 export const CHALLENGES_COLLECTION = 'passkey_challenges';
 
@@ -30,7 +28,7 @@ interface ChallengeRow {
 }
 
 export interface Challenges {
-  /** 256 random bits in base64url. Throws 503 when too many sign-ins have begun. */
+  /** 256 random bits in base64url. */
   issue(target: ChallengeFor): Promise<string>;
   /**
    * True for one call alone, over all hosts: the challenge was issued for this, has not expired by
@@ -53,16 +51,10 @@ export const challengeIndexes = {
 
 /** Of one account and holder: some for several tabs. Issuing another drops the oldest. */
 const PENDING_MAX = 5;
-const SIGN_IN_KEY = 'passkeys:sign-in-challenges';
 
 interface ChallengesOptions {
-  readonly counters: Counters;
   readonly timeoutMs: number;
   readonly ttlSeconds: number;
-  /** Of sign-ins, within the lifetime of one. */
-  readonly signInMax: number;
-  /** The database's time, ms since the epoch. */
-  readonly now: () => number;
 }
 
 const bindingOf = (target: ChallengeFor): string | undefined =>
@@ -71,15 +63,10 @@ const bindingOf = (target: ChallengeFor): string | undefined =>
     : sha256(`${target.purpose}\n${target.userId}\n${target.holder}`);
 
 export function createChallenges(connection: Connection, options: ChallengesOptions): Challenges {
-  const { counters, timeoutMs, ttlSeconds, signInMax, now } = options;
+  const { timeoutMs, ttlSeconds } = options;
   const ttlMs = ttlSeconds * 1000;
   const bounded = { maxTimeMS: timeoutMs };
   const rows = () => connection.collection<ChallengeRow>(CHALLENGES_COLLECTION);
-
-  const countSignIn = createBegunSignIns({
-    ...{ counters, now, key: SIGN_IN_KEY, max: signInMax, windowMs: ttlMs },
-    detail: 'Too many sign-ins by passkey have begun.',
-  });
 
   async function dropOldest(binding: string): Promise<void> {
     const surplus = await rows()
@@ -94,7 +81,6 @@ export function createChallenges(connection: Connection, options: ChallengesOpti
 
   return {
     async issue(target) {
-      if (target.purpose === 'sign-in') await countSignIn();
       const challenge = randomToken(32);
       const binding = bindingOf(target);
       const fields = { purpose: { $literal: target.purpose }, until: afterNow(ttlMs) };

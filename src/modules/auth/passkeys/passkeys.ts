@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Config } from '../../../kernel/config/config';
 import { type RelyingParty, relyingPartyOf } from '../../../kernel/config/relying-party';
+import type { ClientDigest } from '../../../kernel/crypto/client-digest';
 import type { Counters } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Logger } from '../../../platform/telemetry/logger';
@@ -14,6 +15,7 @@ import { hasPassword } from '../passwords/no-password';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { KnownDevices } from '../sessions/known-devices';
 import type { DeliveredPair } from '../sessions/token-pair';
+import { createBegunSignIns } from '../sign-in/begun-sign-ins';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
 import type { Account, UsersPort } from '../users-port';
@@ -46,7 +48,7 @@ export interface Passkeys extends PasskeyAdministration {
     client: ClientInfo,
   ) => Promise<Registered>;
   remove(current: CurrentSession, account: Account, id: string, client: ClientInfo): Promise<void>;
-  beginSignIn(): Promise<RequestOptions>;
+  beginSignIn(client: ClientInfo): Promise<RequestOptions>;
   /**
    * Throws 400 `invalid_passkey_challenge`, 401 `invalid_passkey` and 403
    * `password_change_required`.
@@ -67,6 +69,7 @@ export interface PasskeyPartsDependencies {
   readonly emit: EmitEvent;
   /** The database's time, ms since the epoch. */
   readonly now: () => number;
+  readonly clientDigest: ClientDigest;
 }
 
 /** The ceremonies and their stores, before there are factors and sign-ins. */
@@ -79,7 +82,7 @@ export interface PasskeyParts {
 }
 
 export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts {
-  const { config, connection, counters, users, log, emit, now } = deps;
+  const { config, connection, users, log, emit, now } = deps;
   const {
     userVerification,
     perUser,
@@ -93,12 +96,14 @@ export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts
     return relyingParty;
   };
   const store = createPasskeyStore(connection, { timeoutMs, now });
-  const challenges = createChallenges(connection, {
-    ...{ counters, timeoutMs, ttlSeconds, now },
-    signInMax: challengesMax,
+  const challenges = createChallenges(connection, { timeoutMs, ttlSeconds });
+  const countBegun = createBegunSignIns({
+    ...{ ...deps, key: 'passkeys:sign-in-challenges', max: challengesMax },
+    windowMs: ttlSeconds * 1000,
+    detail: 'Too many sign-ins by passkey have begun.',
   });
   const common = { party, userVerification, ttlSeconds, store, challenges, users, log, emit };
-  const authentication = createPasskeyAuthentication(common);
+  const authentication = createPasskeyAuthentication({ ...common, countBegun });
   const identities = createIdentities(connection, { timeoutMs });
   const works = worksWith(config.federation.providers);
   async function hasOtherWay(userId: string): Promise<boolean> {

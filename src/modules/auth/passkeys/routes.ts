@@ -74,7 +74,7 @@ export function createPasskeyRoutes({
     ),
     route(
       endpoints.beginSignIn,
-      async () => answer({ public_key: await passkeys.beginSignIn() }),
+      async (_input, req) => answer({ public_key: await passkeys.beginSignIn(clientOf(req)) }),
       limiter,
     ),
     route(

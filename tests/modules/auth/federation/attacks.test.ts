@@ -267,26 +267,3 @@ describe('a provider', () => {
     });
   });
 });
-
-test('sign-ins that begin are of a bounded number, over all hosts (planted: no bound)', async () => {
-  const own = await startTestMongo();
-  const few = { ...federationSettings({ example: example.issuer }), OIDC_ATTEMPTS_MAX: '10' };
-  const two = [await startTestService(few, own), await startTestService(few, own)];
-  try {
-    const begin = async (n: number) => {
-      const at = createClient(two[n % 2]?.baseUrl ?? '');
-      return createFront(at, [callbackOf('example')]).signIn('example');
-    };
-    for (let n = 0; n < 10; n += 1) await begin(n);
-    const query = new URLSearchParams({ redirect_to: PAGE, code_challenge: 'a'.repeat(43) });
-    const path = `/api/auth/oidc/example/start?${query}`;
-    const answer = await createClient(two[1]?.baseUrl ?? '')('GET', path);
-    expect(outcome(answer)).toEqual([503, 'overloaded']);
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-    const rows = two[0]?.database.connection.collection('federation_steps');
-    expect(await rows?.countDocuments()).toBe(10);
-  } finally {
-    for (const one of two) await one.close();
-    await own.close();
-  }
-});

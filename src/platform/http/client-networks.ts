@@ -1,0 +1,20 @@
+import { ipKeyGenerator } from 'express-rate-limit';
+
+/** The networks around a client. */
+export interface ClientNetworks {
+  /** IPv6 /48 or IPv4 /24: what one customer of a network provider may have. */
+  readonly site: string;
+  /** IPv6 /32 or IPv4 /16: what a network provider has. */
+  readonly provider: string;
+}
+
+/** `network`: as in `ClientInfo`. */
+export function networksAround(network: string): ClientNetworks {
+  const [address = ''] = network.split('/');
+  if (address.includes(':'))
+    return { site: ipKeyGenerator(address, 48), provider: ipKeyGenerator(address, 32) };
+  return {
+    site: address.replace(/^(\d+\.\d+\.\d+)\.\d+$/, '$1.0/24'),
+    provider: address.replace(/^(\d+\.\d+)\.\d+\.\d+$/, '$1.0.0/16'),
+  };
+}
