@@ -362,6 +362,15 @@ const tokens: readonly Safeguard[] = [
     named: 'leave room for others, whatever one network begins',
   },
   {
+    name: 'mails-of-a-network',
+    title: 'One network uses up the mails of an owner',
+    file: 'modules/auth/recovery/mail-budget',
+    code: '[ofNetwork, PER_RECIPIENT],',
+    without: '',
+    test: 'modules/auth/recovery/mail-budget',
+    named: 'one network asks for five an hour',
+  },
+  {
     name: 'mailed-code-tries',
     title: 'A mailed code can be guessed',
     file: 'modules/auth/email-sign-in/mailed-codes',

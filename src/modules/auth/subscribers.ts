@@ -31,8 +31,8 @@ export function authSubscribers({
   providerName,
 }: AuthSubscribersDependencies): Subscribers<DomainEvents> {
   return {
-    UserCreated({ userId, email, emailVerified, actor }) {
-      if (actor === undefined && emailVerified !== true) mails.welcome(userId, email);
+    UserCreated({ userId, email, emailVerified, actor, client }) {
+      if (actor === undefined && emailVerified !== true) mails.welcome(userId, email, client);
     },
     LoginSucceeded({ userId }) {
       // A login does not wait for it; one that is lost is made up for by the next.

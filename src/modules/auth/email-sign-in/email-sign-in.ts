@@ -7,6 +7,7 @@ import { type EmitEvent, emitOnce } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
 import { MAILED_CODE } from '../login-locks';
 import { emailSignInDisabled, invalidSignInCode, mailQueueFull } from '../problems';
+import { requesterOf } from '../recovery/mail-budget';
 import type { MailDelivery } from '../recovery/mail-delivery';
 import { deviceKey, type KnownDevices } from '../sessions/known-devices';
 import type { SignInResult } from '../sign-in/complete-sign-in';
@@ -62,9 +63,9 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
    * A code that nobody gets, under the limits of one that is mailed: wrong codes are answered, and
    * counted, as for an account.
    */
-  async function issueDecoy(token: string, email: string): Promise<void> {
+  async function issueDecoy(token: string, email: string, client: ClientInfo): Promise<void> {
     const userId = decoyOf(email);
-    await delivery.issueDecoy(userId, email, () =>
+    await delivery.issueDecoy({ account: userId, to: email }, client, () =>
       pending.issue(token, { userId, ...NO_ACCOUNT }, ttlSeconds),
     );
   }
@@ -77,9 +78,11 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
       // a verified address signs in.
       const isUsable = found?.status === 'active' && found.emailVerified;
       tell('EmailSignInRequested', { userId: found?.id, isUsable, client });
-      if (!isUsable) return issueDecoy(token, email);
+      if (!isUsable) return issueDecoy(token, email, client);
       const { id: userId, sessionVersion } = found;
-      await delivery.sendCode(userId, found.email, ttlSeconds, () =>
+      const recipient = { account: userId, to: found.email };
+      const by = await requesterOf(devices, found, client);
+      await delivery.sendCode(recipient, by, ttlSeconds, () =>
         pending.issue(token, { userId, email: found.email, sessionVersion }, ttlSeconds),
       );
     };

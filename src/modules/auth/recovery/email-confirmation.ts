@@ -9,12 +9,12 @@ import { type Grant, type OneTimeTokens, PURPOSES } from './one-time-tokens';
 /** Confirms the present e-mail address of an account, or a new one. */
 export interface EmailConfirmation {
   /** Mails a token to the address of a new account. */
-  welcome(userId: string, email: string): void;
+  welcome(userId: string, email: string, client: ClientInfo): void;
   /**
    * Mails a new token for the present address, unless it is confirmed. Throws 503 when too many
    * mails wait.
    */
-  requestVerification(userId: string): void;
+  requestVerification(userId: string, client: ClientInfo): void;
   /**
    * Mails a token to a new address. The account changes when the token comes back with the
    * password. Does not reveal whether the address is free. Throws 503 when too many mails wait.
@@ -47,18 +47,18 @@ const verification = (userId: string, email: string): Grant => ({
 export function createEmailConfirmation(deps: EmailConfirmationDependencies): EmailConfirmation {
   const { users, tokens, delivery, jobs, emit } = deps;
   return {
-    welcome(userId, email) {
+    welcome(userId, email, client) {
       // A full queue loses the mail, not the registration: the user can ask for another mail.
       jobs.tryEnqueue('verify-email', async () => {
-        await delivery.sendToken(verification(userId, email));
+        await delivery.sendToken(verification(userId, email), client);
       });
     },
 
-    requestVerification(userId) {
+    requestVerification(userId, client) {
       jobs.enqueue('verify-email', async () => {
         const user = await users.identity(userId);
         if (user !== null && !user.emailVerified)
-          await delivery.sendToken(verification(userId, user.email));
+          await delivery.sendToken(verification(userId, user.email), client);
       });
     },
 
@@ -68,7 +68,7 @@ export function createEmailConfirmation(deps: EmailConfirmationDependencies): Em
         const holder = await users.credentialsByEmail(email);
         if (holder !== null && (holder.id !== userId || email === accountEmail)) return;
         const grant = { userId, email, accountEmail, sessionVersion };
-        await delivery.sendToken({ purpose: 'change-email', ...grant });
+        await delivery.sendToken({ purpose: 'change-email', ...grant }, client);
       });
     },
 

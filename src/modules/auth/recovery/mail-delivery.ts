@@ -1,11 +1,15 @@
-import { keyedDigest } from '../../../kernel/crypto/digest';
 import type { Problem } from '../../../kernel/errors';
-import { type Counters, counterWindow } from '../../../platform/counters/counters';
+import { counterWindow } from '../../../platform/counters/counters';
 import type { MailMetrics } from '../../../platform/mail/metrics';
-import { type Envelope, type MailQueue, recipientTag } from '../../../platform/mail/queue';
+import type { Envelope, MailQueue } from '../../../platform/mail/queue';
 import type { MailSender } from '../../../platform/mail/sender';
-import type { Logger } from '../../../platform/telemetry/logger';
 import { mailNotConfigured, mailQueueFull, tooManyMails } from '../problems';
+import {
+  createMailBudget,
+  HOUR_MS,
+  type MailBudgetDependencies,
+  type Requester,
+} from './mail-budget';
 import type { AuthMailTemplates, MailKind } from './mail-kinds';
 import type { Grant, OneTimeTokens, Purpose } from './one-time-tokens';
 
@@ -13,11 +17,7 @@ interface AuthEnvelope extends Envelope {
   readonly kind: MailKind;
 }
 
-/**
- * Each has an hourly limit of its own: strangers who ask for mails to an account must not keep an
- * administrator from sending one.
- */
-type Requester = 'user' | 'administration';
+type Recipient = Pick<Envelope, 'account' | 'to'>;
 
 interface NewDeviceLogin {
   readonly atMs: number;
@@ -35,7 +35,7 @@ export interface MailDelivery {
    * Mails a new token to the grant's address. Older tokens of the same account and purpose are
    * revoked. Resolves with the refusal where no mail was queued.
    */
-  sendToken(grant: Grant, sender?: Requester): Promise<MailRefusal | undefined>;
+  sendToken(grant: Grant, by: Requester): Promise<MailRefusal | undefined>;
   /**
    * Logs that there is no mail server, where there is none. For requests of users, before anything
    * is looked up: then the log says it for an address without an account too.
@@ -48,13 +48,13 @@ export interface MailDelivery {
   sendNotice(envelope: AuthEnvelope): Promise<void>;
   /** Mails the code that `issue` makes; it is not called where no mail can be queued. */
   sendCode(
-    account: string,
-    to: string,
+    recipient: Recipient,
+    by: Requester,
     ttlSeconds: number,
     issue: () => Promise<string>,
   ): Promise<void>;
   /** Calls `issue` where `sendCode` would, and mails nothing: for an address that gets no code. */
-  issueDecoy(account: string, to: string, issue: () => Promise<unknown>): Promise<void>;
+  issueDecoy(recipient: Recipient, by: Requester, issue: () => Promise<unknown>): Promise<void>;
   /** A notice of a login, with the link to ask for a new password. */
   sendNewDevice(account: string, to: string, login: NewDeviceLogin): Promise<void>;
   /** A notice of a change of linked identities, with the link to ask for a new password. */
@@ -67,16 +67,13 @@ export interface MailDelivery {
   readonly waiting: Pick<MailQueue, 'ofAccount' | 'forget'>;
 }
 
-export interface MailDeliveryDependencies {
+export interface MailDeliveryDependencies extends MailBudgetDependencies {
   readonly templates: AuthMailTemplates;
   readonly tokens: OneTimeTokens;
   readonly queue: MailQueue;
   /** undefined: no mail server is configured. */
   readonly sender: Pick<MailSender, 'kick'> | undefined;
   readonly metrics: MailMetrics;
-  readonly counters: Counters;
-  readonly log: Logger;
-  readonly secret: string;
   readonly linkBase: string;
   /** A mail that has waited this long is dropped. */
   readonly retrySeconds: number;
@@ -101,14 +98,6 @@ const ON_REQUEST: ReadonlySet<MailKind> = new Set([
   'sign-in-code',
 ]);
 
-const HOUR_MS = 3_600_000;
-/**
- * Mails of one kind within an hour: nobody can use the service to flood a mailbox, and no account
- * can mail many strangers.
- */
-const PER_RECIPIENT_HOUR = 5;
-const PER_ACCOUNT_HOUR = 10;
-
 export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery {
   const {
     templates,
@@ -116,47 +105,14 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
     queue,
     sender,
     metrics,
-    counters,
     log,
-    secret,
     linkBase,
     retrySeconds,
     invitationTtlSeconds,
     now,
   } = deps;
   const site = new URL(linkBase).host;
-
-  /**
-   * Runs `work` where the hourly limits allow one more mail. A mail that could not be queued does
-   * not count: its job is run again. Resolves with undefined, and nothing done, beyond them.
-   */
-  async function withinBudget<T>(
-    { kind, account, to }: Envelope,
-    by: Requester,
-    work: () => Promise<T>,
-  ): Promise<{ readonly result: T } | undefined> {
-    const name = by === 'user' ? `mail:${kind}` : `mail:${by}:${kind}`;
-    const sender = keyedDigest(secret, `mail account\n${account}`, 22);
-    const limits: readonly [string, number][] = [
-      [`${name}:to:${recipientTag(secret, to)}`, PER_RECIPIENT_HOUR],
-      [`${name}:by:${sender}`, PER_ACCOUNT_HOUR],
-    ];
-    const counted: string[] = [];
-    try {
-      for (const [key, limit] of limits) {
-        const { total } = await counters.add(key, 1, HOUR_MS);
-        counted.push(key);
-        if (total > limit) {
-          log.warn({ kind, limit }, 'mail not sent, hourly limit of the mailbox or the account');
-          return undefined;
-        }
-      }
-      return { result: await work() };
-    } catch (error) {
-      await Promise.allSettled(counted.map((key) => counters.add(key, -1, HOUR_MS)));
-      throw error;
-    }
-  }
+  const budget = createMailBudget(deps);
 
   function linkTo(purpose: string, fragment: string): string {
     const link = new URL(linkBase);
@@ -192,7 +148,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       return refuse('no_server');
     }
     const make = async () => templates.render(kind, to, { site, ...(await values()) });
-    const queued = await withinBudget(envelope, by, () =>
+    const queued = await budget.within(envelope, by, () =>
       queue.add(envelope, Math.min(ttlSeconds, retrySeconds), make),
     );
     if (queued === undefined) return refuse('budget');
@@ -227,7 +183,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       if (sender === undefined && ON_REQUEST.has(kind))
         log.warn({ kind }, 'mail requested, SMTP_URL is not set');
     },
-    sendToken(grant, by = 'user') {
+    sendToken(grant, by) {
       const { purpose, userId: account, email: to } = grant;
       const ttlSeconds = purpose === 'invitation' ? invitationTtlSeconds : TTL_SECONDS[purpose];
       return send({ kind: purpose, account, to }, ttlSeconds, by, async () => {
@@ -247,29 +203,34 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       if (sender === undefined) throw mailNotConfigured();
     },
     async sendNotice(envelope) {
-      await send(envelope, retrySeconds, 'user', async () => ({}));
+      await send(envelope, retrySeconds, 'notification', async () => ({}));
     },
-    async sendCode(account, to, ttlSeconds, issue) {
-      await send({ kind: 'sign-in-code', account, to }, ttlSeconds, 'user', async () => {
+    async sendCode(recipient, by, ttlSeconds, issue) {
+      await send({ kind: 'sign-in-code', ...recipient }, ttlSeconds, by, async () => {
         const code = await issue();
         const link = linkTo('sign-in', `code=${code}`);
         return { code, link, valid_until: utc(now() + ttlSeconds * 1000) };
       });
     },
-    async issueDecoy(account, to, issue) {
+    async issueDecoy(recipient, by, issue) {
       if (sender === undefined) return;
-      await withinBudget({ kind: 'sign-in-code', account, to }, 'user', issue);
+      await budget.within({ kind: 'sign-in-code', ...recipient }, by, issue);
     },
     async sendNewDevice(account, to, { atMs, network, device }) {
       const values = { time: utc(atMs), network, device, reset_link: forgotLink() };
-      await send({ kind: 'new-device', account, to }, retrySeconds, 'user', async () => values);
+      await send(
+        { kind: 'new-device', account, to },
+        retrySeconds,
+        'notification',
+        async () => values,
+      );
     },
     async sendIdentityNotice(envelope, provider) {
       const values = { provider, reset_link: forgotLink() };
-      await send(envelope, retrySeconds, 'user', async () => values);
+      await send(envelope, retrySeconds, 'notification', async () => values);
     },
     async sendWebhookDisabled(envelope, host) {
-      await send(envelope, retrySeconds, 'user', async () => ({ host }));
+      await send(envelope, retrySeconds, 'notification', async () => ({ host }));
     },
     cancel,
     waiting: queue,

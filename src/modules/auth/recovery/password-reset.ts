@@ -10,6 +10,7 @@ import { invalidMailToken, noPassword, refuseIdentity, samePassword } from '../p
 import type { KnownDevices } from '../sessions/known-devices';
 import type { Sessions } from '../sessions/sessions';
 import type { Credentials, UsersPort } from '../users-port';
+import { requesterOf } from './mail-budget';
 import type { MailDelivery } from './mail-delivery';
 import type { MailJobs } from './mail-jobs';
 import type { ResetByMailbox } from './mailbox-reset';
@@ -100,7 +101,8 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
       const isUsable = found?.status === 'active';
       tell('PasswordResetRequested', { userId: found?.id, isUsable, client });
       // To the stored address, never to the one that was typed.
-      if (isUsable) await delivery.sendToken(resetOf(found));
+      if (!isUsable) return;
+      await delivery.sendToken(resetOf(found), await requesterOf(devices, found, client));
     };
   }
 

@@ -51,7 +51,7 @@ export function createMailRoutes({
     route(
       endpoints.requestVerification,
       (_input, req) => {
-        mails.requestVerification(principalOf(req).userId);
+        mails.requestVerification(principalOf(req).userId, clientOf(req));
         return accepted;
       },
       limiter,
