@@ -182,7 +182,7 @@ export function createAuth(deps: AuthDependencies): Auth {
       { pages, dpop },
     ),
     userRoutes: [
-      ...createFactorAdministrationRoutes({ ...parts, users, policy, assertRecentLogin }),
+      ...createFactorAdministrationRoutes({ ...parts, users, policy }),
       ...createMailAdministrationRoutes({ users, mails, policy, limiter }),
       ...createSessionAdministrationRoutes({
         service: createSessionAdministration({ ...deps, sessions }),

@@ -1,31 +1,34 @@
-import type { Request } from 'express';
 import { problems } from '../../../kernel/errors';
 import { assertMayActOn } from '../../../kernel/permission-refusals';
 import type { Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
+import { userOf } from '../authenticate';
 import { factorAdministrationEndpoints as endpoints } from '../factors/contract';
 import type { OwnFactors } from '../factors/own-factors';
 import { principalOf } from '../principal';
 import { noSuchUser } from '../problems';
+import { currentSession } from '../sessions/routes';
 import type { UsersPort } from '../users-port';
 
 /** One at a time, with a factor, and never the last way to sign in or one that the policy needs. */
 const ownFactors = () =>
   problems.conflict('own_account', 'Remove your own factors by DELETE /api/auth/factors/:id.');
 
-/** For users who have lost their factors: by those with `factors:reset`, after a recent login. */
+/**
+ * For users who have lost their factors: by those with `factors:reset`, who need for it what a change
+ * of their own factors needs.
+ */
 export function createFactorAdministrationRoutes(deps: {
   readonly users: Pick<UsersPort, 'stored'>;
-  readonly factors: Pick<OwnFactors, 'reset'>;
+  readonly factors: Pick<OwnFactors, 'reset' | 'assertMayChange'>;
   readonly policy: Policy;
-  readonly assertRecentLogin: (req: Request) => Promise<void>;
 }): Route[] {
   const { users, factors, policy } = deps;
   return [
     route(endpoints.reset, async ({ params: { id } }, req) => {
       const principal = principalOf(req);
-      await deps.assertRecentLogin(req);
+      await factors.assertMayChange(currentSession(req), userOf(req).role);
       const found = await users.stored(id);
       if (found === null) throw noSuchUser();
       if (principal.userId === id) throw ownFactors();

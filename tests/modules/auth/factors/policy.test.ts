@@ -129,6 +129,26 @@ test('off: no factor is asked, and none can be added', async () => {
   expect(removal.headers.get('www-authenticate')).toContain('acr_values="aal2"');
 });
 
+test('off: a factor that counts elsewhere is asked of an administrator who resets those of others', async () => {
+  const client = clients.optional;
+  const lost = await withTotp(hosts.optional, client);
+  const chief = await withTotp(hosts.optional, client);
+  const { email, password } = hosts.optional.admin;
+  const root = (await signIn(client, email, password)).json.access_token;
+  const promotion = { token: root, body: { role: 'admin' } };
+  expect((await client('PATCH', `/api/users/${chief.id}`, promotion)).status).toBe(200);
+  const path = `/api/users/${lost.id}/factors`;
+  // A recent login is not enough (planted: any recent login).
+  const byPassword = (await signIn(clients.off, chief.email)).json.access_token;
+  const refused = await client('DELETE', path, { token: byPassword });
+  expect([refused.status, refused.json.code]).toEqual([401, 'insufficient_user_authentication']);
+  expect(refused.headers.get('www-authenticate')).toContain('acr_values="aal2"');
+  const body = { factor: 'totp', code: chief.app() };
+  const steppedUp = await client('POST', '/api/auth/mfa/step-up', { token: byPassword, body });
+  const token = steppedUp.json.access_token;
+  expect((await client('DELETE', path, { token })).status).toBe(204);
+});
+
 test('a factor outlives a change of the secret if it was used; one that cannot be decrypted is refused', async () => {
   const [first, second] = ['1vQx7Rm2Zp9Lk4Wd8Tn3Hs6Yb0Gc5Jf=', '8bTn3Hs6Yb0Gc5JfKq1vQx7Rm2Zp9Lk4='];
   const start = (env: Record<string, string>) =>
