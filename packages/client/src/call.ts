@@ -5,6 +5,7 @@ import { problemOf } from './errors.js';
 import type { CachedAnswer, EtagCache } from './etag-cache.js';
 import { newKey } from './idempotency-key.js';
 import { KEYED_OPERATIONS, PUBLIC_OPERATIONS, STREAMED_OPERATIONS } from './operations.js';
+import { assertTimeout } from './options.js';
 import type { Session } from './session.js';
 import { isTokens } from './tokens.js';
 import type { Outgoing, Received, Send } from './transport.js';
@@ -148,8 +149,9 @@ export function createCaller(options: CallerOptions): Caller {
     run,
     urlOf: (call) => urlOf(baseUrl, call),
     remember: (url, result) => remember(url, result),
-    async within(callOptions, work) {
-      const deadline = startDeadline(callOptions.timeoutMs ?? timeoutMs, callOptions.signal);
+    async within({ timeoutMs: limitMs = timeoutMs, signal }, work) {
+      assertTimeout(limitMs);
+      const deadline = startDeadline(limitMs, signal);
       try {
         return await work(deadline);
       } finally {

@@ -2,6 +2,7 @@ import { type Auth, createAuth } from './auth.js';
 import { type Call, type Caller, createCaller } from './call.js';
 import { createEtagCache } from './etag-cache.js';
 import { createLock } from './lock.js';
+import { assertOptions, type ClientOptions } from './options.js';
 import { createRetryBudget } from './retry.js';
 import { createSession } from './session.js';
 import { connectTabs, createMemoryStorage } from './tabs.js';
@@ -16,34 +17,9 @@ import type {
   PathOf,
   paths,
   Query,
-  TokenStorage,
   User,
 } from './types.js';
 import { type UserChange, updateUser } from './users.js';
-
-export interface ClientOptions {
-  readonly baseUrl: string;
-  /**
-   * Where the refresh token is: `cookie`: in a cookie that no script reads (a page of the same site
-   * as the service, in BROWSER_ORIGINS); `token` (the default): in `storage`.
-   */
-  readonly mode?: 'token' | 'cookie';
-  /** Of mode `token`; shared by tabs, e.g. `localStorage`. Default: memory. */
-  readonly storage?: TokenStorage;
-  /** Clients with the same key share a session. */
-  readonly storageKey?: string;
-  readonly fetch?: typeof fetch;
-  /** Of each call with its retries. Default 30 s. */
-  readonly timeoutMs?: number;
-  /** Of each attempt. Default 10 s. */
-  readonly attemptTimeoutMs?: number;
-  /** How many GET answers are kept for If-None-Match. Default 100; 0: none. */
-  readonly cachedAnswers?: number;
-  /** How many retries may be made at once beyond three for ten successful calls. Default 100. */
-  readonly retryBudget?: number;
-  /** Called when another user is signed in, here or in another tab; undefined: nobody. */
-  readonly onUserChange?: (userId: string | undefined) => void;
-}
 
 type PagedPath = {
   [P in PathOf<'GET'>]: Answer<'GET', P> extends { data: unknown[]; next_cursor: string | null }
@@ -94,7 +70,9 @@ function createUsers(client: Pick<Client, 'request' | 'paginate'>, caller: Calle
   };
 }
 
+/** Throws a TypeError for an unknown option or a value that means nothing. */
 export function createClient(options: ClientOptions): Client {
+  assertOptions(options);
   const { mode = 'token', timeoutMs = 30_000, storageKey: key = 'clustered-auth' } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
   const storage = options.storage ?? createMemoryStorage();

@@ -1,6 +1,7 @@
 export type { Auth, MfaRequired, SignInResult } from './auth.js';
-export { type Client, type ClientOptions, createClient, type Users } from './client.js';
+export { type Client, createClient, type Users } from './client.js';
 export { ClientError, type ClientErrorCode, isProblem, ProblemError } from './errors.js';
+export type { ClientOptions } from './options.js';
 export type {
   Answer,
   Body,
