@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { parseArguments } from '../src/app/cli/arguments';
+import { refuseWords, UsageError } from '../src/app/cli/run';
 
 export interface Options {
   readonly quick: boolean;
@@ -20,54 +21,69 @@ export interface Options {
   readonly connections: number;
 }
 
-export const USAGE = `npm run bench -- [options]
-  --quick         fewer rounds and questions, at most three minutes; writes no results
-  --json FILE     every figure as JSON
-  --mongodb URI   use this MongoDB instead of the embedded one
-  --report A,B    writes the results from earlier runs' JSON; of a figure in several, the last counts
-  --node 20,24    Node versions to compare, fetched through npx where they are not at hand
-  --only a,b      only these questions
-  --rounds N      turns per contestant (5)
-  --seconds N     seconds per turn (4)
-  --warm N        seconds of warming up per contestant (10: the compiler works on the same cores)
-  --no-write      leaves bench/RESULTS.md and bench/results.svg alone`;
+/** `ids`: of the questions. */
+export const helpText = (ids: readonly string[]): string => `Usage: npm run bench -- [OPTIONS]
 
-export function parseOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      quick: { type: 'boolean', default: false },
-      json: { type: 'string' },
-      mongodb: { type: 'string' },
-      report: { type: 'string', default: '' },
-      node: { type: 'string', default: '' },
-      only: { type: 'string', default: '' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      warm: { type: 'string' },
-      'no-write': { type: 'boolean', default: false },
-    },
+Measures the service beside bare node:http, Express and Fastify, and writes bench/RESULTS.md and
+bench/results.svg. Without options it takes about an hour.
+
+--quick         fewer rounds and questions, at most three minutes; writes no results
+--only A,B      only these questions, and writes no results; they are
+${wrapped(ids)}
+--rounds N      turns per contestant (5)
+--seconds N     seconds per turn (4)
+--warm N        seconds of warming up per contestant (10: the compiler works on the same cores)
+--node 20,24    Node versions to compare, fetched through npx where they are not at hand
+--mongodb URI   use this MongoDB instead of the embedded one
+--json FILE     every figure as JSON
+--report A,B    writes the results from earlier runs' JSON; of a figure in several, the last counts
+--no-write      writes no results
+
+Exit codes:
+  0   done
+  1   a question could not be measured
+  64  invalid command, nothing was measured
+  70  failed, see the message
+`;
+
+const COLUMN = ' '.repeat(16);
+const wrapped = (ids: readonly string[]): string =>
+  `${COLUMN}${ids.join(', ')}`.replaceAll(/(.{60,80},) /g, `$1\n${COLUMN}`);
+
+/** Throws UsageError; undefined: help was asked for. `ids`: of the questions. */
+export function parseOptions(args: readonly string[], ids: readonly string[]): Options | undefined {
+  const { words, options } = parseArguments(args, {
+    ...{ quick: 'boolean', 'no-write': 'boolean', json: 'string', mongodb: 'string' },
+    ...{ report: 'string', node: 'string', only: 'string' },
+    ...{ rounds: 'string', seconds: 'string', warm: 'string' },
   });
-  const { quick } = values;
+  if (options.has('help')) return undefined;
+  refuseWords(words, helpText(ids));
+  const quick = options.has('quick');
+  const only = list(options.get('only'));
+  const unknown = only.filter((id) => !ids.includes(id));
+  if (unknown.length > 0)
+    throw new UsageError(
+      `There is no question ${unknown.join(', ')}; there are ${ids.join(', ')}.`,
+    );
+  const whole = (name: string, fallback: number): number => {
+    const text = options.get(name) ?? String(fallback);
+    if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+    throw new UsageError(`--${name} must be a whole number from 1 to 9999.`);
+  };
   return {
     quick,
-    json: values.json,
-    mongodbUri: values.mongodb,
-    report: list(values.report),
-    nodes: list(values.node),
-    only: list(values.only),
-    write: !values['no-write'] && !quick && values.only === '',
-    rounds: whole(values.rounds, quick ? 2 : 5),
-    seconds: whole(values.seconds, quick ? 1 : 4),
-    warmSeconds: whole(values.warm, quick ? 1 : 10),
+    json: options.get('json'),
+    mongodbUri: options.get('mongodb'),
+    report: list(options.get('report')),
+    nodes: list(options.get('node')),
+    only,
+    write: !options.has('no-write') && !quick && only.length === 0,
+    rounds: whole('rounds', quick ? 2 : 5),
+    seconds: whole('seconds', quick ? 1 : 4),
+    warmSeconds: whole('warm', quick ? 1 : 10),
     connections: 64,
   };
 }
 
-const list = (text: string) => text.split(',').filter((item) => item !== '');
-
-function whole(text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback;
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`not a number of turns or seconds: ${text}`);
-  return Number(text);
-}
+const list = (text = '') => text.split(',').filter((item) => item !== '');

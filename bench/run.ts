@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCli } from '../src/app/cli/run';
 import { type Bench, createBench, type Question } from './bench';
 import { planCpus } from './cpus';
 import { seedUsers } from './dataset';
@@ -7,7 +8,7 @@ import { isBusy, showDisturbance, watchDisturbance } from './disturbance';
 import { createFigures, type Figures } from './figures';
 import { goalRows } from './goals';
 import { describeMachine, type Machine } from './machine';
-import { type Options, parseOptions, USAGE } from './options';
+import { helpText, type Options, parseOptions } from './options';
 import { questions } from './questions';
 import { markdown, type Run } from './report/markdown';
 import { picture } from './report/svg';
@@ -19,16 +20,8 @@ import { startStores } from './stores';
 /** Users that every question may count on. */
 const USERS = 1000;
 
-function chosen({ quick, only }: Options): readonly Question[] {
-  const unknown = only.filter((id) => !questions.some((question) => question.id === id));
-  if (unknown.length > 0)
-    throw new Error(
-      `no such question: ${unknown.join(', ')}; there are ${questions.map(({ id }) => id).join(', ')}`,
-    );
-  return questions.filter(({ id, quick: fast }) =>
-    only.length > 0 ? only.includes(id) : !quick || fast,
-  );
-}
+const chosen = ({ quick, only }: Options): readonly Question[] =>
+  questions.filter(({ id, quick: fast }) => (only.length > 0 ? only.includes(id) : !quick || fast));
 
 interface Outcome {
   readonly machine: Machine;
@@ -140,16 +133,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => process.exit(130));
 process.setMaxListeners(100);
 
-let options: Options | undefined;
-try {
-  options = parseOptions(process.argv.slice(2));
-} catch (error) {
-  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  process.exitCode = 64;
-}
-if (options !== undefined) {
-  main(options).catch((error: unknown) => {
-    console.error(error);
-    process.exitCode = 1;
-  });
-}
+runCli(async () => {
+  const ids = questions.map(({ id }) => id);
+  const options = parseOptions(process.argv.slice(2), ids);
+  if (options === undefined) process.stdout.write(helpText(ids));
+  else await main(options);
+});

@@ -1,22 +1,44 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
+import { parseArguments } from '../src/app/cli/arguments';
+import { refuseWords, runCli, UsageError } from '../src/app/cli/run';
 import { watchStarted } from '../tests/support/started-processes';
 import { type Result, verdict, writeReport } from './report';
 import { type Outcome, type Scenario, SkipScenario, type Suite } from './scenario';
 
-const USAGE = 'usage: npm run faults -- SUITE [--only NAME] [--quick] [--no-planted] [--no-report]';
+/** A suite is a `faults/NAME.ts` that exports `suite`: no list has to name it. */
+const SUITES = readdirSync(__dirname)
+  .filter((file) => file.endsWith('.js'))
+  .filter((file) => /^exports\.suite = /m.test(readFileSync(join(__dirname, file), 'utf8')))
+  .map((file) => file.slice(0, -'.js'.length));
 
-/**
- * Every `faults/NAME.ts` that exports `suite` is a suite; found by its name, so that suites need no
- * common list.
- */
-function loadSuite(name: string): Suite {
-  if (!readdirSync(__dirname).includes(`${name}.js`))
-    throw new Error(`there is no suite "${name}"\n${USAGE}`);
-  const { suite } = require(`./${name}`) as { suite?: Suite };
-  if (suite === undefined) throw new Error(`faults/${name}.ts exports no suite\n${USAGE}`);
-  return suite;
+const HELP = `Usage: npm run faults -- SUITE [OPTIONS]
+
+Breaks the service on purpose under load, and checks what must hold meanwhile. Each scenario runs
+twice: as the service is, and with one safeguard taken away (the planted fault), where the goal must
+be missed. Results are written to docs/faults.md and faults/results/.
+
+SUITE is one of
+  ${SUITES.join(', ')}
+
+--only NAME    one scenario of the suite
+--quick        shorter runs; writes no results
+--no-planted   leaves out the planted faults; writes no results
+--no-report    writes no results
+
+Exit codes:
+  0   every goal was met, and every planted fault was noticed
+  1   a goal was missed, or a planted fault was not noticed
+  64  invalid command, nothing was run
+  70  failed, see the message
+`;
+
+function loadSuite(name: string | undefined): Suite {
+  if (name === undefined) throw new UsageError(`A suite is missing.\n\n${HELP}`);
+  if (!SUITES.includes(name))
+    throw new UsageError(`There is no suite ${JSON.stringify(name)}.\n\n${HELP}`);
+  return (require(`./${name}`) as { suite: Suite }).suite;
 }
 
 async function runOne(scenario: Scenario, quick: boolean, withPlanted: boolean): Promise<Result> {
@@ -45,32 +67,30 @@ async function runOne(scenario: Scenario, quick: boolean, withPlanted: boolean):
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      only: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      'no-planted': { type: 'boolean', default: false },
-      'no-report': { type: 'boolean', default: false },
-    },
+  const { words, options } = parseArguments(process.argv.slice(2), {
+    ...{ only: 'string', quick: 'boolean', 'no-planted': 'boolean', 'no-report': 'boolean' },
   });
-  const suite = loadSuite(positionals[0] ?? '');
-  const chosen = suite.scenarios.filter(
-    (scenario) => values.only === undefined || scenario.name === values.only,
-  );
-  if (chosen.length === 0)
-    throw new Error(`there is no scenario "${values.only}" in ${suite.name}`);
+  if (options.has('help')) return void process.stdout.write(HELP);
+  const suite = loadSuite(words[0]);
+  refuseWords(words.slice(1), HELP);
+  const only = options.get('only');
+  const chosen = suite.scenarios.filter(({ name }) => only === undefined || name === only);
+  if (chosen.length === 0) {
+    const names = suite.scenarios.map(({ name }) => name).join(', ');
+    throw new UsageError(`There is no scenario ${only} in ${suite.name}; there are ${names}.`);
+  }
+  const [isQuick, isUnplanted] = [options.has('quick'), options.has('no-planted')];
   const results: Result[] = [];
   for (const scenario of chosen) {
     const result = {
-      ...(await runOne(scenario, values.quick, !values['no-planted'])),
+      ...(await runOne(scenario, isQuick, !isUnplanted)),
       loadAverage: Math.round(loadavg()[0] ?? 0),
     };
     results.push(result);
     console.log(JSON.stringify({ ...result, verdict: verdict(result) }));
     // After each one: a suite takes long, and may be broken off. Quick results, and results without
     // planted faults, must not replace complete ones.
-    if (!values.quick && !values['no-planted'] && !values['no-report'])
+    if (!isQuick && !isUnplanted && !options.has('no-report'))
       writeReport(suite, [result], new Date().toISOString().slice(0, 10));
   }
   if (results.some((result) => !['met', 'skipped'].includes(verdict(result)))) process.exitCode = 1;
@@ -86,7 +106,4 @@ for (const [signal, code] of [
 ] as const)
   process.once(signal, () => process.exit(code));
 
-main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 2;
-});
+runCli(main);

@@ -9,31 +9,47 @@ export class InvalidCommand extends Error {
   override readonly name = 'InvalidCommand';
 }
 
-export const USAGE = `Usage: npm run loadtest -- --target URL [--scenario NAME | --mix MIX] [--duration-seconds N] [--connections N | --rate N]
-                          [--users N] [--processes N] [--metrics URL] [--report FILE.html]
-       npm run loadtest -- seed --users N          stores N users (u0@loadtest.example, …) in MONGODB_URI
-       npm run loadtest -- seed --remove           removes them and all that belongs to them
-       npm run loadtest -- forecast --target URL --rate R --metrics URL [--scenario NAME | --mix MIX] [--cores-per-host N] [--check]
+export const USAGE = `Usage: npm run loadtest -- --target URL [OPTIONS]
+       npm run loadtest -- forecast --target URL --rate R --metrics URL [OPTIONS]
+       npm run loadtest -- seed --users N
+       npm run loadtest -- seed --remove
 
---scenario     ${SCENARIO_NAMES.join(', ')} (read-heavy)
---mix          a mix of your own, e.g. profile=90,list=9,login=1: ${KIND_NAMES.join(', ')}
---connections  closed loop: each connection sends its next request after the answer to the last (64)
---rate         open loop: so many requests a second are due, whether or not earlier ones are answered;
-               a latency counts from the time that its request was due
---duration-seconds   of sending (30)
---users        seeded users whose tokens are used (1000)
---processes    processes that send (half of this machine's processors, at most 4)
---metrics      the target's /metrics on the ops port, for the limiting resource
---report       an HTML file (loadtest-report.html)
---i-own-this-target    required for a target that is not on this machine
---i-own-this-database  required to seed a database that is not on this machine
+Without a command: sends requests to the target, and reports what kept it from more.
+  --target URL           the service, or its edge
+  --scenario NAME        ${SCENARIO_NAMES.join(', ')} (read-heavy)
+  --mix MIX              a mix of your own instead, e.g. profile=90,list=9,login=1; the kinds are
+      ${KIND_NAMES.join(', ')}
+  --duration-seconds N   of sending (30)
+  --connections N        closed loop: each connection sends its next request after the answer to the
+                         last (64)
+  --rate N               open loop: N requests a second are due, whether or not earlier ones are
+                         answered; a latency counts from the time that its request was due
+  --users N              seeded users whose tokens are used (1000)
+  --processes N          processes that send (half of this machine's processors, at most 4)
+  --metrics URL          the target's /metrics on the ops port, for the limiting resource
+  --report FILE.html     the report (loadtest-report.html)
+  --i-own-this-target    required for a target that is not on this machine
 
-Tokens are signed with the target's own key: run it with the target's settings (MONGODB_URI, JWT_SECRET or
-KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses NODE_ENV=production, a target that
-says so, and a database that a service with NODE_ENV=production uses.
+forecast: says how many workers and hosts R requests a second need. Also takes
+  --cores-per-host N     for the number of hosts (as many as this machine has)
+  --check                measures every scenario, and compares; more than 20 % off ends with 1
 
-Exit codes: 0 done; 1 failed, or the target stopped answering; 64 invalid command; 69 production, refused; 78 invalid
-settings; 130 ended by Ctrl-C, the report is written.
+seed: stores N users (u0@loadtest.example, …) in MONGODB_URI; --remove removes them, and all that
+belongs to them.
+  --i-own-this-database  required for a database that is not on this machine
+
+Tokens are signed with the target's own key: run it with the target's settings (MONGODB_URI,
+JWT_SECRET or KEY_ENCRYPTION_SECRET, PUBLIC_URL), in its folder, or with its .env. It refuses
+NODE_ENV=production, a target that says so, and a database that a service with NODE_ENV=production
+uses.
+
+Exit codes:
+  0    done
+  1    failed, or the target stopped answering
+  64   invalid command, nothing was sent or written
+  69   production, refused
+  78   invalid settings
+  130  ended by Ctrl-C; the report is written
 `;
 
 interface Common {

@@ -97,7 +97,7 @@ async function chaos(
   await refuseProduction(target);
   await refuseForeign(options, signal);
   const unknown = only.filter((name) => !SCENARIOS.some((one) => one.name === name));
-  if (unknown.length > 0) throw new ChaosUsageError(`no scenario is named ${unknown.join(', ')}`);
+  if (unknown.length > 0) throw new ChaosUsageError(`There is no scenario ${unknown.join(', ')}.`);
   const mirrors: Mirror[] = [];
   restoring.push(() => removeMirrors(target, mirrors));
   // Before the removal, which needs the database.
@@ -189,8 +189,9 @@ main().then(
     const isUsage =
       error instanceof ChaosUsageError ||
       (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    process.stderr.write(`${messageOf(error)}\n`);
-    if (isUsage === true) process.stderr.write(USAGE);
+    // Of Node's text about an option, the first sentence says which is wrong.
+    const text = isUsage === true ? messageOf(error).split('. ')[0] : messageOf(error);
+    process.stderr.write(isUsage === true ? `${text}\n\n${USAGE}` : `${text}\n`);
     process.exit(isUsage === true ? 64 : error instanceof RefusedError ? 69 : 70);
   },
 );

@@ -1,23 +1,34 @@
 import { parseArgs } from 'node:util';
 
-export const USAGE = `Usage: npm run chaos -- --target URL --i-own-this-staging [--ops URL --ops-token TOKEN] [--primary-pid PID]
-                       [--proxy-mongodb URI --proxy-port PORT] [--only NAME,NAME] [--quick] [--rate N] [--max-seconds N]
+export const USAGE = `Usage: npm run chaos -- --target URL --i-own-this-staging [OPTIONS]
 
-Disturbs a staging deployment of your own under a load of reads and writes, and checks that no acknowledged write is lost and
-no read is stale. It refuses a target, a process or an ops port whose NODE_ENV is production, and those of another service
-than the target. It creates ten users, and removes them at its end.
+Disturbs a staging deployment of your own under a load of reads and writes, and checks that no
+acknowledged write is lost and no read is stale. It refuses a target, a process or an ops port whose
+NODE_ENV is production, and those of another service than the target. It creates ten users, and
+removes them at its end.
 
---i-own-this-staging  required: requests may fail for every client of the target while this runs.
---ops, --ops-token    the ops port, e.g. http://127.0.0.1:9464, and what "npm run cluster -- token" prints: reload, drain.
---primary-pid         the service's primary on this host: kill -9 of its workers, one at a time.
---proxy-mongodb       the database: a proxy to it listens on 127.0.0.1:PORT while this runs. Start the staging with that address
-                      in its MONGODB_URI; this waits for it. Then: a slow database, and one that is away.
---only                names of scenarios: quiet, reload, drain, kill-worker, database-slow, database-away.
---quick               4 s for each scenario instead of 20.
---rate                reads per second (default 40).
---max-seconds         ends after this time whatever happens, and restores (default 300).
+--i-own-this-staging  required: requests may fail for every client of the target while this runs
+--ops URL             the ops port, e.g. http://127.0.0.1:9464, for reload and drain
+--ops-token TOKEN     what "npm run cluster -- token" prints there
+--primary-pid PID     the service's primary on this host, for kill -9 of its workers, one at a time
+--proxy-mongodb URI   the database. A proxy to it listens on 127.0.0.1 while this runs; start the
+                      staging with the proxy's address in MONGODB_URI, this waits for it. For a
+                      slow database, and one that is away
+--proxy-port PORT     of that proxy
+--only NAME,NAME      only these scenarios: quiet, reload, drain, kill-worker, database-slow,
+                      database-away
+--quick               4 s for each scenario instead of 20
+--rate N              reads per second (40)
+--max-seconds N       ends after this time in any case, and restores the target (300)
 
-Exit codes: 0 every promise held; 1 one did not, or a scenario of --only could not run; 3 out of time; 64 invalid command; 69 refused.
+Exit codes:
+  0    every promise held
+  1    a promise was broken, a scenario of --only could not run, or something could not be restored
+  3    out of time
+  64   invalid command
+  69   refused
+  70   failed, see the message
+  130  ended by Ctrl-C
 `;
 
 export class ChaosUsageError extends Error {}
@@ -36,7 +47,7 @@ export interface ChaosOptions {
 function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < min || value > max)
-    throw new ChaosUsageError(`--${name} must be a whole number from ${min} to ${max}`);
+    throw new ChaosUsageError(`--${name} must be a whole number from ${min} to ${max}.`);
   return value;
 }
 
@@ -55,16 +66,16 @@ export function readOptions(args: readonly string[]): ChaosOptions | undefined {
   });
   if (values.help) return undefined;
   const { target, ops } = values;
-  if (target === undefined || !URL.canParse(target))
-    throw new ChaosUsageError('--target must be a URL');
+  if (target === undefined) throw new ChaosUsageError('--target is missing.');
+  if (!URL.canParse(target)) throw new ChaosUsageError('--target must be a URL.');
   if (!values['i-own-this-staging'])
-    throw new ChaosUsageError('this disturbs the target: say --i-own-this-staging if it is yours');
+    throw new ChaosUsageError('This disturbs the target: add --i-own-this-staging if it is yours.');
   const { 'ops-token': token, 'primary-pid': pid } = values;
   const { 'proxy-mongodb': uri, 'proxy-port': port } = values;
   if ((ops === undefined) !== (token === undefined))
-    throw new ChaosUsageError('--ops and --ops-token go together');
+    throw new ChaosUsageError('--ops and --ops-token go together.');
   if ((uri === undefined) !== (port === undefined))
-    throw new ChaosUsageError('--proxy-mongodb and --proxy-port go together');
+    throw new ChaosUsageError('--proxy-mongodb and --proxy-port go together.');
   return {
     target: target.replace(/\/+$/, ''),
     ops: ops === undefined || token === undefined ? undefined : { url: ops, token },

@@ -8,30 +8,45 @@ import { displayName, emailAddress, objectId } from '../../platform/http/fields'
 import { createLogger } from '../../platform/telemetry/logger';
 import { type Account, type Accounts, withAccounts } from './accounts';
 import { type Options, parseArguments, readSecretLine } from './arguments';
-import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
-const HELP = `Usage: npm run admin -- COMMAND [OPTIONS]        (in an image without npm: node dist/cli/admin.js COMMAND …)
+const HELP = `Usage: npm run admin -- COMMAND [OPTIONS]
+In an image without npm: node dist/cli/admin.js COMMAND …
 
-  list          [--role ROLE] [--limit N] [--json]            lists accounts, oldest first; 100 without --limit
-  create        --email E-MAIL [--name NAME] [PASSWORD]       creates an administrator
-  invite        --email E-MAIL [--name NAME] [--role ROLE]    mails the link to set a password; opens the account, a user's unless said
-  promote       ACCOUNT                                       makes the account an administrator; ends its sessions
-  demote        ACCOUNT                                       makes the account a user; not the last administrator
-  set-role      ACCOUNT --role ROLE                           gives the account a role; ends its sessions
-  set-password  ACCOUNT [PASSWORD]                            sets it; ends every session, forgets known devices; lifts the lock of
-                                                              wrong passwords (of codes: unlock)
-  unlock        ACCOUNT                                       removes the locks of passwords, mailed codes and second factors
-  reset-factors ACCOUNT                                       removes the second factors of an owner who has lost them
-  ban           ACCOUNT [--until TIME] [--reason TEXT]        ends every session and refuses logins, until TIME (RFC 3339)
-  unban         ACCOUNT                                       removes the ban
-  require-password-change  ACCOUNT                            ends every session; the next login asks for a new password
+  list [--role ROLE] [--limit N] [--json]
+        lists accounts, oldest first; 100 without --limit
+  create --email E-MAIL [--name NAME] [PASSWORD]
+        creates an administrator
+  invite --email E-MAIL [--name NAME] [--role ROLE]
+        creates the account (a user without --role) and mails the link to set its password
+  promote ACCOUNT
+        makes the account an administrator; ends its sessions
+  demote ACCOUNT
+        makes the account a user; not the last administrator
+  set-role ACCOUNT --role ROLE
+        gives the account a role; ends its sessions
+  set-password ACCOUNT [PASSWORD]
+        ends every session, forgets known devices, and lifts the lock of wrong passwords
+  unlock ACCOUNT
+        removes the locks of passwords, mailed codes and second factors
+  reset-factors ACCOUNT
+        removes the second factors of an owner who has lost them
+  ban ACCOUNT [--until TIME] [--reason TEXT]
+        ends every session and refuses logins, until TIME (RFC 3339)
+  unban ACCOUNT
+        removes the ban
+  require-password-change ACCOUNT
+        ends every session; the next login asks for a new password
 
-ACCOUNT is --email E-MAIL or --id ID. PASSWORD is --generate (generated and shown once) or --password-stdin (the first
-line of standard input); without either, the command prompts for it. ROLE is admin, support, user or a role of ROLES. Each command uses the database that the service would
-use with the same settings, names it, updates the services' cache (set their REDIS_URL), and writes to the audit log as
-cli:USER. When it has returned, the change is in effect on every worker and host.
+ACCOUNT is --email E-MAIL or --id ID. PASSWORD is --generate (generated and shown once) or
+--password-stdin (the first line of standard input); without either, the command prompts for it.
+ROLE is admin, support, user or a role of ROLES.
 
-${EXIT_CODES_HELP}`;
+Each command uses the database that the service would use with the same settings, and names it. It
+updates the cache of the service (set its REDIS_URL), and is in the audit log as cli:USER. When it
+returns, the change is in effect on every worker and host.
+
+${exitCodesHelp()}`;
 
 const ACCOUNT = { email: 'string', id: 'string' } as const;
 const PASSWORD = { generate: 'boolean', 'password-stdin': 'boolean' } as const;
@@ -82,9 +97,7 @@ async function main(): Promise<void> {
   const name = first === 'create-admin' ? 'create' : first;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined)
-    throw new UsageError(
-      `${name === '' ? 'A command is missing.' : `Unknown command ${JSON.stringify(name)}.`}\n\n${HELP}`,
-    );
+    throw new UsageError(`${unknownCommand(name === '' ? undefined : name)}\n\n${HELP}`);
   try {
     const { words, options } = parseArguments(rest, command.options);
     if (words.length > 0)

@@ -39,7 +39,7 @@ type Types = ReadonlyMap<string, 'string' | 'boolean'>;
 
 function givenValue({ name, rawName, value, inlineValue }: Given, types: Types): string {
   const type = types.get(name);
-  if (type === undefined) throw new UsageError(`There is no option ${rawName}.`);
+  if (type === undefined) throw new UsageError(`There is no option ${rawName}; --help lists them.`);
   if (type === 'boolean' && value !== undefined) throw new UsageError(`${rawName} takes no value.`);
   if (type === 'boolean') return 'true';
   if (value === undefined || (inlineValue !== true && value.startsWith('--')))

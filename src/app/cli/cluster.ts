@@ -8,14 +8,20 @@ import { runCli, UsageError } from './run';
 const HELP = `Usage: npm run cluster -- COMMAND
 
   status      each worker of this host (also without a command)
-  reload      a new worker for each one, the successor first; returns when it is over
+  reload      replaces every worker, the successor first; returns when all are replaced
   scale N     N workers; scale +1 and scale -1 add and remove one
-  drain ID    a new worker for the one with that number, which is drained when the new one is ready
+  drain ID    replaces the worker with that number, the successor first
   token       the token that the ops page asks for
 
-It speaks to the primary on this host with the same settings (PORT, HOST, RUNTIME_DIR), as the same user.
+It speaks to the primary on this host with the same settings (PORT, HOST, RUNTIME_DIR), as the same
+user.
 
-Exit codes: 0 done; 1 the primary refused or failed; 64 invalid command; 69 no primary answers; 78 invalid settings.
+Exit codes:
+  0   done
+  1   the primary refused or failed
+  64  invalid command
+  69  no primary answers
+  78  invalid settings
 `;
 
 /** Whether a word follows the command. */

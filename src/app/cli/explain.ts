@@ -4,13 +4,14 @@ import { createLogger } from '../../platform/telemetry/logger';
 import { storages } from '../modules';
 import { parseArguments } from './arguments';
 import { withDatabase } from './database';
-import { EXIT_CODES_HELP, refuseWords, runCli } from './run';
+import { exitCodesHelp, refuseWords, runCli } from './run';
 
 const USAGE = `Usage: npm run explain
 
-Prints every query shape of the service with the plan that MongoDB chose for it on the database of these settings.
+Prints every query shape of the service with the plan that MongoDB chose for it on the database of
+these settings.
 
-Exit code 1: a plan scans the collection or sorts in memory. ${EXIT_CODES_HELP}`;
+${exitCodesHelp('a plan scans the collection or sorts in memory')}`;
 
 async function main(): Promise<void> {
   const { words, options } = parseArguments(process.argv.slice(2), {});

@@ -15,19 +15,23 @@ import { createLogger } from '../../platform/telemetry/logger';
 import { parseArguments } from './arguments';
 import { commandCause, withAuditLog } from './audit';
 import { withDatabase } from './database';
-import { EXIT_CODES_HELP, onlyCommand, runCli, UsageError } from './run';
+import { exitCodesHelp, onlyCommand, runCli, UsageError } from './run';
 
 const USAGE = `Usage: npm run keys -- list
        npm run keys -- rotate [--now | --compromised]
+In an image without npm: node dist/cli/keys.js COMMAND …
 
-rotate         publishes the next signing key; it signs after KEY_LEAD_SECONDS, when verifiers have fetched it.
---now          it signs as soon as every process of the service has read it; returns when all of them sign with it.
---compromised  it signs at once, and all other keys are deleted: all access tokens become invalid. Returns when no
-               process of the service accepts another key (1.25 times KEY_POLL_MS; a process without connection to the
-               database rejects them after ten times that).
+rotate         publishes the next signing key; it signs after KEY_LEAD_SECONDS, when verifiers have
+               fetched it.
+--now          it signs as soon as every process of the service has read it. Returns when all of
+               them sign with it.
+--compromised  it signs at once, and all other keys are deleted: all access tokens become invalid.
+               Returns when no process of the service accepts another key (1.25 times KEY_POLL_MS;
+               a process without connection to the database rejects them after ten times that).
 
-The output names the database. A rotation is recorded in the audit log as cli:USER.
-${EXIT_CODES_HELP}`;
+The output names the database. A rotation is in the audit log as cli:USER.
+
+${exitCodesHelp()}`;
 
 async function main(): Promise<void> {
   const { words, options } = parseArguments(process.argv.slice(2), {

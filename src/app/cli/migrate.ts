@@ -11,23 +11,22 @@ import { indexesOf, migrations } from '../migrate';
 import { numberedLogs } from '../numbered-logs';
 import { parseArguments } from './arguments';
 import { withDatabase } from './database';
-import { EXIT_CODES_HELP, onlyCommand, runCli } from './run';
+import { exitCodesHelp, onlyCommand, runCli } from './run';
 
-const USAGE = `Usage: npm run migrate -- status
-       npm run migrate -- up
-       npm run migrate -- prune
-       npm run migrate -- restored
+const USAGE = `Usage: npm run migrate -- COMMAND
+In an image without npm: node dist/cli/migrate.js COMMAND
 
-status  lists the migrations with the documents that remain, and where the indexes differ from the declared ones.
-        Exits with 1 when a migration is pending or an index is missing or different.
-up      creates the missing indexes and runs the migrations to their end, beside running services; it can be stopped and
-        run again at any time, and on several hosts at once.
-prune   drops the indexes of the service's collections that this version does not declare. Run it when no service of
-        an earlier version runs any more.
-restored  after the restore of a backup, before a service starts: gives the logs that other services follow numbers that
-        they have not seen, so that those read everything again (events) or miss nothing (ended tokens).
+status    lists the migrations with the documents that remain, and the indexes that are not as
+          declared.
+up        creates the missing indexes and runs the migrations to their end, beside running
+          services. It can be stopped and run again at any time, and on several hosts at once.
+prune     drops the indexes of the service's collections that this version does not declare. Run it
+          when no service of an earlier version runs any more.
+restored  after the restore of a backup, before a service starts: the logs that other services
+          follow continue with unused numbers, so that those services read everything again
+          (events) or miss nothing (ended tokens).
 
-${EXIT_CODES_HELP}`;
+${exitCodesHelp('status: a migration is pending, or an index is missing or different')}`;
 
 const COMMANDS = { status, up, prune, restored } as const;
 

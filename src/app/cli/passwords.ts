@@ -17,35 +17,39 @@ import { workerCount } from '../../runtime/primary/cores';
 import { usableMemoryBytes } from '../hash-memory';
 import { parseArguments, readSecretLine } from './arguments';
 import { progressOn } from './progress';
-import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
-const HELP = `Usage: npm run passwords -- COMMAND [OPTIONS]        (in an image without npm: node dist/cli/passwords.js COMMAND …)
+const HELP = `Usage: npm run passwords -- COMMAND [OPTIONS]
+In an image without npm: node dist/cli/passwords.js COMMAND …
 
-  tune         [--target-ms N]     measures bcrypt and argon2id on this machine, and proposes settings for a time
-                                   per hash (250 ms unless given), with what the hash queue can then do
-  build-list   INPUT…  --out FILE  makes the list for COMPROMISED_PASSWORDS_FILE
-               [--min-count N]     leaves out hashes that were seen less often (1)
-               [--prefix-bytes N]  keeps 4 to 6 bytes of each hash (6): see below
-               [--memory-mib N]    memory for sorting (256)
-  verify-list  [FILE]              reads a whole list and checks it
-  check        [--list FILE]       says whether the password on standard input is in the list
+  tune [--target-ms N]        measures bcrypt and argon2id on this machine, and proposes settings
+                              for a time per hash (250 ms unless given), with the logins per second
+                              that the hash queue can then serve
+  build-list INPUT… --out FILE   makes the list for COMPROMISED_PASSWORDS_FILE
+    --min-count N             leaves out hashes that were seen less often (1)
+    --prefix-bytes N          keeps 4 to 6 bytes of each hash (6): see below
+    --memory-mib N            memory for sorting (256)
+  verify-list [FILE]          reads a whole list and checks it
+  check [--list FILE]         says whether the password on standard input is in the list
 
-An INPUT is a file of lines SHA1:COUNT (Have I Been Pwned's), a range file (named by 5 hex digits, with lines of the other
-35), or a folder of .txt files or range files; each may end with .gz. Sorted or not. The list replaces FILE when it is
-complete; beside FILE, 8 bytes of free space are needed for each hash, and as much again as the list. FILE is
+An INPUT is a file of lines SHA1:COUNT (Have I Been Pwned's), a range file (named by 5 hex digits,
+with lines of the other 35), or a folder of .txt files or range files; each may end with .gz. The
+lines need not be sorted. The list replaces FILE when it is complete. Free space beside FILE: 8
+bytes for each hash, and as much again as the list. FILE of verify-list and check is
 COMPROMISED_PASSWORDS_FILE unless given.
 
-Of a list of 1,000,000,000 hashes, 6 bytes refuse 1 of 280,000 passwords that are not in it, in 6 GB; 5 bytes 1 of 1,100;
-with 4 bytes a list must be short. Neither a password nor a hash is printed or logged.
+A shorter prefix makes a smaller list that refuses more passwords by chance. With 1,000,000,000
+hashes, 6 bytes refuse 1 of 280,000 passwords that are not in the list, in 6 GB; 5 bytes 1 of 1,100;
+4 bytes suit short lists only. Neither a password nor a hash is printed or logged.
 
-Exit code 1: the password is in the list (check), or the list is damaged (verify-list). ${EXIT_CODES_HELP}`;
+${exitCodesHelp('check: the password is in the list; verify-list: the list is damaged')}`;
 
 const FOUND = 1;
 const KIB_PER_MIB = 1024;
 
 async function main(): Promise<void> {
-  const [command = '', ...rest] = process.argv.slice(2);
-  if (['--help', '-h', 'help'].includes(command) || rest.includes('--help'))
+  const [command, ...rest] = process.argv.slice(2);
+  if (['--help', '-h', 'help'].includes(command ?? '') || rest.includes('--help'))
     return void process.stdout.write(HELP);
   const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
     tune,
@@ -53,9 +57,9 @@ async function main(): Promise<void> {
     'verify-list': verify,
     check,
   };
-  const run = Object.hasOwn(commands, command) ? commands[command] : undefined;
-  if (run === undefined)
-    throw new UsageError(`Unknown command ${JSON.stringify(command)}.\n\n${HELP}`);
+  const run =
+    command !== undefined && Object.hasOwn(commands, command) ? commands[command] : undefined;
+  if (run === undefined) throw new UsageError(`${unknownCommand(command)}\n\n${HELP}`);
   try {
     await run(rest);
   } catch (error) {

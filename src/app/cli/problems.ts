@@ -9,7 +9,10 @@ const USAGE = `Usage: npm run problems
 
 Puts the tables of problem codes into ${FILE}.
 
-Exit codes: 0 done; 64 invalid command, nothing was written; 70 failed, see the message.
+Exit codes:
+  0   done
+  64  invalid command, nothing was written
+  70  failed, see the message
 `;
 
 async function main(): Promise<void> {

@@ -7,6 +7,10 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** `word`: what stands where the command should. */
+export const unknownCommand = (word: string | undefined): string =>
+  word === undefined ? 'A command is missing.' : `Unknown command ${JSON.stringify(word)}.`;
+
 /** The only word of a command line. Throws UsageError. */
 export function onlyCommand<const C extends string>(
   words: readonly string[],
@@ -16,11 +20,9 @@ export function onlyCommand<const C extends string>(
   const [word, extra] = words;
   const command = commands.find((one) => one === word);
   const fault =
-    word === undefined
-      ? 'A command is missing.'
-      : command === undefined
-        ? `Unknown command ${JSON.stringify(word)}.`
-        : `${word} does not take ${JSON.stringify(extra)}.`;
+    command === undefined
+      ? unknownCommand(word)
+      : `${word} does not take ${JSON.stringify(extra)}.`;
   if (command === undefined || extra !== undefined) throw new UsageError(`${fault}\n\n${usage}`);
   return command;
 }
@@ -34,9 +36,14 @@ export function refuseWords([word]: readonly string[], usage: string): void {
 /** EX_USAGE of sysexits.h. */
 const USAGE = 64;
 
-/** Ends the help text of every command. */
-export const EXIT_CODES_HELP = `Exit codes: 0 done; 64 invalid command, nothing was written; 65 the content of the database does not
-allow an index; 69 the database cannot be reached; 70 failed, see the message; 78 invalid settings.
+/** Ends the help text of a command that uses the database. `one`: what 1 says, where it is used. */
+export const exitCodesHelp = (one?: string): string => `Exit codes:
+  0   done
+${one === undefined ? '' : `  1   ${one}\n`}  64  invalid command, nothing was written
+  65  the content of the database does not allow an index
+  69  the database cannot be reached
+  70  failed, see the message
+  78  invalid settings
 `;
 
 /** Runs a command; errors become one message and an exit code (docs/operate.md). */

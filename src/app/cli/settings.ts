@@ -8,7 +8,10 @@ const USAGE = `Usage:
 npm run --silent settings > .env.example   every setting with its default, as an environment file
 npm run --silent settings -- docs          updates the tables of docs/configuration.md
 
-Exit codes: 0 done; 64 invalid command, nothing was written; 70 failed, see the message.
+Exit codes:
+  0   done
+  64  invalid command, nothing was written
+  70  failed, see the message
 `;
 const FILE = 'docs/configuration.md';
 

@@ -12,19 +12,27 @@ import { parseArguments } from './arguments';
 import { commandCause } from './audit';
 import { type CommandModules, withModules } from './modules';
 import { progressOn, type Show } from './progress';
-import { EXIT_CODES_HELP, runCli, UsageError } from './run';
+import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
-const HELP = `Usage: npm run users -- COMMAND [OPTIONS]        (in an image without npm: node dist/cli/users.js COMMAND …)
+const HELP = `Usage: npm run users -- import FILE [OPTIONS]
+       npm run users -- export FILE [--format ndjson|csv]
+In an image without npm: node dist/cli/users.js COMMAND …
 
-  import FILE   [--conflict skip|update|fail] [--match email|external_id] [--dry-run] [--format ndjson|csv] [--report FILE]
-  export FILE   [--format ndjson|csv]                         writes every user, with hashes and metadata; - is standard output
+import  stores the users of the file
+  --conflict skip|update|fail   a user that exists is left alone (default), changed, or
+                                ends the import
+  --match email|external_id     how a user that exists is found (email)
+  --format ndjson|csv           default: by the name of the file
+  --report FILE                 default: FILE.report.ndjson
+  --dry-run                     checks the records, and writes nothing
+export  writes every user, with hashes and metadata; - is standard output
 
-The format is that of the file's name (.ndjson, .jsonl, .csv) unless given; .gz after it stands for gzip. An import is a job in the
-database that the service would use with the same settings: this command runs it, and where it is killed, a worker of the
-service goes on with it. Records that are not taken are written to the report (FILE.report.ndjson unless given), which can be
-put right and imported again. Both are in the audit log as cli:USER.
+The names .ndjson, .jsonl and .csv say the format; .gz after it stands for gzip. An import is a job
+in the database that the service would use with the same settings: this command runs it, and if it
+is killed, a worker of the service continues. Records that are refused are written to the report,
+which can be corrected and imported again. Both commands are in the audit log as cli:USER.
 
-Exit code 1: the import has ended, and some records were not taken (see the report). ${EXIT_CODES_HELP}`;
+${exitCodesHelp('the import has ended, and some records were refused (see the report)')}`;
 
 const SOME_REFUSED = 1;
 const POLL_MS = 300;
@@ -36,11 +44,11 @@ const IMPORT_OPTIONS = {
 type Options = ReadonlyMap<string, string>;
 
 async function main(): Promise<void> {
-  const [command = '', ...rest] = process.argv.slice(2);
-  if (['--help', '-h', 'help'].includes(command) || rest.includes('--help'))
+  const [command, ...rest] = process.argv.slice(2);
+  if (['--help', '-h', 'help'].includes(command ?? '') || rest.includes('--help'))
     return void process.stdout.write(HELP);
   if (command !== 'import' && command !== 'export')
-    throw new UsageError(`Unknown command ${JSON.stringify(command)}.\n\n${HELP}`);
+    throw new UsageError(`${unknownCommand(command)}\n\n${HELP}`);
   const { words, options } = parseArguments(
     rest,
     command === 'import' ? IMPORT_OPTIONS : { format: 'string' as const },
@@ -95,7 +103,7 @@ async function importing(file: string, options: Options) {
     const ended = await watch(job, jobs.store.find, show);
     const reported = await writeReport(ended, jobs.report(job.id), reportPath);
     process.stdout.write(`${summaryOf(ended, dryRun)} (${where}).\n`);
-    if (reported) process.stdout.write(`Records that were not taken: ${reportPath}\n`);
+    if (reported) process.stdout.write(`Records that were refused: ${reportPath}\n`);
     if (ended.state !== 'done') throw new Error(ended.failure?.message ?? `it was ${ended.state}`);
     if ((ended.progress['refused'] ?? 0) > 0) process.exitCode = SOME_REFUSED;
   };

@@ -14,9 +14,18 @@ interface Outcome {
   readonly stderr: string;
 }
 
+/** Of this repository only, not in the image. */
+const TOOLS: Readonly<Record<string, string>> = {
+  bench: 'bench/run',
+  chaos: 'faults/chaos/main',
+  faults: 'faults/index',
+  layout: 'dev/layout/main',
+  loadtest: 'dev/loadtest/main',
+};
+
 function run(name: string, ...args: string[]): Promise<Outcome> {
   const { PATH = '', HOME = '' } = process.env;
-  const script = path.join(root, 'dist', 'cli', `${name}.js`);
+  const script = path.join(root, 'dist', `${TOOLS[name] ?? `cli/${name}`}.js`);
   const options = {
     cwd: empty,
     env: { PATH, HOME, MONGODB_URI: 'mongodb://127.0.0.1:9/x', DB_CONNECT_WAIT_MS: '100' },
@@ -29,25 +38,44 @@ function run(name: string, ...args: string[]): Promise<Outcome> {
 }
 
 const COMMANDS = ['cluster', 'doctor', 'explain', 'keys', 'migrate', 'problems', 'settings'];
+const WITH_WORDS = ['admin', 'passwords', 'users'];
 
-test.each(COMMANDS)('%s --help does nothing but help', async (name) => {
-  const { code, stdout, stderr } = await run(name, '--help');
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  expect(stdout).toMatch(/^Usage:[\s\S]*Exit code/);
-});
+test.each([...COMMANDS, ...WITH_WORDS, ...Object.keys(TOOLS)])(
+  '%s --help does nothing but help',
+  async (name) => {
+    const { code, stdout, stderr } = await run(name, '--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^Usage:[\s\S]*\nExit codes:\n {2}0 /);
+    expect(stdout.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  },
+);
 
 test.each<[string, string[], string]>([
   ...COMMANDS.map((name): [string, string[], string] => [name, ['frobnicate'], '"frobnicate"']),
   ...COMMANDS.filter((name) => name !== 'cluster').map((name): [string, string[], string] => [
     name,
     ['--frobnicate'],
-    'There is no option --frobnicate.',
+    'There is no option --frobnicate; --help lists them.',
   ]),
+  ...[...WITH_WORDS, ...Object.keys(TOOLS)].flatMap((name): [string, string[], string][] => [
+    [name, ['frobnicate'], 'frobnicate'],
+    [name, ['--frobnicate'], '--frobnicate'],
+  ]),
+  ...[...WITH_WORDS, 'keys'].map((name): [string, string[], string] => [
+    name,
+    [],
+    'A command is missing.',
+  ]),
+  ['bench', ['--only', 'profile,nosuch'], 'There is no question nosuch; there are profile, '],
+  ['bench', ['--rounds', 'x'], '--rounds must be a whole number'],
+  ['chaos', [], '--target is missing.'],
+  ['faults', [], 'A suite is missing.'],
+  ['faults', ['cache', '--only', 'nosuch'], 'There is no scenario nosuch in cache; there are '],
+  ['loadtest', [], '--target is missing.'],
   ['cluster', ['--frobnicate'], 'Unknown command "--frobnicate"'],
   ['cluster', ['status', 'now'], 'status does not take "now"'],
   ['cluster', ['scale'], 'scale needs the number of workers'],
   ['cluster', ['scale', '+1', '2'], 'scale does not take "2"'],
-  ['keys', [], 'A command is missing.'],
   ['keys', ['list', 'all'], 'list does not take "all"'],
   ['keys', ['list', '--now'], 'list does not take --now'],
   ['keys', ['rotate', '--now', '--compromised'], 'not both'],
