@@ -25,6 +25,13 @@ import { keepTickObject } from './runtime/worker/tick-object';
 
 async function main(): Promise<number> {
   const role = processRole(cluster.isWorker);
+  const [argument] = process.argv.slice(2);
+  if (role.role === 'primary' && argument !== undefined) {
+    process.stderr.write(
+      `The service takes no arguments, but got ${JSON.stringify(argument)}. Settings come from the environment and .env (docs/configuration.md).\n`,
+    );
+    return exitCodes.config;
+  }
   // Of a host whose folders change later, the workers go on.
   const config = role.role === 'primary' ? loadServiceConfig() : loadConfig();
   const { uri, embedded, dataDir } = config.database;

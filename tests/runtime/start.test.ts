@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { exitCodes } from '../../src/runtime/exit-codes';
 import {
@@ -42,6 +43,15 @@ test('reports all invalid settings at once, each by its variable, and starts not
   for (const name of ['PORT', 'WORKERS', 'TRUST_PROXY', 'MONGODB_URI', 'JWT_SECRET'])
     expect(service.stderr()).toContain(`${name} `);
   expect(service.stderr()).not.toContain('postgres://x');
+});
+
+test('refuses an argument, which would otherwise be ignored', () => {
+  const { status, stderr } = spawnSync(process.execPath, [entry, '--port', '8080'], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  expect(status).toBe(exitCodes.config);
+  expect(stderr).toContain('takes no arguments, but got "--port"');
 });
 
 test('production refuses to start without MONGODB_URI', async () => {
