@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { userView } from '../src/modules/users/view';
 
 const ROOT = resolve(__dirname, '../..');
 const SKIPPED = new Set(['node_modules', 'dist', 'data', 'coverage', '.git']);
@@ -140,17 +141,28 @@ test('decisions have one form, and the index names each', () => {
   expect(decisions.length).toBeGreaterThan(8);
   const parts = [
     /^# \d+\. \S/,
-    /^(?:- )?\*\*Status:\*\* (accepted|replaced|withdrawn)/m,
-    /^(?:- )?\*\*Date:\*\* \d{4}-\d{2}-\d{2}$/m,
-    ...['Context', 'Decision', 'Consequences'].map((part) => new RegExp(`^## ${part}$`, 'm')),
+    /^- \*\*Status:\*\* (accepted|replaced|withdrawn)/m,
+    /^- \*\*Date:\*\* \d{4}-\d{2}-\d{2}$/m,
+    /^- \*\*Concerns:\*\* \S/m,
   ];
   const lacking = decisions.flatMap(({ name, text }) =>
     parts.filter((part) => !part.test(text)).map((part) => `${name}: ${part.source}`),
   );
   expect(lacking).toEqual([]);
+  const sectionsOf = (text: string) => [...text.matchAll(/^## (.*)$/gm)].map(([, part]) => part);
+  const others = decisions
+    .map(({ name, text }) => `${name}: ${sectionsOf(text).join(', ')}`)
+    .filter((line) => !/: Context, Decision, Consequences(, Alternatives)?$/.test(line));
+  expect(others).toEqual([]);
   const index = pages.find(({ name }) => name === 'docs/adr/README.md')?.text ?? '';
   const files = pages.filter(isDecision).map(({ name }) => name.replace('docs/adr/', ''));
   expect(files.filter((file) => !index.includes(`](${file})`))).toEqual([]);
+});
+
+test('the first conversation shows each member of a user', () => {
+  const readme = pages.find(({ name }) => name === 'README.md')?.text ?? '';
+  const [, user = ''] = /^\{"user":(\{[\s\S]*?\}),\n "access_token"/m.exec(readme) ?? [];
+  expect(Object.keys(JSON.parse(user))).toEqual(Object.keys(userView.shape));
 });
 
 test('the badges say what the files of the project say, and come from here', () => {
