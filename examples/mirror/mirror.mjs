@@ -10,6 +10,8 @@ const { MIRROR_FILE = 'mirror.json', POLL_MS = '500' } = process.env;
 async function save(state) {
   await writeFile(`${MIRROR_FILE}.new`, JSON.stringify(state));
   await rename(`${MIRROR_FILE}.new`, MIRROR_FILE);
+  const users = Object.keys(state.users).length;
+  console.log(JSON.stringify({ mirror: MIRROR_FILE, users, after: state.after }));
   return state;
 }
 

@@ -2,6 +2,10 @@
 const { AUTH_URL = 'http://localhost:3000' } = process.env;
 // A service account with the scopes events:read and users:read.
 const { AUTH_CLIENT_ID, AUTH_CLIENT_SECRET } = process.env;
+if (!AUTH_CLIENT_ID || !AUTH_CLIENT_SECRET) {
+  console.error('Set AUTH_CLIENT_ID and AUTH_CLIENT_SECRET: see examples/README.md.');
+  process.exit(64);
+}
 let token; // { value, untilMs }
 
 async function request(path, init = {}) {
