@@ -1,7 +1,6 @@
 // Bundles the service into dist/, or the folder that the command names: main.js, pm2.js, cli/, threads/ and the embedded database. A worker started from 1,900
 // files takes a core 1.5 s, from the bundle 0.4 s (docs/adr/0037-bundle.md).
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { rolldown } from 'rolldown';
 
 const [target = 'dist', program = 'service'] = process.argv.slice(2);
@@ -15,11 +14,6 @@ const optional = [
   ...['kerberos', 'snappy', 'mongodb-client-encryption', '@mongodb-js/zstd', 'gcp-metadata'],
   ...['@aws-sdk/credential-providers', 'aws4', 'socks'],
 ];
-
-/** A clock of tests moves the commands of the driver that mongoose has, which may be its own copy. */
-const driver = 'mongodb/lib/cmap/connection';
-const { resolve } = createRequire(import.meta.url);
-const ofMongoose = createRequire(resolve('mongoose')).resolve;
 
 /** Licences ask that their texts go with the code. */
 function writeLicences(file, modules) {
@@ -39,9 +33,7 @@ async function bundle(folder, input, besides = []) {
     platform: 'node',
     external: [...installed, ...optional],
     // Its CommonJS form hides its imports from bundlers.
-    resolve: {
-      alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js', [driver]: ofMongoose(driver) },
-    },
+    resolve: { alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
     // A clean build says nothing, and of libraries' code nothing can be done here.
     logLevel: 'warn',
     checks: { eval: false },

@@ -102,6 +102,7 @@ const LATE = /\brequire\s*[(.]|\bcreateRequire\b|\bimport\s*\(\s*(?!')/;
 test('a package is required late only where loading it is dear, and never by a computed name', () => {
   expect(files.filter((file) => LATE.test(readCode(file)))).toEqual([
     'app/development-database.ts',
+    'app/doctor/pm2.ts',
     'kernel/config/mongo-uri.ts',
     'modules/auth/passwords/formats/argon2-binding.ts',
     'platform/mail/mailer.ts',

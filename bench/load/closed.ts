@@ -43,7 +43,7 @@ export async function runClosed(spec: ClosedSpec, stripe: Stripe): Promise<Close
     timeout: 30,
     ...(reconnects ? { reconnectRate: spec.requestsPerConnection } : {}),
     // autocannon builds a request anew to vary it; handing it finished bytes keeps the generator
-    // faster than the server.
+    // faster than the server. It has no public way for that (docs/adr/0017-public-interfaces.md).
     setupClient: (client) => {
       Object.assign(client, { getRequestBuffer: next });
       if (reconnects) (client as unknown as EventEmitter).on('headers', count);

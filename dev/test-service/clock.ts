@@ -1,6 +1,9 @@
-import { Connection } from 'mongodb/lib/cmap/connection';
+import { mongo } from 'mongoose';
 import { connectDatabase } from '../../src/platform/mongo/connection';
-import { asksForTime, shiftCommand } from './command-time';
+import { SENDING_METHODS } from '../../src/platform/mongo/request-commands';
+import { shiftArguments } from './shifted-time';
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 export interface MovableClock {
   /** Ms since the epoch, as the service sees it. */
@@ -14,17 +17,18 @@ export interface MovableClock {
 
 /**
  * Moves the database's time, by which the service decides (docs/adr/0010-clocks.md), for this
- * process: in what the service reads as `now`, and in each command that it sends. The database has
- * no clock that could be set.
+ * process: in what the service reads as `now`, and in the arguments of each method that sends a
+ * command. The database has no clock that could be set.
  */
 export function createMovableClock(): MovableClock {
   let shiftMs = 0;
-  const { prepareCommand } = Connection.prototype;
-  Connection.prototype.prepareCommand = function prepare(database, command, options) {
-    const isAsIs = shiftMs === 0 || asksForTime(command);
-    const sent = isAsIs ? command : { ...shiftCommand(command, shiftMs) };
-    return prepareCommand.call(this, database, sent, options);
-  };
+  const collection = mongo.Collection.prototype as unknown as Record<string, Method>;
+  for (const name of SENDING_METHODS) {
+    const original = collection[name] as Method;
+    collection[name] = function shifted(...args) {
+      return original.apply(this, shiftMs === 0 ? args : shiftArguments(name, args, shiftMs));
+    };
+  }
   const now = () => Date.now() + shiftMs;
   return {
     now,

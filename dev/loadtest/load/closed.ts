@@ -17,7 +17,8 @@ type Client = EventEmitter & { getRequestBuffer: () => Buffer };
 
 /**
  * Each connection sends its next request after the answer to the last. By autocannon, which is
- * handed finished bytes: building requests anew would make it slower than the service.
+ * handed finished bytes: building requests anew would make it slower than the service. It has no
+ * public way for that (docs/adr/0017-public-interfaces.md).
  */
 export async function runClosed(options: ClosedOptions): Promise<void> {
   const { url, connections, seconds, signal } = options;

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { realpathSync } from 'node:fs';
-
 import { promisify } from 'node:util';
 import type { Config } from '../../kernel/config/config';
 import { type Report, record, skip } from './finding';
@@ -10,7 +9,8 @@ const TIMEOUT_MS = 10_000;
 const PM2_KILL_TIMEOUT_MS = 1600;
 /** The file is loaded by --require; this prints what it exports. */
 const PRINT =
-  'console.log(JSON.stringify(module.constructor._cache[process.argv[1]].exports.apps.map(a => [a.name, a.script, a.kill_timeout, a.wait_ready])))';
+  'const { apps } = require.cache[process.argv[1]].exports;' +
+  'console.log(JSON.stringify(apps.map(a => [a.name, a.script, a.kill_timeout, a.wait_ready])))';
 
 type App = readonly [name: string, script: string, killTimeoutMs?: number, waitReady?: boolean];
 

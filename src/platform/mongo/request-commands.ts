@@ -19,13 +19,17 @@ const COMMANDS = {
 /** Methods that make a cursor. findOne, countDocuments and insertMany go through these methods. */
 const CURSORS = { find: 1, aggregate: 1 } as const;
 
+/** All methods of a collection that send a command by themselves. */
+export const SENDING_METHODS: readonly string[] = Object.keys({ ...COMMANDS, ...CURSORS });
+
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Asked = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
 /**
  * Every command on behalf of a request carries the request's id as its comment, for MongoDB's log
  * and profiler, and the wait for it is counted to the request. For all collections of this
- * connection that are opened after it.
+ * connection that are opened after it. The driver has no hook before a command, so its public
+ * methods are wrapped (docs/adr/0017-public-interfaces.md).
  */
 export function followRequests({ db }: Connection): void {
   if (db === undefined) throw new Error('the database is not connected');

@@ -12,9 +12,8 @@ export function exposeProcess(metrics: Metrics, version: string): void {
   // numbers.
   for (const kind of ['handles', 'requests', 'resources'])
     metrics.removeSingleMetric(`nodejs_active_${kind}_total`);
-  // Each process has the limit for itself: in a sum, one that is near it would not be seen.
-  for (const name of ['process_open_fds', 'process_max_fds'])
-    Object.assign(metrics.getSingleMetric(name) ?? {}, { aggregator: 'max' });
+  exposeHighest(metrics, 'process_open_fds', 'Number of open file descriptors.');
+  exposeHighest(metrics, 'process_max_fds', 'Maximum number of open file descriptors.');
   new Counter({
     name: 'nodejs_eventloop_active_seconds_total',
     help: 'Time in which the event loop did not wait for work.',
@@ -31,4 +30,20 @@ export function exposeProcess(metrics: Metrics, version: string): void {
     aggregator: 'first',
     registers: [metrics],
   }).set({ version, node: process.version }, 1);
+}
+
+/**
+ * Each process has the limit of files for itself: in prom-client's sum, one that is near it would
+ * not be seen.
+ */
+function exposeHighest(metrics: Metrics, name: string, help: string): void {
+  const summed = metrics.getSingleMetric(name);
+  if (summed === undefined) return;
+  metrics.removeSingleMetric(name);
+  new Gauge({
+    ...{ name, help, aggregator: 'max', registers: [metrics] },
+    async collect() {
+      for (const { value } of (await summed.get()).values) this.set(value);
+    },
+  });
 }

@@ -285,10 +285,10 @@ describe('is for tests only', () => {
     const movesClock = (folder: string) =>
       readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.js') && !file.includes('node_modules'))
-        .some((file) => readFileSync(path.join(folder, file), 'utf8').includes('shiftCommand'));
+        .some((file) => readFileSync(path.join(folder, file), 'utf8').includes('shiftArguments'));
     const built = ['main.js', 'pm2.js', 'cli', 'threads', 'chunks'];
     for (const part of built) expect(existsSync(path.join(root, 'dist', part))).toBe(true);
-    expect(readFileSync(path.join(root, 'dist/main.js'), 'utf8')).not.toContain('shiftCommand');
+    expect(readFileSync(path.join(root, 'dist/main.js'), 'utf8')).not.toContain('shiftArguments');
     expect(
       ['cli', 'threads', 'chunks'].filter((part) => movesClock(path.join(root, 'dist', part))),
     ).toEqual([]);

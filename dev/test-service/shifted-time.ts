@@ -6,15 +6,16 @@ const isDocument = (value: unknown): value is Document =>
   [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 
 /** Their values are aggregation expressions: there `$$NOW` is the time, and elsewhere a text. */
-const EXPRESSIONS = new Set(['$expr', 'pipeline', 'projection', 'fields']);
-/** Of an update they are: a document, or a pipeline, which is made of expressions. */
-const UPDATES = new Set(['u', 'update']);
+const EXPRESSIONS = new Set(['$expr', 'projection']);
+/** Their values are stored as they are. */
+const STORED = new Set(['$literal', 'document', 'replacement']);
 
 /**
- * A command of MongoDB as it would be sent `shiftMs` later: `$$NOW` and `$currentDate` are moved.
- * What a pipeline has as `$literal` stays, and so do documents that are inserted.
+ * The arguments of a method of the driver's collection as they would be `shiftMs` later: `$$NOW`
+ * and `$currentDate` are moved. What a pipeline has as `$literal` stays, and so do documents that
+ * are inserted.
  */
-export function shiftCommand(command: Document, shiftMs: number): Document {
+export function shiftArguments(method: string, args: unknown[], shiftMs: number): unknown[] {
   const now = { $add: ['$$NOW', shiftMs] };
   const shiftedDate = () => new Date(Date.now() + shiftMs);
 
@@ -33,12 +34,18 @@ export function shiftCommand(command: Document, shiftMs: number): Document {
   }
 
   function shiftMember(key: string, value: unknown, isExpression: boolean): unknown {
-    if (key === '$literal' || key === 'documents') return value;
-    const isPipeline = UPDATES.has(key) && Array.isArray(value);
-    return shift(value, isExpression || isPipeline || EXPRESSIONS.has(key));
+    if (STORED.has(key)) return value;
+    return shift(value, isExpression || EXPRESSIONS.has(key) || isPipeline(key, value));
   }
-  return shift(command, false) as Document;
+
+  const [first, ...others] = args;
+  if (method === 'insertOne') return args;
+  return [
+    shift(first, method === 'aggregate'),
+    // An update is a document, or a pipeline.
+    ...others.map((one) => shift(one, Array.isArray(one))),
+  ];
 }
 
-/** `aggregate: 1` reads no collection: it asks for the time itself (src/platform/mongo/clock.ts). */
-export const asksForTime = (command: Document): boolean => command['aggregate'] === 1;
+/** In `bulkWrite`. */
+const isPipeline = (key: string, value: unknown) => key === 'update' && Array.isArray(value);
