@@ -96,6 +96,31 @@ test('Express is augmented once: the one contract of a request', () => {
   ]);
 });
 
+/** Lines of `platform/http` with a word of a module's own, each with its reason. */
+const SPEAKS_OF_MODULES = [
+  // Calls of packages/client, which the documentation page shows for operations by their ids.
+  /docs\/samples\.ts: .*client\.users\.list/,
+  // The name of responses in the published OpenAPI document: clients have types by it.
+  /openapi-problems\.ts: \['Role', /,
+  // The one schema of problems lists the members of all modules.
+  /problem-schema\.ts: (roles_max|.*`role`)/,
+  // An error of MongoDB's driver.
+  /problem\.ts: 'MongoExpiredSessionError'/,
+];
+
+test('HTTP knows neither sessions, roles nor DPoP: their module hands in what it adds', () => {
+  const lines = files
+    .filter((file) => file.startsWith('platform/http/'))
+    .flatMap((file) =>
+      read(file)
+        .split('\n')
+        .map((line) => `${file.slice('platform/http/'.length)}: ${line.trim()}`),
+    )
+    .filter((line) => /session|role|dpop/i.test(line));
+  expect(lines.filter((line) => !SPEAKS_OF_MODULES.some((known) => known.test(line)))).toEqual([]);
+  expect(SPEAKS_OF_MODULES.filter((known) => !lines.some((line) => known.test(line)))).toEqual([]);
+});
+
 /** `require('x')`, `require.resolve(…)`, `createRequire`, and `import()` of what is no literal. */
 const LATE = /\brequire\s*[(.]|\bcreateRequire\b|\bimport\s*\(\s*(?!')/;
 

@@ -3,7 +3,7 @@ import type { Config } from '../kernel/config/config';
 import { createClientDigest } from '../kernel/crypto/client-digest';
 import { decrypt, encrypt, type Secrets } from '../kernel/crypto/encryption';
 import type { Closable, Lifecycle } from '../kernel/lifecycle';
-import { connectKeys, deploymentSecrets } from '../modules/auth';
+import { authExtension, connectKeys, deploymentSecrets } from '../modules/auth';
 import { createApp } from '../platform/http/app';
 import { NO_CLIENT } from '../platform/http/client-info';
 import { corsOriginsOf } from '../platform/http/cors';
@@ -16,6 +16,7 @@ import type { Logger } from '../platform/telemetry/logger';
 import type { Metrics } from '../platform/telemetry/metrics';
 import { migrations } from './migrate';
 import { connectModules } from './modules';
+import { operationTags } from './operation-tags';
 import { connectPlatform, type Platform, type PlatformOptions } from './platform';
 
 export interface ServiceOptions extends Pick<PlatformOptions, 'openDatabase' | 'tracing'> {
@@ -84,6 +85,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     health: healthOf(options, platform),
     limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers }),
     guardsOf: auth.guardsOf,
+    extensions: { ...authExtension, tags: operationTags },
     idempotency: idempotencyOf(options, platform, secrets),
     pages: served.flatMap(({ pages }) => pages ?? []),
     routes: served.flatMap(({ routes }) => routes),

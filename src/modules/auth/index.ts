@@ -41,6 +41,7 @@ import { authStorage } from './storage';
 import { authSubscribers } from './subscribers';
 import { createSubjectResolver } from './tokens/subject-resolver';
 
+export { authExtension } from './http-extension';
 export { developmentSecretIn } from './keys/development-secret';
 export { createKeyReaders, type KeyReader } from './keys/key-readers';
 export { keyState, type RotationRules } from './keys/key-schedule';

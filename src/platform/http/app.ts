@@ -10,6 +10,7 @@ import { type CorsOrigins, corsFor } from './cors';
 import { docsPage } from './docs/page';
 import { tryPage } from './docs/try-page';
 import type { GuardsOf, Route } from './endpoint';
+import type { Extensions } from './extension';
 import { type HealthSources, mountHealth } from './health';
 import type { Idempotency } from './idempotency';
 import { mountRoutes } from './mount';
@@ -29,6 +30,7 @@ export interface AppDependencies {
   /** The general rate limit. Routes with a stricter one add it themselves. */
   readonly limiter: RequestHandler;
   readonly guardsOf: GuardsOf;
+  readonly extensions: Extensions;
   readonly idempotency: Idempotency;
   readonly routes: readonly Route[];
   /** HTML pages besides the documentation. */
@@ -48,6 +50,7 @@ export function createApp({
   health,
   limiter,
   guardsOf,
+  extensions,
   idempotency,
   routes,
   pages,
@@ -63,11 +66,12 @@ export function createApp({
   installPendingHeaders(app);
 
   app.use(requestContext(settings));
-  if (tracing.isOn) app.use(traceRequests(tracing));
+  if (tracing.isOn) app.use(traceRequests(tracing, extensions.hasSecretPath));
   app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
   app.use(securityHeaders());
   mountHealth(app, health);
-  if (cors.plain.length + cors.withCookies.length > 0) app.use(corsFor(cors));
+  if (cors.plain.length + cors.withCookies.length > 0)
+    app.use(corsFor(cors, Object.keys(extensions.requestHeaders)));
   app.use(limiter);
 
   const compress = compression({ threshold: COMPRESS_FROM_BYTES });
@@ -81,6 +85,7 @@ export function createApp({
   const openApi = createOpenApi(routes, {
     serverUrl: settings.publicUrl,
     environment: settings.environment,
+    extensions,
   });
   app.use(['/docs', '/openapi.json'], compress);
   for (const page of pages) app.use(page);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Request, RequestHandler } from 'express';
 import type { Config } from '../../kernel/config/config';
+import type { TokenBinding } from '../../kernel/token-binding';
 import type { RequestWork } from '../telemetry/request-work';
 import type { Span } from '../telemetry/tracing';
 import { clientAddressOf, createTrust, peerAddress, type TrustProxy } from './client-address';
@@ -13,14 +14,6 @@ export interface Caller {
   readonly idempotencyScope: string;
   /** Id of the administrator who acts as the caller. */
   readonly impersonator?: string | undefined;
-}
-
-/** How a client keeps the refresh tokens of the session that its request opens. */
-export interface TokenBinding {
-  /** In a cookie, never in the JSON of an answer. */
-  readonly inCookie: boolean;
-  /** RFC 7638 thumbprint of the key by which each refresh needs a proof (RFC 9449). */
-  readonly dpopJkt: string | undefined;
 }
 
 /** Data of one request for middleware and handlers: `req.context`. */
@@ -47,9 +40,9 @@ export interface RequestContext {
   readonly clientAddress: string;
   /** Set by authentication. */
   principal: Caller | undefined;
-  /** Set by authentication, on the routes that open a session; absent: in JSON, and not bound. */
+  /** Set by authentication for its handlers; absent: in JSON, and not bound. */
   tokenBinding?: TokenBinding;
-  /** On the routes that renew a session: SHA-256 of the refresh token in its page's cookie. */
+  /** Set by authentication for its handlers: SHA-256 of the refresh token in a page's cookie. */
   cookieHash?: string;
   /** Of a request with an Idempotency-Key: the id of what it creates (idempotency-store.ts). */
   newId?: string;

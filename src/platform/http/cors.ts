@@ -9,8 +9,6 @@ const ALLOWED_HEADERS = [
   'If-Match',
   'If-None-Match',
   'Idempotency-Key',
-  'DPoP',
-  'Refresh-Token-Mode',
   'X-Request-Id',
   'traceparent',
   'tracestate',
@@ -42,9 +40,12 @@ export const corsOriginsOf = ({ server, browser }: Pick<Config, 'server' | 'brow
   withCookies: browser.origins,
 });
 
-/** CORS for browsers. Cookies are for own pages only; other credentials are bearer tokens. */
-export function corsFor(origins: CorsOrigins): RequestHandler {
-  const preflight = preflightFor(origins);
+/** CORS for browsers; pages may also send `requestHeaders`. Cookies are for own pages only; other credentials are bearer tokens. */
+export function corsFor(
+  origins: CorsOrigins,
+  requestHeaders: readonly string[] = [],
+): RequestHandler {
+  const preflight = preflightFor(origins, requestHeaders);
   return (req, res, next) => {
     if (req.method === 'OPTIONS') {
       preflight(req, res, next);
@@ -56,10 +57,13 @@ export function corsFor(origins: CorsOrigins): RequestHandler {
   };
 }
 
-function preflightFor({ plain, withCookies }: CorsOrigins): RequestHandler {
+function preflightFor(
+  { plain, withCookies }: CorsOrigins,
+  requestHeaders: readonly string[],
+): RequestHandler {
   const common = {
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: [...ALLOWED_HEADERS],
+    allowedHeaders: [...ALLOWED_HEADERS, ...requestHeaders],
     exposedHeaders: [...EXPOSED_HEADERS],
     maxAge: 600,
   };

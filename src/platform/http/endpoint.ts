@@ -4,7 +4,6 @@ import type { Permission } from '../../kernel/permissions';
 import type { ProblemCode } from '../../kernel/problem-codes';
 import type { FlatHeaders } from './response-head';
 import type { ResponseHeader } from './response-headers';
-import type { Tag } from './tags';
 import type { UploadLimits } from './upload';
 
 /** `user`: needs an access token. */
@@ -12,16 +11,8 @@ type Access = 'public' | 'user';
 
 /** The authentication and authorization middleware of an endpoint that is not public. */
 export type GuardsOf = (
-  endpoint: Pick<Endpoint, 'id' | 'path' | 'permission' | 'own' | 'impersonation' | 'session'>,
+  endpoint: Pick<Endpoint, 'id' | 'path' | 'permission' | 'own' | 'impersonation'>,
 ) => readonly RequestHandler[];
-
-/**
- * What an operation does to the session of its client. `opens`: it answers with a refresh token,
- * which the request may ask for in a cookie or bind to a key. `refreshes`: it takes such a token.
- * `renews`: it replaces the tokens of the session that sent the request. `ends`: the cookie of the
- * refresh token may stand for the access token.
- */
-type SessionEffect = 'opens' | 'refreshes' | 'renews' | 'ends';
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
@@ -50,20 +41,18 @@ export interface Endpoint<
   readonly path: string;
   readonly id: string;
   readonly summary: string;
-  readonly tag: Tag;
+  /** The group of operations that it belongs to. */
+  readonly tag: string;
   readonly access: Access;
   /**
-   * What the role of a user or the scopes of a service account must have. Undefined: any user, for
-   * itself; service accounts cannot use the endpoint. The guards check it.
+   * What a user or the scopes of a service account must have. Undefined: any user, for itself;
+   * service accounts cannot use the endpoint. The guards check it.
    */
   readonly permission?: Permission;
   /** The user that `:id` in the path names needs no permission. */
   readonly own?: true;
   /** False: refused to a token by which an administrator acts as the user (RFC 8693). */
   readonly impersonation?: false;
-  readonly session?: SessionEffect;
-  /** A DPoP proof (RFC 9449) is read; where `session` opens or refreshes, it is anyway. */
-  readonly dpop?: true;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;

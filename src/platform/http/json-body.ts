@@ -78,8 +78,8 @@ const NO_BODY_BYTES = 64;
 const EMPTY = /^\s*(\{\s*\})?\s*$/;
 
 /**
- * For operations without a body: `{}` counts as none. Any other body is refused, not ignored: a
- * client that sends `{"scope":"global"}` to logout would believe that all sessions have ended.
+ * For operations without a body: `{}` counts as none. Any other body is refused, not ignored: its
+ * client would believe that the service has done what it asks for.
  */
 export const noBody: RequestHandler = (req, _res, next) => {
   const { 'content-length': declared, 'transfer-encoding': encoding } = req.headers;

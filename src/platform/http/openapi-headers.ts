@@ -1,4 +1,5 @@
-import { type Endpoint, isRepeatable } from './endpoint';
+import { isRepeatable } from './endpoint';
+import type { Extensions, Operation } from './extension';
 import { IDEMPOTENCY_KEY_PATTERN } from './idempotency';
 import { headerText, type ResponseHeader } from './response-headers';
 
@@ -72,16 +73,6 @@ const REQUEST_HEADERS = {
       `(W/)?${STRONG_TAG}`,
     ),
   },
-  DPoP: {
-    description:
-      'A DPoP proof (RFC 9449). Where a session opens, it binds the refresh tokens to its key; a refresh of such a session needs a new proof by the same key. Access tokens are bearer tokens in any case.',
-    schema: headerText(ANY_LENGTH, 'eyJ0eXAiOiJkcG9wK2p3dCJ9.eyJqdGkiOiIxIn0.c2ln'),
-  },
-  'Refresh-Token-Mode': {
-    description:
-      'For pages in BROWSER_ORIGINS: the refresh token comes in the cookie `__Host-refresh_token` instead of the JSON.',
-    schema: { type: 'string', enum: ['cookie'] },
-  },
   'Idempotency-Key': {
     description:
       'A new key for a new request, e.g. a UUID. A repeat with the same key gets the first response again.',
@@ -97,23 +88,25 @@ const REQUEST_HEADERS = {
 
 type RequestHeader = keyof typeof REQUEST_HEADERS;
 
-export const headerParameters = Object.fromEntries(
-  Object.entries(REQUEST_HEADERS).map(([name, one]) => [
-    name,
-    { name, in: 'header', required: false, ...one },
-  ]),
-);
+/** Of `components.parameters`: the headers of every module. */
+export const headerParametersFor = (added: Extensions['requestHeaders']) =>
+  Object.fromEntries(
+    Object.entries({ ...REQUEST_HEADERS, ...added }).map(([name, one]) => [
+      name,
+      { name, in: 'header', required: false, ...one },
+    ]),
+  );
 
 /** The request headers that an operation evaluates. */
-export function headerParametersOf(endpoint: Endpoint): readonly unknown[] {
-  const names: RequestHeader[] = ['X-Request-Id', 'traceparent'];
-  if (isRepeatable(endpoint)) names.push('Idempotency-Key');
-  const { session } = endpoint;
-  const isBound = session !== undefined && session !== 'renews';
-  if (endpoint.dpop === true || isBound) names.push('DPoP');
-  if (session === 'opens') names.push('Refresh-Token-Mode');
-  if (304 in endpoint.answers) names.push('If-None-Match');
-  if (endpoint.problems?.includes('precondition_failed') === true)
-    names.push('If-Match', 'UnlessMatch');
-  return names.map((name) => ({ $ref: `#/components/parameters/${name}` }));
+export function headerParametersOf({ endpoint, extension }: Operation): readonly unknown[] {
+  const own = (...names: RequestHeader[]) => names;
+  return [
+    ...own('X-Request-Id', 'traceparent'),
+    ...(isRepeatable(endpoint) ? own('Idempotency-Key') : []),
+    ...(extension.requestHeaders ?? []),
+    ...(304 in endpoint.answers ? own('If-None-Match') : []),
+    ...(endpoint.problems?.includes('precondition_failed') === true
+      ? own('If-Match', 'UnlessMatch')
+      : []),
+  ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
 }

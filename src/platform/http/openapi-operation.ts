@@ -1,19 +1,20 @@
 import type { z } from 'zod';
 import { isScope, type Permission } from '../../kernel/permissions';
 import { type Endpoint, isRepeatable } from './endpoint';
+import type { Operation } from './extension';
 import { headerParametersOf, headersOf } from './openapi-headers';
 import type { ProblemResponses } from './openapi-problems';
 import type { Components } from './openapi-schemas';
 import { RESPONSE_HEADERS } from './response-headers';
 
 /** `{}` means no authentication. Some tools do not read an empty list in this way. */
-function securityOf(endpoint: Endpoint): readonly object[] {
-  const { access, permission, clientAuthentication, session } = endpoint;
+function securityOf({ endpoint, extension }: Operation): readonly object[] {
+  const { access, permission, clientAuthentication } = endpoint;
   if (access !== 'public')
     return [
       { bearer: [] },
       ...(isForServices(permission) ? [{ oauth2: [permission] }] : []),
-      ...(session === 'ends' ? [{ refreshCookie: [] }] : []),
+      ...(extension.security ?? []).map((scheme) => ({ [scheme]: [] })),
     ];
   return clientAuthentication === true ? [{ clientSecret: [] }, {}] : [{}];
 }
@@ -54,17 +55,18 @@ function describe(endpoint: Endpoint): string {
 
 /** One operation of the OpenAPI document. */
 export function operationOf(
-  endpoint: Endpoint,
+  operation: Operation,
   components: Components,
   problems: Pick<ProblemResponses, 'named' | 'byStatus'>,
 ): Record<string, unknown> {
+  const { endpoint } = operation;
   const body = endpoint.documentedBody ?? endpoint.body;
   return {
     operationId: endpoint.id,
     summary: endpoint.summary,
     description: describe(endpoint),
     tags: [endpoint.tag],
-    security: securityOf(endpoint),
+    security: securityOf(operation),
     ...(endpoint.permission === undefined ? {} : { 'x-permission': endpoint.permission }),
     ...(endpoint.own === undefined ? {} : { 'x-own': endpoint.own }),
     ...(endpoint.impersonation === false ? { 'x-impersonation': false } : {}),
@@ -72,7 +74,7 @@ export function operationOf(
     parameters: [
       ...parametersOf(components, endpoint.params, 'path'),
       ...parametersOf(components, endpoint.query, 'query'),
-      ...headerParametersOf(endpoint),
+      ...headerParametersOf(operation),
     ],
     ...(body === undefined
       ? {}
@@ -82,7 +84,7 @@ export function operationOf(
             content: contentOf(components, body, 'input', endpoint),
           },
         }),
-    responses: withSuccess(joined(problems, answersOf(endpoint, components))),
+    responses: withSuccess(joined(problems, answersOf(operation, components))),
   };
 }
 
@@ -135,25 +137,19 @@ function contentOf(
   );
 }
 
-const STORES = 'The refresh token, where the session keeps it in a cookie.';
-const COOKIES: Readonly<Record<NonNullable<Endpoint['session']>, string>> = {
-  opens: STORES,
-  refreshes: STORES,
-  renews: STORES,
-  ends: 'Removes the cookie of the refresh token.',
-};
-
-function answersOf(endpoint: Endpoint, components: Components): Record<string, Answer> {
+function answersOf(
+  { endpoint, extension }: Operation,
+  components: Components,
+): Record<string, Answer> {
   const replayed = isRepeatable(endpoint)
     ? { 'Idempotent-Replayed': RESPONSE_HEADERS['Idempotent-Replayed'].description }
     : {};
-  const cookie = endpoint.session === undefined ? {} : { 'Set-Cookie': COOKIES[endpoint.session] };
   return Object.fromEntries(
     Object.entries(endpoint.answers).map(([status, { description, headers, schema }]) => [
       status,
       {
         description,
-        headers: headersOf({ ...headers, ...replayed, ...cookie }),
+        headers: headersOf({ ...headers, ...replayed, ...extension.answerHeaders }),
         ...(schema === undefined
           ? {}
           : {

@@ -1,5 +1,6 @@
 import { type CodeOf, PROBLEM_CODES, type ProblemCode } from '../../kernel/problem-codes';
 import { type Endpoint, isRepeatable } from './endpoint';
+import type { Extension } from './extension';
 import { FORM } from './json-body';
 import { headersOf } from './openapi-headers';
 import { PROBLEM_TYPE } from './problem';
@@ -119,27 +120,15 @@ const TOKEN: readonly ProblemCode[] = [
   'insufficient_scope',
 ];
 
-/** By what the endpoint does to a session. */
-const SESSION: Readonly<Record<NonNullable<Endpoint['session']>, readonly ProblemCode[]>> = {
-  opens: ['invalid_refresh_token_mode', 'invalid_dpop_proof', 'origin_not_allowed'],
-  refreshes: ['invalid_dpop_proof', 'origin_not_allowed'],
-  renews: [],
-  ends: [
-    'invalid_refresh_token',
-    'refresh_token_reused',
-    'invalid_dpop_proof',
-    'origin_not_allowed',
-  ],
-};
-/** An invalid token in the cookie removes the cookie. */
-const COOKIE = { 'Set-Cookie': 'Removes the cookie of a refresh token that is not valid.' };
-
 /**
  * The problem codes of an endpoint, in labelled groups: derived from its fields, and listed by
  * itself.
  */
-function groupsOf(endpoint: Endpoint): (readonly [label: string, codes: readonly ProblemCode[]])[] {
-  const { access, permission, consumes, method, params, session, problems = [] } = endpoint;
+function groupsOf(
+  endpoint: Endpoint,
+  extension: Extension,
+): (readonly [label: string, codes: readonly ProblemCode[]])[] {
+  const { access, permission, consumes, method, params, problems = [] } = endpoint;
   const body = endpoint.upload ?? endpoint.body;
   const isJson = endpoint.body !== undefined && consumes?.includes(FORM) !== true;
   return [
@@ -152,7 +141,7 @@ function groupsOf(endpoint: Endpoint): (readonly [label: string, codes: readonly
     tokenGroup(endpoint),
     ['Role', access === 'public' || permission === undefined ? [] : ['forbidden']],
     ['Personal', isPersonal(endpoint) ? ['impersonation_forbidden'] : []],
-    ...(session === undefined ? [] : [[pascal(session), SESSION[session]] as const]),
+    extension.problems ?? ['', []],
     ['Write', method === 'get' ? [] : ['write_unconfirmed']],
     [
       'IfMatch',
@@ -216,10 +205,10 @@ export interface ProblemResponses {
  * The problem responses of an endpoint, for components.responses. Their names come from their
  * codes.
  */
-export function problemResponses(endpoint: Endpoint): ProblemResponses {
+export function problemResponses(endpoint: Endpoint, extension: Extension): ProblemResponses {
   const named: Responses = {};
   const byStatus: Responses = {};
-  const groups = groupsOf(endpoint);
+  const groups = groupsOf(endpoint, extension);
   for (const [status, { name, description, headers }] of Object.entries(KINDS)) {
     const here = groups
       .map(
@@ -230,16 +219,15 @@ export function problemResponses(endpoint: Endpoint): ProblemResponses {
     if (here.length === 0) continue;
     const isStored = isRepeatable(endpoint) && STORED_STATUSES.has(Number(status));
     const labels = [...new Set([...here.map(([label]) => label), ...(isStored ? ['Key'] : [])])];
-    const { session } = endpoint;
-    const clears = status === '401' && (session === 'refreshes' || session === 'ends');
-    const full = name + labels.join('') + (clears ? 'Cookie' : '');
+    const added = status === '401' ? extension.unauthorized : undefined;
+    const full = name + labels.join('') + (added?.label ?? '');
     const codes = here.flatMap(([, some]) => some);
     named[full] = {
       description,
       headers: headersOf({
         ...headers,
         ...(isStored ? REPLAYED : {}),
-        ...(clears ? COOKIE : {}),
+        ...added?.headers,
       }),
       content: { [PROBLEM_TYPE]: contentOf(codes) },
     };

@@ -1,13 +1,13 @@
 import { isScope } from '../../kernel/permissions';
 import { VERSION } from '../../kernel/version';
 import type { Route } from './endpoint';
-import { headerParameters } from './openapi-headers';
+import type { Extensions } from './extension';
+import { headerParametersFor } from './openapi-headers';
 import { operationOf } from './openapi-operation';
 import { problemExample, problemResponses } from './openapi-problems';
 import { createComponents } from './openapi-schemas';
 import { problemSchema } from './problem-schema';
 import { RESPONSE_HEADERS } from './response-headers';
-import { TAGS } from './tags';
 
 export type OpenApi = Readonly<Record<string, unknown>>;
 
@@ -15,12 +15,14 @@ export interface OpenApiOptions {
   /** The public base URL of the service; default: relative to the document. */
   readonly serverUrl?: string | undefined;
   readonly environment: 'development' | 'test' | 'production';
+  readonly extensions: Extensions;
 }
 
 const TOKEN_PATH = '/api/auth/token';
 
 /** Creates the OpenAPI 3.1 document from the validators that parse the requests. */
 export function createOpenApi(routes: readonly Route[], options: OpenApiOptions): OpenApi {
+  const { extensions } = options;
   const components = createComponents();
   components.schemaOf(problemSchema, 'output');
   const paths: Record<string, Record<string, unknown>> = {};
@@ -28,15 +30,15 @@ export function createOpenApi(routes: readonly Route[], options: OpenApiOptions)
   const examples: Record<string, unknown> = {};
   for (const { endpoint } of routes) {
     const path = endpoint.path.replaceAll(/:(\w+)/g, '{$1}');
-    const { named, byStatus, codes } = problemResponses(endpoint);
+    const extension = extensions.extensionOf(endpoint);
+    const { named, byStatus, codes } = problemResponses(endpoint, extension);
     addNamed(responses, named);
     for (const code of codes) examples[code] = problemExample(code);
     paths[path] = {
       ...paths[path],
-      [endpoint.method]: operationOf(endpoint, components, { named, byStatus }),
+      [endpoint.method]: operationOf({ endpoint, extension }, components, { named, byStatus }),
     };
   }
-  const used = new Set(routes.map(({ endpoint: { tag } }) => tag));
   return {
     openapi: '3.1.0',
     info: {
@@ -54,19 +56,26 @@ export function createOpenApi(routes: readonly Route[], options: OpenApiOptions)
         'x-internal': false,
       },
     ],
-    tags: Object.entries(TAGS).flatMap(([name, description]) =>
-      used.has(name as keyof typeof TAGS) ? [{ name, description }] : [],
-    ),
+    tags: usedTags(routes, extensions.tags),
     paths,
     components: {
       schemas: components.schemas,
       responses,
-      parameters: headerParameters,
+      parameters: headerParametersFor(extensions.requestHeaders),
       examples,
       headers: RESPONSE_HEADERS,
-      securitySchemes: securitySchemes(routes),
+      securitySchemes: { ...securitySchemes(routes), ...extensions.securitySchemes },
     },
   };
+}
+
+function usedTags(routes: readonly Route[], tags: Extensions['tags']): object[] {
+  const used = new Set(routes.map(({ endpoint: { tag } }) => tag));
+  const unknown = [...used].filter((tag) => tags[tag] === undefined);
+  if (unknown.length > 0) throw new Error(`no description of the tags ${unknown.join(', ')}`);
+  return Object.entries(tags)
+    .filter(([name]) => used.has(name))
+    .map(([name, description]) => ({ name, description }));
 }
 
 /** Each name has one set of codes. */
@@ -108,13 +117,6 @@ function securitySchemes(routes: readonly Route[]): Record<string, unknown> {
           ),
         },
       },
-    },
-    refreshCookie: {
-      type: 'apiKey',
-      in: 'cookie',
-      name: '__Host-refresh_token',
-      description:
-        'The cookie of a page in BROWSER_ORIGINS. The request must have the `Origin` of such a page.',
     },
     // The registered spelling of the scheme; scheme names are case-insensitive (RFC 9110 §11.1).
     clientSecret: {

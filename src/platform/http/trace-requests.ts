@@ -8,7 +8,11 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PAT
  * The span of a request, by the semantic conventions of HTTP servers. Mounted only where tracing is
  * on. No query and no unknown path are recorded: they may hold addresses and secrets.
  */
-export function traceRequests(tracing: Tracing): RequestHandler {
+export function traceRequests(
+  tracing: Tracing,
+  hasSecretPath: (pattern: string) => boolean,
+): RequestHandler {
+  const endSpan = spanEnd(hasSecretPath);
   return (req, res, next) => {
     const method = METHODS.has(req.method) ? req.method : '_OTHER';
     const span = tracing.serve(nameOf(method, undefined), req.headers, {
@@ -29,20 +33,32 @@ const nameOf = (method: string, route: string | undefined) =>
   `${method === '_OTHER' ? 'HTTP' : method}${route === undefined ? '' : ` ${route}`}`;
 
 /** One function for all responses. */
-function endSpan(this: Response): void {
-  const { req } = this;
-  const { span, routePattern: route } = req.context;
-  if (span === undefined) return;
-  recordAnswer(span, req, this, route);
-  span.end();
+const spanEnd = (hasSecretPath: (pattern: string) => boolean) =>
+  function endSpan(this: Response): void {
+    const { req } = this;
+    const { span, routePattern } = req.context;
+    if (span === undefined) return;
+    const isShown = routePattern !== undefined && !hasSecretPath(routePattern);
+    recordAnswer(span, req, this, { routePattern, isShown });
+    span.end();
+  };
+
+interface Matched {
+  readonly routePattern: string | undefined;
+  readonly isShown: boolean;
 }
 
-function recordAnswer(span: Span, req: Request, res: Response, route: string | undefined): void {
+function recordAnswer(
+  span: Span,
+  req: Request,
+  res: Response,
+  { routePattern: route, isShown }: Matched,
+): void {
   const status = res.statusCode;
   span.set({ 'http.response.status_code': status });
   if (route !== undefined) {
     span.rename(nameOf(METHODS.has(req.method) ? req.method : '_OTHER', route));
-    span.set({ 'http.route': route, 'url.path': pathOf(req, route) });
+    span.set({ 'http.route': route, 'url.path': isShown ? pathOf(req, route) : route });
   }
   if (status >= 500) span.fail(String(status));
   else if (!res.writableFinished) span.set({ 'error.type': 'client_aborted' });
@@ -50,10 +66,10 @@ function recordAnswer(span: Span, req: Request, res: Response, route: string | u
 
 /**
  * The pattern stands for a path that was not checked: anything may be where an id belongs, such as
- * an address. It also stands for the id of a session, which is that of its tokens.
+ * an address.
  */
 function pathOf({ originalUrl, context }: Request, route: string): string {
-  if (context.hasValidPath !== true || route.includes('/sessions/')) return route;
+  if (context.hasValidPath !== true) return route;
   const query = originalUrl.indexOf('?');
   return query === -1 ? originalUrl : originalUrl.slice(0, query);
 }

@@ -3,6 +3,7 @@ import type { Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import type { GuardsOf } from '../../../platform/http/endpoint';
 import type { Dpop } from '../dpop/dpop';
+import { authFieldsOf } from '../endpoint';
 import { Principal } from '../principal';
 import type { Sessions } from '../sessions/sessions';
 import type { PageOrigins } from './page-origin';
@@ -46,6 +47,6 @@ export function withCookieGuard(guardsOf: GuardsOf, deps: CookieGuardDependencie
 
   return (endpoint) => {
     const guards = guardsOf(endpoint);
-    return endpoint.session === 'ends' ? guards.map(orCookie) : guards;
+    return authFieldsOf(endpoint).session === 'ends' ? guards.map(orCookie) : guards;
   };
 }

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { sha256 } from '../../../kernel/crypto/digest';
 import type { Route } from '../../../platform/http/endpoint';
 import type { Dpop } from '../dpop/dpop';
+import { authFieldsOf } from '../endpoint';
 import type { PageOrigins } from './page-origin';
 import { readRefreshCookie } from './refresh-cookie';
 
@@ -16,7 +17,7 @@ export function withTokenBinding(
 ): Route[] {
   const readings = { opens: bindTokens(deps), renews: readCookie(deps.pages) };
   return routes.map((one) => {
-    const { session } = one.endpoint;
+    const { session } = authFieldsOf(one.endpoint);
     const isRead = session === 'opens' || session === 'renews';
     return isRead ? { ...one, before: [...one.before, readings[session]] } : one;
   });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { endpoint } from '../../../platform/http/endpoint';
 import { emailAddress, opaqueToken } from '../../../platform/http/fields';
+import { endpoint } from '../endpoint';
 
 const tag = 'auth';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { MFA_RULES } from '../../../kernel/config/mfa-policy';
-import { endpoint } from '../../../platform/http/endpoint';
 import { displayName, objectId, opaqueToken } from '../../../platform/http/fields';
 import { shownId, shownText, shownTime } from '../../../platform/http/view-schemas';
+import { endpoint } from '../endpoint';
 import { tokenAnswerOf, tokenPair } from '../sign-in/contract';
 import type { UsersPort } from '../users-port';
 import type { FactorKind } from './factor-kinds';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { endpoint } from '../../../platform/http/endpoint';
 import { objectId, opaqueToken } from '../../../platform/http/fields';
 import { characters } from '../../../platform/http/validation';
 import { shownId, shownText, shownTime } from '../../../platform/http/view-schemas';
+import { endpoint } from '../endpoint';
 
 const tag = 'providers';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { endpoint } from '../../../platform/http/endpoint';
 import { displayName } from '../../../platform/http/fields';
 import { shownId, shownText, shownTime } from '../../../platform/http/view-schemas';
+import { endpoint } from '../endpoint';
 import { codesShown, mfaToken } from '../factors/contract';
 import { signInAnswerOf, tokenPair } from '../sign-in/contract';
 import type { UsersPort } from '../users-port';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { endpoint } from '../../../platform/http/endpoint';
 import { shownId, shownText, shownTime } from '../../../platform/http/view-schemas';
+import { endpoint } from '../endpoint';
 
 const tag = 'sessions';
 

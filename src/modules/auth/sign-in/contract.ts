@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { endpoint } from '../../../platform/http/endpoint';
 import { displayName, emailAddress, opaqueToken } from '../../../platform/http/fields';
 import { characters } from '../../../platform/http/validation';
 import { shownText } from '../../../platform/http/view-schemas';
+import { endpoint } from '../endpoint';
 import { refuseKnownPassword } from '../passwords/identity';
 import type { UsersPort } from '../users-port';
 

@@ -1,5 +1,5 @@
 /** Groups of operations in the OpenAPI document. */
-export const TAGS = {
+export const operationTags = {
   users:
     'Lists, reads and changes of accounts: for the own account, and with a permission for all.',
   bulk: 'Import and export of users as files; jobs and their progress.',
@@ -17,6 +17,4 @@ export const TAGS = {
   webhooks:
     'Addresses that events are posted to (Standard Webhooks). For the permission `webhooks:manage`.',
   audit: 'The record of security events. For the permission `audit:read`.',
-} as const;
-
-export type Tag = keyof typeof TAGS;
+};
