@@ -1,7 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
-const RETRY_AFTER_MS = 50;
-
 /** Calls that arrive while `run` is under way share one further run: each sees one begun after it. */
 export function coalesced(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
@@ -21,14 +17,4 @@ export function coalesced(run: () => Promise<void>): () => Promise<void> {
       });
     return next;
   };
-}
-
-/** `run`, and once more after a failure. */
-export async function withOneRetry(run: () => Promise<void>): Promise<void> {
-  try {
-    return await run();
-  } catch {
-    await pause(RETRY_AFTER_MS);
-    return run();
-  }
 }

@@ -1,5 +1,6 @@
+import { withOneRetry } from '../../kernel/one-retry';
 import type { Logger } from '../telemetry/logger';
-import { coalesced, withOneRetry } from './coalesce';
+import { coalesced } from './coalesce';
 import { EPOCH_STORE_TIMEOUT_MS, type EpochState, type EpochStore } from './epoch-store';
 import { advance, type EpochTrack, logChange } from './epoch-track';
 import type { CacheMembers } from './members';
@@ -14,6 +15,7 @@ export const VALID_MS = 1500;
 export const LAPSE_MS = 2000;
 /** A read that failed later than this proves nothing: the process was frozen meanwhile. */
 const TIMELY_MS = EPOCH_STORE_TIMEOUT_MS + 200;
+const RETRY = { pauseMs: 50 };
 
 /** What this process knows of the epoch store, and how long it may rely on it. */
 export interface EpochView {
@@ -104,7 +106,7 @@ export function createEpochView(options: EpochViewOptions): EpochView {
     confirmedGeneration: () => validBefore(confirmedUntil),
     isConfirmed: (at) => at < confirmedUntil,
     read,
-    refresh: coalesced(() => withOneRetry(read)),
+    refresh: coalesced(() => withOneRetry(read, RETRY)),
     suspend,
     readFailed(began) {
       if (now() - began < TIMELY_MS) validUntil = now() + VALID_MS;
@@ -122,7 +124,7 @@ function coalescedByKey(run: (key: string) => Promise<void>): (key: string) => P
   return (key) => {
     const known = calls.get(key);
     if (known !== undefined) return known();
-    const call = coalesced(() => withOneRetry(() => run(key)));
+    const call = coalesced(() => withOneRetry(() => run(key), RETRY));
     calls.set(key, call);
     return call();
   };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from 'mongoose';
+import { withOneRetry } from '../../kernel/one-retry';
 import { isDuplicateKey } from '../mongo/errors';
 import { type AttemptCounters, counterWindow, RESERVED_MS, type Reservation } from './counters';
 
@@ -11,6 +12,10 @@ interface CounterDocument {
 }
 
 export const COUNTERS_COLLECTION = 'counters';
+
+/** Concurrent upserts of a new key may collide. The retried upsert finds the document. */
+const upserted = <T>(update: () => Promise<T>) =>
+  withOneRetry(update, { isRetried: isDuplicateKey });
 
 /**
  * Fixed windows in MongoDB: each step is one atomic operation with upsert, so counts are right over
@@ -45,7 +50,7 @@ export function createMongoCounters(
         $pull: { reserved: { id: mark } },
         $setOnInsert: { until: new Date(endMs) },
       };
-      await withOneRetry(() =>
+      await upserted(() =>
         collection().updateOne({ _id: id }, change, { ...bounded, upsert: failures > 0 }),
       );
     };
@@ -60,7 +65,7 @@ export function createMongoCounters(
   return {
     async add(key, amount, windowMs) {
       const { id, endMs } = windowOf(key, windowMs, now());
-      const found = await withOneRetry(() =>
+      const found = await upserted(() =>
         collection().findOneAndUpdate(
           { _id: id },
           { $inc: { n: amount }, $setOnInsert: { until: new Date(endMs) } },
@@ -77,7 +82,7 @@ export function createMongoCounters(
       const nowMs = now();
       const { id, endMs } = windowOf(key, windowMs, nowMs);
       const mark = randomUUID();
-      const found = await withOneRetry(() =>
+      const found = await upserted(() =>
         collection().findOneAndUpdate({ _id: id }, reserving(mark, limit, nowMs, endMs), {
           upsert: true,
           returnDocument: 'after',
@@ -111,14 +116,4 @@ function reserving(mark: string, limit: number, nowMs: number, endMs: number) {
     { $set: { n: { $ifNull: ['$n', 0] }, until: new Date(endMs), reserved: live } },
     { $set: { reserved: { $cond: [hasRoom, added, '$reserved'] } } },
   ];
-}
-
-/** Concurrent upserts of a new key may collide. The retried upsert finds the document. */
-async function withOneRetry<T>(update: () => Promise<T>): Promise<T> {
-  try {
-    return await update();
-  } catch (error) {
-    if (isDuplicateKey(error)) return update();
-    throw error;
-  }
 }
