@@ -1,4 +1,4 @@
-import type { Document } from 'mongodb';
+import type { mongo as driver } from 'mongoose';
 import { migrateAtStart, migrations } from '../../src/app/migrate';
 import { ConfigError, parseConfig } from '../../src/kernel/config/config';
 import { userMigrations } from '../../src/modules/users/migrations';
@@ -18,15 +18,15 @@ const log = createLogger({ level: 'silent' });
 
 /** Documents of the old form, and where a client sees them. */
 interface Example {
-  readonly documents: readonly Document[];
-  seenAt(document: Document): readonly string[];
+  readonly documents: readonly driver.Document[];
+  seenAt(document: driver.Document): readonly string[];
 }
 
-const userPaths = ({ _id, email }: Document) => [
+const userPaths = ({ _id, email }: driver.Document) => [
   `/api/users/${_id}`,
   `/api/users?email=${encodeURIComponent(email)}&count=true`,
 ];
-const users = (...documents: Document[]): Example => ({ documents, seenAt: userPaths });
+const users = (...documents: driver.Document[]): Example => ({ documents, seenAt: userPaths });
 
 /** A new migration needs an example here. */
 const EXAMPLES: Readonly<Record<string, Example>> = {
@@ -67,7 +67,7 @@ afterAll(async () => {
   await service?.close();
   await mongo?.close();
 });
-const collection = (name: string) => service.database.connection.collection<Document>(name);
+const collection = (name: string) => service.database.connection.collection<driver.Document>(name);
 const upTo = (id: string) => migrations.filter((one) => one.id <= id);
 const forget = () => collection('migrations').deleteMany({});
 

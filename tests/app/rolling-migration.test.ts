@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Document } from 'mongodb';
+import type { mongo as driver } from 'mongoose';
 import { type Load, startLoad } from '../../faults/load';
 import { summarise } from '../../faults/summary';
 import { createAdmin, prepareDatabase } from '../../src/app/prepare';
@@ -64,9 +64,9 @@ const seeded = Array.from({ length: SEEDED }, (_, n) =>
     ...(n % 3 === 0 ? searchFields(`Old ${n}`, `old${n}@example.org`) : {}),
   }),
 );
-const hasStaleKeys = ({ name, email, searchKeys }: Document) =>
+const hasStaleKeys = ({ name, email, searchKeys }: driver.Document) =>
   searchKeysOf(name, email).join('\n') !== searchKeys?.join('\n');
-const users = () => database.connection.collection<Document>('users');
+const users = () => database.connection.collection<driver.Document>('users');
 
 beforeAll(async () => {
   dir = mkdtempSync(path.join(tmpdir(), 'rolling-'));

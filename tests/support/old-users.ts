@@ -1,8 +1,7 @@
-import type { Document } from 'mongodb';
-import { Types } from 'mongoose';
+import { type mongo, Types } from 'mongoose';
 
 /** A user as the version before `emailVerified` wrote it; `verifiedEmailKey` where it was proven. */
-export function oldUser(n: number, more: Document = {}): Document {
+export function oldUser(n: number, more: mongo.Document = {}): mongo.Document {
   const at = new Date(Date.UTC(2025, 0, 1) + n * 1000);
   return {
     _id: new Types.ObjectId(),

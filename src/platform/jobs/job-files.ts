@@ -1,7 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import type { Binary } from 'mongodb';
-import type { Connection } from 'mongoose';
+import type { Connection, mongo } from 'mongoose';
 import {
   decryptWithAny,
   type Encrypted,
@@ -50,10 +49,10 @@ interface PartDocument {
   until: Date;
 }
 interface StoredEncrypted {
-  salt: Binary;
-  iv: Binary;
-  tag: Binary;
-  data: Binary;
+  salt: mongo.Binary;
+  iv: mongo.Binary;
+  tag: mongo.Binary;
+  data: mongo.Binary;
   also?: StoredEncrypted;
 }
 
@@ -133,7 +132,7 @@ const idOf = (job: string, file: JobFile, n: number) =>
   `${job}:${file}:${String(n).padStart(9, '0')}`;
 
 function read({ salt, iv, tag, data, also }: StoredEncrypted): Encrypted {
-  const bytes = (value: Binary) => Buffer.from(value.buffer.subarray(0, value.position));
+  const bytes = (value: mongo.Binary) => Buffer.from(value.buffer.subarray(0, value.position));
   const plain = { salt: bytes(salt), iv: bytes(iv), tag: bytes(tag), data: bytes(data) };
   return also === undefined ? plain : { ...plain, also: read(also) };
 }

@@ -1,9 +1,9 @@
-import type { Document } from 'mongodb';
+import type { mongo } from 'mongoose';
 
 /** A query shape of the service, whose plan is checked. */
 export interface QueryShape {
   readonly name: string;
-  explain(): Promise<Document>;
+  explain(): Promise<mongo.Document>;
 }
 
 export interface Plan {
@@ -25,7 +25,7 @@ interface Stage {
  * The stages of the winning plan in an `explain()` result, from the classic or the slot-based query
  * engine.
  */
-export function planOf(explained: Document): Plan {
+export function planOf(explained: mongo.Document): Plan {
   const planner = (explained['queryPlanner'] ?? {}) as { winningPlan?: Stage };
   const top = planner.winningPlan?.queryPlan ?? planner.winningPlan;
   if (top === undefined) return { text: 'no plan', fault: 'collection scan' };

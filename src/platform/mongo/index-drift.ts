@@ -1,5 +1,4 @@
-import type { IndexDescription, IndexDescriptionInfo } from 'mongodb';
-import type { Connection } from 'mongoose';
+import type { Connection, mongo } from 'mongoose';
 import type { IndexedCollection } from './indexed-collection';
 import { declaredIndexes } from './indexes';
 
@@ -39,8 +38,8 @@ export async function indexDrift(
 
 function driftOf(
   collection: string,
-  declared: IndexDescription,
-  found: IndexDescriptionInfo | undefined,
+  declared: mongo.IndexDescription,
+  found: mongo.IndexDescriptionInfo | undefined,
 ): IndexDrift[] {
   const { name: index = '' } = declared;
   if (found === undefined) return [{ collection, index, fault: 'missing' }];
@@ -52,7 +51,7 @@ function driftOf(
 async function presentIndexes(
   connection: Connection,
   collection: string,
-): Promise<IndexDescriptionInfo[]> {
+): Promise<mongo.IndexDescriptionInfo[]> {
   try {
     return await connection.collection(collection).listIndexes().toArray();
   } catch (error) {
@@ -61,7 +60,7 @@ async function presentIndexes(
   }
 }
 
-function describe(index: IndexDescription | IndexDescriptionInfo): string {
+function describe(index: mongo.IndexDescription | mongo.IndexDescriptionInfo): string {
   const key = index.key instanceof Map ? [...index.key] : Object.entries(index.key);
   const options = OPTIONS.flatMap((name) =>
     index[name] === undefined || index[name] === false ? [] : [[name, index[name]]],

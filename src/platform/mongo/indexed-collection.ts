@@ -1,7 +1,7 @@
-import type { IndexDescription } from 'mongodb';
+import type { mongo } from 'mongoose';
 
 /** The indexes of a collection. */
 export interface IndexedCollection {
   readonly collection: string;
-  readonly indexes: readonly IndexDescription[];
+  readonly indexes: readonly mongo.IndexDescription[];
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Document } from 'mongodb';
+import type { mongo as driver } from 'mongoose';
 import { ConfigError, parseConfig } from '../../../src/kernel/config/config';
 import { connectDatabase, type Database } from '../../../src/platform/mongo/connection';
 import { runBatch } from '../../../src/platform/mongo/migrations/batch';
@@ -39,7 +39,7 @@ const connect = () => {
   const { database: settings } = parseConfig({ NODE_ENV: 'test', MONGODB_URI: mongo.uri });
   return connectDatabase(mongo.uri, settings, silent);
 };
-const collection = (name: string) => database.connection.collection<Document>(name);
+const collection = (name: string) => database.connection.collection<driver.Document>(name);
 const states = () => migrationStates(database.connection, { timeoutMs });
 const stateOf = async (id = counted.id) => (await states().list()).find(({ _id }) => _id === id);
 const migrate = (options: Partial<Parameters<typeof runMigrations>[2]> = {}, list = [counted]) =>
@@ -209,7 +209,7 @@ test('a function does not overwrite what was written since it read', async () =>
   const rename = async () => {
     for (; !isOver; writes += 1)
       await other.connection
-        .collection<Document>('people')
+        .collection<driver.Document>('people')
         .updateOne({ _id: (writes * 7) % 200 } as never, {
           ...{ $set: { name: `name ${writes}` }, $unset: { words: 1 } },
         });

@@ -1,5 +1,4 @@
-import type { Document } from 'mongodb';
-import type { Connection } from 'mongoose';
+import type { Connection, mongo } from 'mongoose';
 import { isBefore } from '../expressions';
 import { type Conversion, isConversion, type Migration } from './migration';
 
@@ -57,9 +56,9 @@ export async function runBatch(
 }
 
 const documentsOf = (connection: Connection, { collection }: Migration) =>
-  connection.collection<Document>(collection);
+  connection.collection<mongo.Document>(collection);
 
-const inTime = (filter: { $and: Document[] }, { until }: BatchOptions) => ({
+const inTime = (filter: { $and: mongo.Document[] }, { until }: BatchOptions) => ({
   $and: [...filter.$and, { $expr: isBefore(until) }],
 });
 
@@ -67,7 +66,7 @@ async function convertAll(
   collection: ReturnType<typeof documentsOf>,
   { outdated }: Migration,
   { reads, convert }: Conversion,
-  selected: Document,
+  selected: mongo.Document,
   options: BatchOptions,
 ): Promise<{ met: number; changed: number }> {
   const projection = Object.fromEntries(reads.map((name) => [name, 1]));

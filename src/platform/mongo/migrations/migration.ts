@@ -1,4 +1,4 @@
-import type { Document, UpdateFilter } from 'mongodb';
+import type { mongo } from 'mongoose';
 
 /**
  * A change of the form of stored documents (docs/adr/0028-migrations.md). It runs while other
@@ -9,9 +9,9 @@ export interface Migration {
   readonly id: string;
   readonly collection: string;
   /** Matches the documents that still have the old form. No document matches after `change`. */
-  readonly outdated: Document;
+  readonly outdated: mongo.Document;
   /** An update pipeline, or a function where the database cannot compute the new form. */
-  readonly change: readonly Document[] | Conversion;
+  readonly change: readonly mongo.Document[] | Conversion;
   /**
    * Id of an earlier migration: versions that do not know it cannot use the database after this
    * one, and refuse to start. For a migration that removes the old form.
@@ -22,7 +22,7 @@ export interface Migration {
 export interface Conversion {
   /** Fields that `convert` reads: nothing is written if one of them has changed meanwhile. */
   readonly reads: readonly string[];
-  convert(document: Document): UpdateFilter<Document>;
+  convert(document: mongo.Document): mongo.UpdateFilter<mongo.Document>;
 }
 
 export const isConversion = (change: Migration['change']): change is Conversion =>
