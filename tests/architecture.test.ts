@@ -52,6 +52,16 @@ test('a module shows itself through its index to the app alone, and imports no o
   ).toEqual([]);
 });
 
+test('routes emit no domain event: services do, so that commands leave the same rows', () => {
+  const routing = files.filter(
+    (file) => file.startsWith('modules/') && /\broute\(/.test(readCode(file)),
+  );
+  expect(routing.length).toBeGreaterThan(15);
+  expect(routing.filter((file) => /\bemit\b|\bEmitEvent\b/.test(readCode(file)))).toEqual([]);
+  // A file of routes has that name, so that a newcomer finds it.
+  expect(routing.filter((file) => !/(^|[/-])routes\.ts$/.test(file))).toEqual([]);
+});
+
 test('the embedded database is loaded by one file, and is no part of what is shipped', () => {
   const outside = arrows.filter(({ to }) => to.startsWith('..'));
   expect([...new Set(outside.map(({ from }) => from))]).toEqual(['app/development-database.ts']);

@@ -117,8 +117,10 @@ export function createAuth(deps: AuthDependencies): Auth {
   const parts = createParts(deps);
   const { service, sessions, tokens, mails, passwords, dpop } = parts;
   const { tokensEnded } = users;
-  const bounds = { timeoutMs: config.database.operationTimeoutMs, now, tokensEnded };
-  const services = createServiceAccounts(connection, deps.cache, bounds);
+  const timeoutMs = config.database.operationTimeoutMs;
+  const services = createServiceAccounts(connection, deps.cache, {
+    ...{ timeoutMs, now, tokensEnded, emit },
+  });
   const mayImpersonate = (role: Role) => policy.permissionsOf(role).has('users:impersonate');
   const subjects = createSubjectResolver(users, services, mayImpersonate);
   const mayStill = createRecheck({ tokens, subjects, policy });
@@ -178,7 +180,7 @@ export function createAuth(deps: AuthDependencies): Auth {
         ...createOAuthRoutes({ oauth, dpop, limiter }),
         ...outside.routes,
         ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
-        ...createServiceAccountRoutes({ services, users, policy, emit, assertRecentLogin }),
+        ...createServiceAccountRoutes({ services, users, policy, assertRecentLogin }),
       ],
       { pages, dpop },
     ),

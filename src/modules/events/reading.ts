@@ -2,7 +2,12 @@ import { Problem } from '../../kernel/errors';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
 import { hasAllAfter } from '../../platform/event-log/has-all-after';
 
-export interface EventsAfter {
+interface PageQuery {
+  readonly limit: number;
+  readonly types?: readonly string[] | undefined;
+}
+
+interface EventsAfter {
   /** At most `limit` of them. */
   readonly found: readonly LoggedEvent[];
   readonly hasMore: boolean;
@@ -17,7 +22,7 @@ export interface EventsAfter {
 export async function eventsAfter(
   eventLog: Pick<EventLog, 'latest' | 'oldest' | 'read'>,
   after: number,
-  { limit, types }: { readonly limit: number; readonly types?: readonly string[] | undefined },
+  { limit, types }: PageQuery,
 ): Promise<EventsAfter | undefined> {
   // Before the events: what comes between the two reads is left for the next request.
   const upTo = Math.max(after, await eventLog.latest());
@@ -30,7 +35,20 @@ export async function eventsAfter(
   return { found, hasMore, seen: hasMore ? (found.at(-1)?.sequence ?? after) : upTo };
 }
 
-export const expired = () =>
+/** One page of them; without `after` from the oldest event on. Throws 410 as `startOf` does. */
+export async function pageAfter(
+  eventLog: Pick<EventLog, 'latest' | 'oldest' | 'reached' | 'read'>,
+  after: number | undefined,
+  query: PageQuery,
+): Promise<EventsAfter> {
+  const found = await eventsAfter(eventLog, await startOf(eventLog, after), query);
+  if (found !== undefined) return found;
+  if (after !== undefined) throw expired();
+  // What was the oldest event is gone meanwhile.
+  return pageAfter(eventLog, after, query);
+}
+
+const expired = () =>
   new Problem(410, 'events_expired', 'Gone', {
     detail:
       'The events after this sequence are not here. Read all users again, then the events from the oldest on.',

@@ -3,15 +3,18 @@ import type { Module } from '../../platform/module';
 import type { Logger } from '../../platform/telemetry/logger';
 import type { Metrics } from '../../platform/telemetry/metrics';
 import type { DomainEvents } from '../domain-events';
+import { createPersonalDataExport, type ExportOptions } from './export';
 import { startPurger } from './purger';
 import type { Removals } from './removals';
-import { createExportRoutes, type ExportDependencies } from './routes';
+import { createExportRoutes, type ExportRoutesDependencies } from './routes';
 import { privacyStorage } from './storage';
 
 export { createRemovalOutbox, createRemovals } from './removals';
 export { privacyStorage } from './storage';
 
-export interface PrivacyDependencies extends Omit<ExportDependencies, 'parts'> {
+export interface PrivacyDependencies
+  extends Pick<ExportRoutesDependencies, 'requesterOf' | 'assertRecentLogin'>,
+    Pick<ExportOptions, 'emit' | 'now'> {
   readonly removals: Removals;
   /** The modules that keep something about users. */
   readonly contributors: readonly Pick<Module<DomainEvents>, 'purge' | 'personalData'>[];
@@ -29,6 +32,9 @@ export interface PrivacyDependencies extends Omit<ExportDependencies, 'parts'> {
 /** Shows users what all modules keep about them, and purges removed users from it. */
 export function createPrivacy(deps: PrivacyDependencies): Module<DomainEvents> {
   const { removals, contributors, userExists, sweeps, own, log, metrics } = deps;
+  const parts = contributors.flatMap(({ personalData }) =>
+    personalData === undefined ? [] : [personalData],
+  );
   const purges = contributors.flatMap(({ purge }) => (purge === undefined ? [] : [purge]));
   const purger = own(
     'purger',
@@ -41,10 +47,7 @@ export function createPrivacy(deps: PrivacyDependencies): Module<DomainEvents> {
     name: 'privacy',
     storage: privacyStorage,
     routes: createExportRoutes({
-      ...deps,
-      parts: contributors.flatMap(({ personalData }) =>
-        personalData === undefined ? [] : [personalData],
-      ),
+      ...{ ...deps, parts, exported: createPersonalDataExport({ ...deps, parts }) },
     }),
     subscribers: { UserRemoved: ({ userId }) => purger.kick(userId) },
   };

@@ -4,28 +4,32 @@ import type { Secrets } from '../../kernel/crypto/encryption';
 import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
 import { NO_CLIENT } from '../../platform/http/client-info';
-import type { Module, ModuleStorage } from '../../platform/module';
-import { dueFilter } from '../../platform/mongo/expressions';
+import type { Module } from '../../platform/module';
 import type { Locks } from '../../platform/mongo/locks';
 import type { Logger } from '../../platform/telemetry/logger';
 import type { Metrics } from '../../platform/telemetry/metrics';
-import type { DomainEvents } from '../domain-events';
+import type { DomainEvents, EmitEvent } from '../domain-events';
 import { attempt } from './attempt';
-import { createDeliveryStore, DELIVERIES_COLLECTION, deliveryIndexes } from './delivery-store';
+import { createDeliveryStore } from './delivery-store';
 import { startDispatcher } from './dispatcher';
 import { allowedNetworks } from './guarded-lookup';
 import { measureAttempts } from './metrics';
 import { createWebhookExport } from './personal-data';
 import { createWebhookRoutes, type WebhookRoutesDependencies } from './routes';
 import { createWebhookSecrets } from './secrets';
+import { webhooksStorage } from './storage';
 import type { Webhook } from './webhook';
-import { createWebhookStore, WEBHOOKS_COLLECTION } from './webhook-store';
+import { createWebhookService } from './webhook-service';
+import { createWebhookStore } from './webhook-store';
+
+export { webhooksStorage } from './storage';
 
 export interface WebhooksDependencies
   extends Pick<
     WebhookRoutesDependencies,
-    'types' | 'requesterOf' | 'assertRecentLogin' | 'emit' | 'allowsHttp'
+    'types' | 'requesterOf' | 'assertRecentLogin' | 'allowsHttp'
   > {
+  readonly emit: EmitEvent;
   readonly connection: Connection;
   readonly eventLog: EventLog;
   /** The event as JSON, as readers of the log get it. */
@@ -59,33 +63,6 @@ const DAY_MS = 86_400_000;
 const TEST_TIMEOUT_MS = 5000;
 const TEST_TYPE = 'webhook.test';
 
-export const webhooksStorage: ModuleStorage = {
-  indexes: () => [
-    { collection: WEBHOOKS_COLLECTION, indexes: [{ key: { status: 1 }, name: 'by_status' }] },
-    deliveryIndexes,
-  ],
-  queryShapes: (connection, { timeoutMs }) => [
-    {
-      name: 'failed deliveries that are due',
-      explain: () =>
-        connection
-          .collection(DELIVERIES_COLLECTION)
-          .find({ state: 'waiting', ...dueFilter }, { maxTimeMS: timeoutMs })
-          .explain('queryPlanner'),
-    },
-    {
-      name: 'failed deliveries of a webhook',
-      explain: () =>
-        connection
-          .collection(DELIVERIES_COLLECTION)
-          .find({ webhook: '652f1c3e9b1d4a0012ab34cd', sequence: { $gt: 0 } })
-          .sort({ sequence: 1 })
-          .maxTimeMS(timeoutMs)
-          .explain('queryPlanner'),
-    },
-  ],
-};
-
 /** Posts events to the addresses of other services (Standard Webhooks). */
 export function createWebhooks(deps: WebhooksDependencies): Webhooks {
   const { connection, settings, now, own } = deps;
@@ -112,7 +89,8 @@ export function createWebhooks(deps: WebhooksDependencies): Webhooks {
     personalData: createWebhookExport(store),
     purge: ({ userId, pseudonym }) => store.renameCreator(userId, pseudonym),
     routes: createWebhookRoutes({
-      ...{ ...deps, store, deliveries, secrets, allowed },
+      ...{ ...deps, store, deliveries, allowed },
+      service: createWebhookService({ ...deps, store, deliveries, secrets }),
       sendTest: (webhook) =>
         post(webhook, testEvent(now()), Math.min(TEST_TIMEOUT_MS, settings.timeoutMs)),
     }),

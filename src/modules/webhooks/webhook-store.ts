@@ -9,7 +9,7 @@ export const WEBHOOKS_COLLECTION = 'webhooks';
 /** Few are needed, and the list is not paged. */
 export const MAX_WEBHOOKS = 50;
 
-interface WebhookChanges {
+export interface WebhookChanges {
   readonly url?: string;
   readonly description?: string;
   readonly types?: readonly string[] | null;

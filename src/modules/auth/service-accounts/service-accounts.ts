@@ -6,9 +6,11 @@ import type { Scope } from '../../../kernel/permissions';
 import type { Cache, TypedCache } from '../../../platform/cache/port';
 import { exactReads } from '../../../platform/mongo/exact-reads';
 import { insertWithin } from '../../../platform/mongo/insert-within';
+import type { Cause, EmitEvent } from '../../domain-events';
 import type { PendingEnds } from '../revocations/pending-ends';
 import type { AccountRow } from './account-row';
 import { createPendingAccountEnds } from './pending-ends';
+import { tokenRevocation } from './token-revocation';
 
 const SERVICE_ACCOUNTS_COLLECTION = 'service_accounts';
 
@@ -32,7 +34,7 @@ export interface ServiceAccounts {
   /** The secret is only in the answer; the database has its hash. Throws 409 past MAX_ACCOUNTS. */
   create(
     account: { name: string; scopes: readonly Scope[] },
-    createdBy: string,
+    cause: CreatorCause,
   ): Promise<{ account: ServiceAccount; secret: string }>;
   list(): Promise<ServiceAccount[]>;
   /** Those that a user has created. */
@@ -40,10 +42,10 @@ export interface ServiceAccounts {
   /** Puts another name in the place of the user that created them. */
   renameCreator(userId: string, pseudonym: string): Promise<void>;
   /** When it resolves, neither the secret nor a token of the account is accepted. Throws 404. */
-  revoke(id: string): Promise<void>;
+  revoke(id: string, cause: Cause): Promise<void>;
   /**
-   * When it resolves, that token is not accepted. Past MAX_REVOKED_TOKENS revoked tokens it revokes
-   * all tokens of the account that were issued so far. Resolves true for the call that revoked it.
+   * When it resolves, that token is not accepted. Past a number of revoked tokens it revokes all
+   * that the account has so far (`token-revocation.ts`). Resolves true for the call that revoked it.
    */
   revokeToken(id: string, jti: string, until: Date): Promise<boolean>;
   /** From the cache, which is coherent with the database. */
@@ -56,12 +58,13 @@ export interface ServiceAccounts {
   readonly pendingEnds: PendingEnds;
 }
 
+/** The actor is the creator of the account. */
+type CreatorCause = Cause & { readonly actor: string };
+
 const NOT_REVOKED = { revokedAt: { $exists: false } } as const;
 
 /** Few are needed, and the list is not paged. */
 export const MAX_ACCOUNTS = 200;
-/** Limits the size of a cached account. */
-const MAX_REVOKED_TOKENS = 100;
 /** Scanners for leaked secrets recognise it. */
 const SECRET_MARK = 'svcsk_';
 const PREFIX_CHARS = SECRET_MARK.length + 6;
@@ -77,6 +80,7 @@ export function createServiceAccounts(
     now: () => number;
     /** After each write that ends tokens, before it is acknowledged. */
     tokensEnded: (ids: readonly string[]) => Promise<void>;
+    emit: EmitEvent;
   },
 ): ServiceAccounts {
   const bounded = { maxTimeMS: options.timeoutMs };
@@ -108,7 +112,7 @@ export function createServiceAccounts(
     ).map(viewOf);
 
   return {
-    async create({ name, scopes }, createdBy) {
+    async create({ name, scopes }, cause) {
       const secret = `${SECRET_MARK}${randomToken(32)}`;
       const row: AccountRow = {
         _id: new Types.ObjectId().toHexString(),
@@ -116,16 +120,14 @@ export function createServiceAccounts(
         scopes,
         secretHash: sha256(secret),
         secretPrefix: secret.slice(0, PREFIX_CHARS),
-        createdBy,
+        createdBy: cause.actor,
         createdAt: new Date(options.now()),
       };
       const { timeoutMs, now } = options;
       const limit = { filter: NOT_REVOKED, max: MAX_ACCOUNTS, timeoutMs, now };
-      if (await insertWithin(rows(), row, limit)) return { account: viewOf(row), secret };
-      throw problems.conflict(
-        'too_many_service_accounts',
-        `There can be at most ${MAX_ACCOUNTS} service accounts.`,
-      );
+      if (!(await insertWithin(rows(), row, limit))) throw tooManyAccounts();
+      options.emit('ServiceAccountCreated', { accountId: row._id, ...cause });
+      return { account: viewOf(row), secret };
     },
     list: async () =>
       (await rows().find(NOT_REVOKED, bounded).sort({ _id: -1 }).limit(MAX_ACCOUNTS).toArray()).map(
@@ -139,7 +141,7 @@ export function createServiceAccounts(
           rows().updateOne({ _id: id }, { $set: { createdBy: pseudonym } }, bounded),
         );
     },
-    async revoke(id) {
+    async revoke(id, cause) {
       const set = {
         revokedAt: new Date(options.now()),
         pendingEnds: { mark: randomToken(9), all: true },
@@ -153,10 +155,11 @@ export function createServiceAccounts(
       await options.tokensEnded([id]);
       if (revoked === 0)
         throw problems.notFound('There is no such service account.', 'service_account_not_found');
+      options.emit('ServiceAccountRevoked', { accountId: id, ...cause });
     },
     async revokeToken(id, jti, until) {
       const before = await cache.write([groupOf(id)], () =>
-        rows().findOneAndUpdate({ _id: id, ...NOT_REVOKED }, revocationOf(jti, until), {
+        rows().findOneAndUpdate({ _id: id, ...NOT_REVOKED }, tokenRevocation(jti, until), {
           ...bounded,
           ...{ returnDocument: 'before', projection: { revokedTokens: 1 } },
         }),
@@ -176,41 +179,6 @@ export function createServiceAccounts(
       return row !== null && isEqual ? viewOf(row) : null;
     },
   };
-}
-
-/** Adds a token once and removes the expired ones, by the database's clock. */
-function revocationOf(jti: string, until: Date) {
-  const live = {
-    $filter: {
-      input: { $ifNull: ['$revokedTokens', []] },
-      cond: { $gt: ['$$this.until', '$$NOW'] },
-    },
-  };
-  const one = { jti: { $literal: jti }, until };
-  const known = { $in: [one.jti, '$revokedTokens.jti'] };
-  const version = { $ifNull: ['$tokenVersion', 0] };
-  const tooMany = { $gt: [{ $size: '$revokedTokens' }, MAX_REVOKED_TOKENS] };
-  return [
-    { $set: { revokedTokens: live } },
-    {
-      $set: {
-        revokedTokens: {
-          $cond: [known, '$revokedTokens', { $concatArrays: ['$revokedTokens', [one]] }],
-        },
-      },
-    },
-    {
-      $set: {
-        pendingEnds: {
-          mark: { $literal: randomToken(9) },
-          all: { $or: [{ $ifNull: ['$pendingEnds.all', false] }, tooMany] },
-          tokens: { $setUnion: [{ $ifNull: ['$pendingEnds.tokens', []] }, [one.jti]] },
-        },
-        tokenVersion: { $cond: [tooMany, { $add: [version, 1] }, version] },
-        revokedTokens: { $cond: [tooMany, [], '$revokedTokens'] },
-      },
-    },
-  ];
 }
 
 function viewOf({
@@ -234,3 +202,9 @@ function viewOf({
     ...tokens,
   };
 }
+
+const tooManyAccounts = () =>
+  problems.conflict(
+    'too_many_service_accounts',
+    `There can be at most ${MAX_ACCOUNTS} service accounts.`,
+  );

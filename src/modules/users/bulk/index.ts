@@ -12,6 +12,7 @@ import { createExport } from './export';
 import { createImportWork, type PrepareRows } from './import-work';
 import { createIntake, IMPORT_KIND } from './intake';
 import { createPresentRequester, type PresentRequesterDependencies } from './present-requester';
+import { type BulkRequests, createBulkRequests } from './requests';
 import { type BulkRoutesDependencies, createBulkRoutes } from './routes';
 
 /** What bulk work needs from outside of the users. */
@@ -27,7 +28,7 @@ export interface BulkDependencies {
   readonly uploadTimeoutMs: number;
 }
 
-export interface Bulk {
+export interface Bulk extends BulkRequests {
   readonly routes: readonly Route[];
   readonly intake: ReturnType<typeof createIntake>;
   readonly exported: ReturnType<typeof createExport>;
@@ -51,11 +52,13 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
   const intake = createIntake(deps);
   const exported = createExport({ ...context, users, exportHash });
   const presentRequester = createPresentRequester(context);
+  const requests = createBulkRequests({ ...deps, intake, exported, emit });
   const own = { users, noPassword, presentRequester, activeJobs: deps.store.active };
   return {
+    ...requests,
     intake,
     exported,
-    routes: createBulkRoutes({ ...deps, ...context, intake, exported, presentRequester }),
+    routes: createBulkRoutes({ ...deps, ...context, requests, presentRequester }),
     jobs: {
       [IMPORT_KIND]: {
         work: createImportWork({ ...deps, ...context, ...own }),

@@ -541,6 +541,8 @@ test('what is exported can be imported again: the same users, hashes and metadat
     const own = { _id: before?._id, updatedAt: before?.['updatedAt'] };
     expect({ ...after, ...own, importedBy: before?.['importedBy'] }).toEqual(before);
   }
+  // Its headers alone are no export.
+  expect((await client('HEAD', '/api/users/export', { token })).status).toBe(200);
   const events = await client('GET', '/api/audit-events?type=users_exported', { token });
   const formats = events.json.data.map((one: { reason: string }) => one.reason);
   expect(formats.sort()).toEqual(['csv', 'ndjson']);
