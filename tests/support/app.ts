@@ -64,6 +64,8 @@ async function start({ overrides, given, log, active, lifecycle }: Start): Promi
     JWT_SECRET: 'kJ8v2Xq7Wm4Zr9Tb3Ny6Lp1Fd5Hs0GcQ',
     BCRYPT_COST: '4',
     RATE_LIMIT: 'false',
+    // Each write waits that long.
+    NEAR_CACHE_TTL_MS: '5',
     ...overrides,
   });
   await prepareDatabase(mongo.uri, config, log, { embedded: false });
