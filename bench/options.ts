@@ -25,7 +25,7 @@ export interface Options {
 export const helpText = (ids: readonly string[]): string => `Usage: npm run bench -- [OPTIONS]
 
 Measures the service beside bare node:http, Express and Fastify, and writes bench/RESULTS.md and
-bench/results.svg. Without options it takes about an hour.
+bench/results.svg. Without options it takes most of an hour.
 
 --quick         fewer rounds and questions, at most three minutes; writes no results
 --only A,B      only these questions, and writes no results; they are
@@ -48,7 +48,7 @@ Exit codes:
 
 const COLUMN = ' '.repeat(16);
 const wrapped = (ids: readonly string[]): string =>
-  `${COLUMN}${ids.join(', ')}`.replaceAll(/(.{60,80},) /g, `$1\n${COLUMN}`);
+  (ids.join(', ').match(/\S.{0,79}(?:,|$)/g) ?? []).map((line) => COLUMN + line).join('\n');
 
 /** Throws UsageError; undefined: help was asked for. `ids`: of the questions. */
 export function parseOptions(args: readonly string[], ids: readonly string[]): Options | undefined {
