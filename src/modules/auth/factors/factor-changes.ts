@@ -30,7 +30,12 @@ type FactorOwner = Pick<FactorChange, 'userId' | 'session'>;
 export interface FactorChanges {
   /** Right before a factor is added or removed, or the recovery codes are replaced. */
   changing(owner: FactorOwner): Promise<void>;
-  /** Where there is nothing to remove: an earlier attempt may have stopped after the removal. */
+  /** As soon as one is removed, or `all`: the process may stop at whatever it does next. */
+  announceRemoval(kind: string, change: FactorChange): void;
+  /**
+   * After a removal, and where there is nothing to remove: an earlier attempt may have stopped after
+   * the removal. The last factor takes the recovery codes with it.
+   */
   completeRemoval(owner: FactorOwner): Promise<void>;
   /**
    * After a factor was enrolled, by what has this session version. Ends the step-up of other
@@ -40,8 +45,6 @@ export interface FactorChanges {
     kind: string,
     change: FactorChange & { readonly version: number },
   ): Promise<readonly string[] | undefined>;
-  /** After one was removed, or `all`. The last one takes the recovery codes with it. */
-  removed(kind: string, change: FactorChange): Promise<void>;
   codesReplaced(change: FactorChange): Promise<void>;
   /**
    * The session has the factor, as of now. Throws 422 `wrong_code` where it was removed after it was
@@ -86,6 +89,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
 
   return {
     ...{ changing, completeRemoval },
+    announceRemoval: (kind, change) => emit('FactorRemoved', { ...change, kind }),
     // Told first: what comes after may fail, and the change is made already.
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
@@ -95,10 +99,6 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
           ? undefined
           : recoveryCodes.replace(userId, version),
       );
-    },
-    async removed(kind, { userId, session, ...cause }) {
-      emit('FactorRemoved', { userId, kind, session, ...cause });
-      await completeRemoval({ userId, session });
     },
     async codesReplaced({ userId, session, ...cause }) {
       emit('RecoveryCodesReplaced', { userId, session, ...cause });

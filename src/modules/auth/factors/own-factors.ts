@@ -75,15 +75,19 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
 
   function removeIn(
     kind: FactorKind,
-    owner: { readonly userId: string; readonly session: string },
+    { userId, sid: session }: CurrentSession,
     role: Role,
     id: string,
+    client: ClientInfo,
   ): Promise<boolean> {
-    return locks.withLock(signInWaysLock(owner.userId), async (until) => {
-      await assertNotLast(owner.userId, role);
-      await changes.changing(owner);
-      if (await kind.remove(owner.userId, id, until)) return true;
-      if ((await kind.list(owner.userId)).some((one) => one.id === id)) throw lockExpired();
+    return locks.withLock(signInWaysLock(userId), async (until) => {
+      await assertNotLast(userId, role);
+      await changes.changing({ userId, session });
+      if (await kind.remove(userId, id, until)) {
+        changes.announceRemoval(kind.kind, { userId, session, actor: userId, client });
+        return true;
+      }
+      if ((await kind.list(userId)).some((one) => one.id === id)) throw lockExpired();
       return false;
     });
   }
@@ -120,15 +124,13 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       return { tokens: await changes.stepUp(current, totp, verified), recoveryCodes: codes };
     },
 
-    async remove({ userId, sid: session }, role, id, client) {
+    async remove(current, role, id, client) {
+      const { userId, sid: session } = current;
       const found = (await list(userId)).find((one) => one.id === id);
       const kind = primary.find((one) => one.kind === found?.kind);
-      const removed = kind && (await removeIn(kind, { userId, session }, role, id));
-      if (removed !== true) {
-        await changes.completeRemoval({ userId, session });
-        throw factorNotFound();
-      }
-      await changes.removed(kind.kind, { userId, session, actor: userId, client });
+      const removed = kind && (await removeIn(kind, current, role, id, client));
+      await changes.completeRemoval({ userId, session });
+      if (removed !== true) throw factorNotFound();
     },
 
     async replaceCodes({ userId, sid: session, ver }, client) {
@@ -144,8 +146,8 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       await changes.changing({ userId });
       const counts = await Promise.all(kinds.map((kind) => kind.removeAll(userId, before)));
       const count = counts.reduce((sum, one) => sum + one, 0);
-      if (count > 0) await changes.removed('all', { userId, ...cause });
-      else await changes.completeRemoval({ userId });
+      if (count > 0) changes.announceRemoval('all', { userId, ...cause });
+      await changes.completeRemoval({ userId });
       return count;
     },
   };

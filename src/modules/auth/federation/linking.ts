@@ -146,22 +146,24 @@ export function createLinking(deps: LinkingDependencies): Linking {
 
     async unlink(current, id, client) {
       const { userId, sid } = current;
-      const provider = await locks.withLock(signInWaysLock(userId), async (until) => {
+      const isRemoved = await locks.withLock(signInWaysLock(userId), async (until) => {
         const found = (await identities.ofUser(userId)).find((one) => one.id === id);
-        if (found === undefined) return undefined;
+        if (found === undefined) return false;
         if (!(await hasOtherWay(userId, id))) throw lastSignInMethod();
         // Before the removal too, and after one that an earlier attempt has made: that may have
         // stopped in between.
         await sessions.endOthers(current);
-        if (await identities.remove(userId, id, until)) return found.provider;
+        if (await identities.remove(userId, id, until)) {
+          const { provider } = found;
+          emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });
+          return true;
+        }
         if ((await identities.ofUser(userId)).some((one) => one.id === id)) throw lockExpired();
-        return undefined;
+        return false;
       });
-      if (provider !== undefined)
-        emit('IdentityUnlinked', { userId, provider, client, actor: userId, session: sid });
       // Whoever has the provider's account may have opened one of them.
       await sessions.endOthers(current);
-      if (provider === undefined) throw noSuchIdentity();
+      if (!isRemoved) throw noSuchIdentity();
     },
   };
 }

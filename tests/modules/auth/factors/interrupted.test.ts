@@ -3,7 +3,7 @@ import { createOwnFactors } from '../../../../src/modules/auth/factors/own-facto
 import { createTotpStore } from '../../../../src/modules/auth/factors/totp-store';
 import { createPasskeyStore } from '../../../../src/modules/auth/passkeys/passkey-store';
 import { NO_CLIENT } from '../../../../src/platform/http/client-info';
-import { createLocks } from '../../../../src/platform/mongo/locks';
+import { createLocks, type Locks } from '../../../../src/platform/mongo/locks';
 import { startTestService, type TestService } from '../../../support/app';
 import { appOf, firstStep, verify, withTotp } from '../../../support/factors';
 import { type Client, createClient, login, PASSWORD, register } from '../../../support/http';
@@ -92,7 +92,8 @@ test('no factor is removed, nor are codes replaced, where they cannot be ended',
   expect([await kindsOf(token), await mayChange(other)]).toEqual([[], false]);
 });
 
-test('a removal whose lock expires removes nothing, and says so', async () => {
+/** The factors of an account with an app, under these locks. */
+async function ownFactors(locks: (of: ReturnType<typeof createLocks>) => Partial<Locks>) {
   const { connection } = service.database;
   const account = await withTotp(service, client);
   const store = createTotpStore(connection, { timeoutMs: 2000 });
@@ -101,16 +102,44 @@ test('a removal whose lock expires removes nothing, and says so', async () => {
     list: async (userId: string) =>
       (await store.confirmedOf(userId)).map(({ _id: id }) => ({ id, kind: 'totp' })),
   };
+  const announced: object[] = [];
   const own = createOwnFactors({
     kinds: [kind],
     policy: { general: 'optional', roles: {} },
-    locks: createLocks(connection, { ttlMs: 1, timeoutMs: 2000 }),
-    changes: { changing: () => pause(20) },
+    locks: locks(createLocks(connection, { ttlMs: 1, timeoutMs: 2000 })),
+    changes: {
+      changing: () => pause(20),
+      announceRemoval: (removed: string, change: object) => announced.push({ removed, ...change }),
+    },
   } as never);
   const current = { userId: account.id, sid: 'a', ver: 0 };
-  const removing = own.remove(current, 'user', account.factorId, NO_CLIENT);
-  await expect(removing).rejects.toMatchObject({ status: 503, code: 'busy' });
-  expect(await kindsOf(account.token)).toContain('totp');
+  const remove = () => own.remove(current, 'user', account.factorId, NO_CLIENT);
+  return { ...account, remove, announced };
+}
+
+test('a removal whose lock expires removes nothing, and says so', async () => {
+  const { token, remove, announced } = await ownFactors((locks) => locks);
+  await expect(remove()).rejects.toMatchObject({ status: 503, code: 'busy' });
+  expect([await kindsOf(token), announced]).toEqual([['totp', 'recovery_code'], []]);
+});
+
+test('a removal is announced before anything that a host may not live to do (planted: after the lock)', async () => {
+  const {
+    id: userId,
+    token,
+    remove,
+    announced,
+  } = await ownFactors(() => ({
+    // The host stops where it would release the lock.
+    withLock: async (_name, work) => {
+      await work(new Date(Date.now() + 60_000));
+      throw new Error('stopped');
+    },
+  }));
+  await expect(remove()).rejects.toThrow('stopped');
+  expect(await kindsOf(token)).not.toContain('totp');
+  const by = { session: 'a', actor: userId, client: NO_CLIENT };
+  expect(announced).toEqual([{ removed: 'totp', userId, ...by }]);
 });
 
 test('a removal of a passkey past its time is none', async () => {

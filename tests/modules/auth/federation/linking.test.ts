@@ -8,7 +8,7 @@ import {
   type LinkingDependencies,
 } from '../../../../src/modules/auth/federation/linking';
 import { NO_CLIENT } from '../../../../src/platform/http/client-info';
-import { createLocks } from '../../../../src/platform/mongo/locks';
+import { createLocks, type Locks } from '../../../../src/platform/mongo/locks';
 import { startTestService, type TestService } from '../../../support/app';
 import { claimsIn } from '../../../support/factors';
 import {
@@ -208,25 +208,44 @@ test('an identity whose account was never created is linked to the account of it
   expect((await front().whole('example')).json.user.email).toBe(email);
 });
 
-test('an unlink whose lock expires removes nothing, and says so', async () => {
+/** An account with one identity, whose unlink runs under these locks. */
+async function unlinkUnder(locks: (of: Locks) => Partial<Locks>) {
   const { connection } = service.database;
   const identities = createIdentities(connection, { timeoutMs: 2000 });
   const userId = '0123456789abcdef01234568';
   const subject = { issuer: 'https://one.example.org', subject: 'of an unlink' };
   const linked = await identities.insert({ ...subject, provider: 'example', userId, email: null });
+  const told: string[] = [];
   const linking = createLinking({
-    emit: () => undefined,
+    emit: (name: string) => told.push(name),
     users: { credentialsById: async () => null },
     identities,
     sessions: { endOthers: () => pause(20) },
-    locks: createLocks(connection, { ttlMs: 1, timeoutMs: 2000 }),
+    locks: locks(createLocks(connection, { ttlMs: 1, timeoutMs: 2000 })),
     works: () => true,
     hasOtherSignIn: async () => true,
   } as never as LinkingDependencies);
   const unlinking = linking.unlink({ userId, sid: 'a', ver: 0 }, linked?.id ?? '', NO_CLIENT);
-  await expect(unlinking).rejects.toMatchObject({ status: 503, code: 'busy' });
-  expect(await identities.ofUser(userId)).toHaveLength(1);
+  const refused = await unlinking.catch((error: unknown) => error);
+  const left = await identities.ofUser(userId);
   await identities.forget(userId);
+  return { refused, left, told };
+}
+
+test('an unlink whose lock expires removes nothing, and says so', async () => {
+  const { refused, left, told } = await unlinkUnder((locks) => locks);
+  expect(refused).toMatchObject({ status: 503, code: 'busy' });
+  expect([left.length, told]).toEqual([1, []]);
+});
+
+test('an unlink is told before anything that a host may not live to do (planted: after the lock)', async () => {
+  const { left, told } = await unlinkUnder(() => ({
+    withLock: async (_name, work) => {
+      await work(new Date(Date.now() + 60_000));
+      throw new Error('stopped');
+    },
+  }));
+  expect([left.length, told]).toEqual([0, ['IdentityUnlinked']]);
 });
 
 test('the owner unlinks: every other session ends, the identity signs in no longer', async () => {
