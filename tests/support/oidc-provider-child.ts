@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * A certified OpenID provider in its own process. Its parent sends the user who signs in next, and
- * gets the port. No page: the user of the moment signs in and consents at once.
+ * A certified OpenID provider in its own process. Its parent gets the port, and sends orders: the
+ * user who signs in next, how a path behaves, how often it was asked. No page: the user of the
+ * moment signs in and consents at once.
  */
 interface User {
   readonly sub: string;
@@ -11,6 +13,15 @@ interface User {
   /** Refuses at the provider. */
   readonly refuses?: boolean;
 }
+
+/** From now on the path answers later, or with this status alone. */
+interface Behaviour {
+  readonly path: string;
+  readonly delayMs?: number;
+  readonly status?: number;
+}
+
+type Order = { readonly user: User } | { readonly behave: Behaviour } | { readonly count: string };
 
 interface ProviderInstance {
   readonly Grant: new (
@@ -34,6 +45,8 @@ type ProviderConstructor = new (issuer: string, configuration: object) => Provid
 
 const users = new Map<string, User>();
 let present: User | undefined;
+const behaviours = new Map<string, Behaviour>();
+const asked: string[] = [];
 
 async function main(): Promise<void> {
   const name = 'oidc-provider';
@@ -54,8 +67,13 @@ async function main(): Promise<void> {
     await provider.interactionFinished(request, response, { login, consent });
   }
 
-  const server = createServer((request, response) => {
-    if (request.url?.startsWith('/interaction/') === true)
+  const server = createServer(async (request, response) => {
+    const [path = ''] = (request.url ?? '').split('?');
+    asked.push(path);
+    const { delayMs = 0, status } = behaviours.get(path) ?? {};
+    if (delayMs > 0) await pause(delayMs);
+    if (status !== undefined) response.writeHead(status).end();
+    else if (request.url?.startsWith('/interaction/') === true)
       interact(request, response).catch((error: unknown) =>
         response.writeHead(500).end(String(error)),
       );
@@ -81,10 +99,14 @@ async function main(): Promise<void> {
   });
 }
 
-process.on('message', (user: User) => {
-  users.set(user.sub, user);
-  present = user;
-  process.send?.({ present: user.sub });
+process.on('message', (order: Order) => {
+  if ('user' in order) {
+    users.set(order.user.sub, order.user);
+    present = order.user;
+  }
+  if ('behave' in order) behaviours.set(order.behave.path, order.behave);
+  const count = 'count' in order ? asked.filter((path) => path === order.count).length : 0;
+  process.send?.({ count });
 });
 process.on('disconnect', () => process.exit(0));
 main().catch((error: unknown) => {

@@ -11,6 +11,14 @@ interface ProviderUser {
 export interface TestProvider {
   readonly issuer: string;
   become(user: ProviderUser): Promise<void>;
+  /** From now on the path answers later, or with this status alone; with neither as it should. */
+  behave(how: {
+    readonly path: string;
+    readonly delayMs?: number;
+    readonly status?: number;
+  }): Promise<void>;
+  /** How often the path was asked. */
+  count(path: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -39,22 +47,25 @@ export async function startTestProvider(options: TestProviderOptions): Promise<T
   child.stderr?.on('data', (part: Buffer) => {
     errors += part.toString('utf8');
   });
-  const waiting: ((sub: string) => void)[] = [];
+  const waiting: ((count: number) => void)[] = [];
   const port = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the provider ended with ${code}: ${errors}`)));
-    child.on('message', (message: { port?: number; present?: string }) => {
-      if (message.port !== undefined) resolve(message.port);
-      else waiting.shift()?.(message.present ?? '');
+    child.on('message', ({ port: opened, count = 0 }: { port?: number; count?: number }) => {
+      if (opened !== undefined) resolve(opened);
+      else waiting.shift()?.(count);
     });
   });
+  const order = (what: object) =>
+    new Promise<number>((resolve) => {
+      waiting.push(resolve);
+      child.send(what);
+    });
   return {
     issuer: `http://127.0.0.1:${port}`,
-    become: (user) =>
-      new Promise((resolve) => {
-        waiting.push(() => resolve());
-        child.send(user);
-      }),
+    become: async (user) => void (await order({ user })),
+    behave: async (behave) => void (await order({ behave })),
+    count: (path) => order({ count: path }),
     async close() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = new Promise((resolve) => child.once('exit', resolve));
