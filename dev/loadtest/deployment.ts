@@ -1,4 +1,5 @@
 import { withDatabase } from '../../src/app/cli/database';
+import { UsageError } from '../../src/app/cli/run';
 import type { Config } from '../../src/kernel/config/config';
 import { ConfigError, loadConfig } from '../../src/kernel/config/config';
 import { describeMongoUri, isLocalMongo } from '../../src/kernel/config/mongo-uri';
@@ -7,7 +8,7 @@ import { INDEX_BUILD_TIMEOUT_MS } from '../../src/platform/mongo/indexes';
 import { isProduction } from '../../src/platform/mongo/production-mark';
 import { createLogger, type Logger } from '../../src/platform/telemetry/logger';
 import { RefusedError } from '../staging';
-import { InvalidCommand, type Options } from './options';
+import type { Options } from './options';
 
 /** The target's database and settings. */
 export interface Deployment {
@@ -52,7 +53,7 @@ export async function withDeployment<T>(
 function requireOwned(command: Command, uri: string | undefined): void {
   if (command.command !== 'seed' || command.isOwned) return;
   if (uri === undefined || isLocalMongo(uri)) return;
-  throw new InvalidCommand(
+  throw new UsageError(
     `${describeMongoUri(uri)} (MONGODB_URI) is not on this machine: seed writes users with a known password into it. Give --i-own-this-database if it is that of a staging of yours.`,
   );
 }

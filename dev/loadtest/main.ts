@@ -1,4 +1,5 @@
 import { progressOn } from '../../src/app/cli/progress';
+import { UsageError } from '../../src/app/cli/run';
 import { indexesOf } from '../../src/app/migrate';
 import { ConfigError } from '../../src/kernel/config/config';
 import { ensureIndexes } from '../../src/platform/mongo/indexes';
@@ -7,7 +8,7 @@ import { RefusedError } from '../staging';
 import { dropListIndexes, removeSeeded, seededCount, seedUsers } from './data/seed';
 import { type Deployment, withDeployment } from './deployment';
 import { runForecast } from './forecast/forecast';
-import { InvalidCommand, type Options, parseOptions, type SeedOptions, USAGE } from './options';
+import { type Options, parseOptions, type SeedOptions, USAGE } from './options';
 import { requireWritable, runLoad } from './run';
 
 const EXIT = { failed: 1, invalid: 64, refused: 69, config: 78, interrupted: 130 } as const;
@@ -85,7 +86,7 @@ async function withListIndexes<T>(
 }
 
 function outcome(error: unknown): { code: number; text: string } {
-  if (error instanceof InvalidCommand)
+  if (error instanceof UsageError)
     return { code: EXIT.invalid, text: `${error.message}\n\n${USAGE}` };
   if (error instanceof RefusedError) return { code: EXIT.refused, text: error.message };
   if (error instanceof ConfigError) return { code: EXIT.config, text: error.message };

@@ -1,13 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { parseValues } from '../../src/app/cli/arguments';
+import { refuseWords, UsageError } from '../../src/app/cli/run';
 import { isLoopback } from '../../src/kernel/config/urls';
 import { USERS_MAX } from './data/templates';
 import { KIND_NAMES, type KindName, type Mix, SCENARIO_NAMES, SCENARIOS } from './scenarios';
-
-/** The command is invalid: nothing was sent or written. */
-export class InvalidCommand extends Error {
-  override readonly name = 'InvalidCommand';
-}
 
 export const USAGE = `Usage: npm run loadtest -- --target URL [OPTIONS]
        npm run loadtest -- forecast --target URL --rate R --metrics URL [OPTIONS]
@@ -89,58 +85,34 @@ export interface SeedOptions {
 
 export type Options = RunOptions | SeedOptions | ForecastOptions | { readonly command: 'help' };
 
+const NUMBERS = [
+  ...(['duration-seconds', 'connections', 'rate', 'users', 'processes', 'cores-per-host'] as const),
+];
 const KNOWN = {
-  target: { type: 'string' },
-  scenario: { type: 'string' },
-  mix: { type: 'string' },
-  'duration-seconds': { type: 'string' },
-  connections: { type: 'string' },
-  rate: { type: 'string' },
-  users: { type: 'string' },
-  processes: { type: 'string' },
-  metrics: { type: 'string' },
-  report: { type: 'string' },
-  'cores-per-host': { type: 'string' },
-  remove: { type: 'boolean', default: false },
-  check: { type: 'boolean', default: false },
-  'i-own-this-target': { type: 'boolean', default: false },
-  'i-own-this-database': { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false, short: 'h' },
+  texts: ['target', 'scenario', 'mix', 'metrics', 'report', ...NUMBERS],
+  flags: ['remove', 'check', 'i-own-this-target', 'i-own-this-database'],
 } as const;
 
 type Values = ReturnType<typeof parse>['values'];
 
-const parse = (argv: readonly string[]) =>
-  parseArgs({ args: [...argv], options: KNOWN, allowPositionals: true });
+const parse = (argv: readonly string[]) => parseValues(argv, KNOWN);
 
-/** Throws InvalidCommand with a message for a terminal. */
+/** Throws UsageError with a message for a terminal. */
 export function parseOptions(argv: readonly string[]): Options {
-  const { values, positionals } = parsed(argv);
+  const { values, words } = parse(argv);
   if (values.help) return { command: 'help' };
-  const [command = 'run', ...rest] = positionals;
-  if (rest.length > 0) throw new InvalidCommand(`Unexpected argument ${JSON.stringify(rest[0])}.`);
+  const [command = 'run', ...rest] = words;
+  refuseWords(rest);
   if (command === 'seed') return seedOptions(values);
   if (command === 'forecast') return forecastOptions(values);
   if (command === 'run') return runOptions(values);
-  throw new InvalidCommand(`Unknown command ${JSON.stringify(command)}: seed or forecast.`);
+  throw new UsageError(`Unknown command ${JSON.stringify(command)}: seed or forecast.`);
 }
-
-function parsed(argv: readonly string[]) {
-  try {
-    return parse(argv);
-  } catch (error) {
-    throw new InvalidCommand(reasonOf(error));
-  }
-}
-
-/** Of Node's text, the first sentence says which option is wrong. */
-const reasonOf = (error: unknown) =>
-  `${String(error instanceof Error ? error.message : error).split(/\.\s|\n/)[0]}.`;
 
 function runOptions(values: Values): RunOptions {
   forbid(values, ['cores-per-host', 'remove', 'check', 'i-own-this-database'], 'run');
   if (values.connections !== undefined && values.rate !== undefined)
-    throw new InvalidCommand(
+    throw new UsageError(
       'Give --connections (closed loop) or --rate (open loop), not both: an open loop opens as many connections as it needs.',
     );
   return {
@@ -156,9 +128,9 @@ function forecastOptions(values: Values): ForecastOptions {
   const others = ['connections', 'duration-seconds', 'report', 'remove', 'i-own-this-database'];
   forbid(values, others, 'forecast');
   const { metrics, ...options } = common(values);
-  if (values.rate === undefined) throw new InvalidCommand('--rate is missing.');
+  if (values.rate === undefined) throw new UsageError('--rate is missing.');
   if (metrics === undefined)
-    throw new InvalidCommand(
+    throw new UsageError(
       '--metrics is missing: a forecast is made of the processor time that /metrics reports.',
     );
   return {
@@ -171,10 +143,10 @@ function forecastOptions(values: Values): ForecastOptions {
 
 function seedOptions(values: Values): SeedOptions {
   const own = ['users', 'remove', 'i-own-this-database'];
-  const others = Object.keys(KNOWN).filter((name) => !own.includes(name));
+  const others = [...KNOWN.texts, ...KNOWN.flags].filter((name) => !own.includes(name));
   forbid(values, others, 'seed');
   if (values.remove === (values.users !== undefined))
-    throw new InvalidCommand('Give --users N or --remove.');
+    throw new UsageError('Give --users N or --remove.');
   const isOwned = values['i-own-this-database'];
   const users = whole(values, 'users', 0, USERS_MAX);
   return { command: 'seed', remove: values.remove, users, isOwned };
@@ -192,12 +164,12 @@ function common(values: Values): Common {
 
 function trafficMix({ scenario, mix }: Values): Pick<Common, 'scenario' | 'mix'> {
   if (mix !== undefined) {
-    if (scenario !== undefined) throw new InvalidCommand('Give --scenario or --mix, not both.');
+    if (scenario !== undefined) throw new UsageError('Give --scenario or --mix, not both.');
     return { scenario: 'own mix', mix: mixOf(mix) };
   }
   const name = SCENARIO_NAMES.find((one) => one === (scenario ?? 'read-heavy'));
   if (name === undefined)
-    throw new InvalidCommand(`--scenario must be one of ${SCENARIO_NAMES.join(', ')}.`);
+    throw new UsageError(`--scenario must be one of ${SCENARIO_NAMES.join(', ')}.`);
   return { scenario: name, mix: SCENARIOS[name] };
 }
 
@@ -207,23 +179,23 @@ function mixOf(text: string): Mix {
     const [, name, weight] = /^([a-z-]+)=(\d{1,6}(?:\.\d{1,6})?)$/.exec(part.trim()) ?? [];
     const kind = KIND_NAMES.find((one) => one === name);
     if (kind !== undefined && Number(weight) > 0) return [kind, Number(weight)];
-    throw new InvalidCommand(
+    throw new UsageError(
       `--mix: ${JSON.stringify(part)} is not KIND=WEIGHT with a weight above 0 and one of ${KIND_NAMES.join(', ')}.`,
     );
   });
   const mix = Object.fromEntries(weights);
   if (Object.keys(mix).length < weights.length)
-    throw new InvalidCommand('--mix names a kind of request twice.');
+    throw new UsageError('--mix names a kind of request twice.');
   return mix;
 }
 
 const defaultProcesses = () => Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
 
 function targetOf(values: Values): string {
-  if (values.target === undefined) throw new InvalidCommand('--target is missing.');
+  if (values.target === undefined) throw new UsageError('--target is missing.');
   const url = webUrl(values.target, '--target');
   if (!isLoopback(url.hostname) && !values['i-own-this-target'])
-    throw new InvalidCommand(
+    throw new UsageError(
       `${url.hostname} is not this machine. A load test of a service that is not yours is an attack: give --i-own-this-target if it is yours.`,
     );
   return url.origin;
@@ -232,19 +204,24 @@ function targetOf(values: Values): string {
 function webUrl(text: string, option: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '') return url;
-  throw new InvalidCommand(`${option} must be an http:// or https:// URL without a password.`);
+  throw new UsageError(`${option} must be an http:// or https:// URL without a password.`);
 }
 
-function whole(values: Values, name: keyof typeof KNOWN, fallback: number, max: number): number {
+function whole(
+  values: Values,
+  name: (typeof NUMBERS)[number],
+  fallback: number,
+  max: number,
+): number {
   const text = values[name];
   if (text === undefined) return fallback;
-  if (/^[1-9]\d{0,8}$/.test(String(text)) && Number(text) <= max) return Number(text);
-  throw new InvalidCommand(`--${name} must be a whole number from 1 to ${max}.`);
+  if (/^[1-9]\d{0,8}$/.test(text) && Number(text) <= max) return Number(text);
+  throw new UsageError(`--${name} must be a whole number from 1 to ${max}.`);
 }
 
 function forbid(values: Values, names: readonly string[], command: string): void {
   const given = values as Readonly<Record<string, unknown>>;
   const isGiven = (name: string) => given[name] !== undefined && given[name] !== false;
   const wrong = names.find(isGiven);
-  if (wrong !== undefined) throw new InvalidCommand(`--${wrong} has no meaning for ${command}.`);
+  if (wrong !== undefined) throw new UsageError(`--${wrong} has no meaning for ${command}.`);
 }

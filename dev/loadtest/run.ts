@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { UsageError } from '../../src/app/cli/run';
 import type { Deployment } from './deployment';
 import { type Limit, limitOf } from './limit';
 import { liveOn, ms } from './live';
@@ -6,7 +7,7 @@ import { type Generator, type LoadPlan, startGenerator } from './load/generator'
 import { SILENT } from './load/recorder';
 import { watchMachine } from './machine';
 import { watchMetrics } from './metrics';
-import { InvalidCommand, type RunOptions } from './options';
+import type { RunOptions } from './options';
 import { reportHtml } from './report/html';
 import { trafficOf } from './scenarios';
 import { assertReady, isHere, openSessions } from './target';
@@ -62,7 +63,7 @@ export function requireWritable(file: string): void {
     if (isNew) rmSync(file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new InvalidCommand(`--report: ${file} cannot be written (${code})`);
+    throw new UsageError(`--report: ${file} cannot be written (${code})`);
   }
 }
 

@@ -1,9 +1,10 @@
 import { onInterrupt } from '../../dev/interrupt';
 import { RefusedError, refuseProduction } from '../../dev/staging';
+import { UsageError } from '../../src/app/cli/run';
 import { type MongoProxy, startMongoProxy } from '../mongo-proxy';
 import { refuseForeign } from './belongs';
 import { createMirrors, type Mirror, removeMirrors, renewMirrors } from './mirrors';
-import { type ChaosOptions, ChaosUsageError, readOptions, USAGE } from './options';
+import { type ChaosOptions, readOptions, USAGE } from './options';
 import { type ChaosScenario, SCENARIOS, type Stage } from './scenarios';
 import { readyWithin } from './staging';
 import { type Findings, startTraffic } from './traffic';
@@ -97,7 +98,7 @@ async function chaos(
   await refuseProduction(target);
   await refuseForeign(options, signal);
   const unknown = only.filter((name) => !SCENARIOS.some((one) => one.name === name));
-  if (unknown.length > 0) throw new ChaosUsageError(`There is no scenario ${unknown.join(', ')}.`);
+  if (unknown.length > 0) throw new UsageError(`There is no scenario ${unknown.join(', ')}.`);
   const mirrors: Mirror[] = [];
   restoring.push(() => removeMirrors(target, mirrors));
   // Before the removal, which needs the database.
@@ -186,12 +187,8 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    const isUsage =
-      error instanceof ChaosUsageError ||
-      (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-    // Of Node's text about an option, the first sentence says which is wrong.
-    const text = isUsage === true ? messageOf(error).split('. ')[0] : messageOf(error);
-    process.stderr.write(isUsage === true ? `${text}\n\n${USAGE}` : `${text}\n`);
-    process.exit(isUsage === true ? 64 : error instanceof RefusedError ? 69 : 70);
+    const isUsage = error instanceof UsageError;
+    process.stderr.write(isUsage ? `${messageOf(error)}\n\n${USAGE}` : `${messageOf(error)}\n`);
+    process.exit(isUsage ? 64 : error instanceof RefusedError ? 69 : 70);
   },
 );

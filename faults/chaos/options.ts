@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { parseValues } from '../../src/app/cli/arguments';
+import { refuseWords, UsageError } from '../../src/app/cli/run';
 
 export const USAGE = `Usage: npm run chaos -- --target URL --i-own-this-staging [OPTIONS]
 
@@ -31,8 +32,6 @@ Exit codes:
   130  ended by Ctrl-C
 `;
 
-export class ChaosUsageError extends Error {}
-
 export interface ChaosOptions {
   readonly target: string;
   readonly ops: { readonly url: string; readonly token: string } | undefined;
@@ -47,35 +46,32 @@ export interface ChaosOptions {
 function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < min || value > max)
-    throw new ChaosUsageError(`--${name} must be a whole number from ${min} to ${max}.`);
+    throw new UsageError(`--${name} must be a whole number from ${min} to ${max}.`);
   return value;
 }
 
-const text = { type: 'string' } as const;
-const flag = { type: 'boolean', default: false } as const;
-
 /** undefined: the usage was asked for. */
 export function readOptions(args: readonly string[]): ChaosOptions | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...{ target: text, ops: text, 'ops-token': text, 'primary-pid': text, only: text },
-      ...{ 'proxy-mongodb': text, 'proxy-port': text, rate: text, 'max-seconds': text },
-      ...{ 'i-own-this-staging': flag, quick: flag, help: flag },
-    },
+  const { values, words } = parseValues(args, {
+    texts: [
+      ...(['target', 'ops', 'ops-token', 'primary-pid', 'proxy-mongodb', 'proxy-port'] as const),
+      ...(['only', 'rate', 'max-seconds'] as const),
+    ],
+    flags: ['i-own-this-staging', 'quick'],
   });
   if (values.help) return undefined;
+  refuseWords(words);
   const { target, ops } = values;
-  if (target === undefined) throw new ChaosUsageError('--target is missing.');
-  if (!URL.canParse(target)) throw new ChaosUsageError('--target must be a URL.');
+  if (target === undefined) throw new UsageError('--target is missing.');
+  if (!URL.canParse(target)) throw new UsageError('--target must be a URL.');
   if (!values['i-own-this-staging'])
-    throw new ChaosUsageError('This disturbs the target: add --i-own-this-staging if it is yours.');
+    throw new UsageError('This disturbs the target: add --i-own-this-staging if it is yours.');
   const { 'ops-token': token, 'primary-pid': pid } = values;
   const { 'proxy-mongodb': uri, 'proxy-port': port } = values;
   if ((ops === undefined) !== (token === undefined))
-    throw new ChaosUsageError('--ops and --ops-token go together.');
+    throw new UsageError('--ops and --ops-token go together.');
   if ((uri === undefined) !== (port === undefined))
-    throw new ChaosUsageError('--proxy-mongodb and --proxy-port go together.');
+    throw new UsageError('--proxy-mongodb and --proxy-port go together.');
   return {
     target: target.replace(/\/+$/, ''),
     ops: ops === undefined || token === undefined ? undefined : { url: ops, token },

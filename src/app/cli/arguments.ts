@@ -18,7 +18,7 @@ export interface Arguments {
  */
 export function parseArguments(argv: readonly string[], known: Options): Arguments {
   const types: Types = new Map(Object.entries({ ...known, help: 'boolean' as const }));
-  const options = Object.fromEntries([...types].map(([name, type]) => [name, { type }]));
+  const options = { ...shapesOf(types), help: { type: 'boolean', short: 'h' } } as const;
   const shape = { args: [...argv], options, allowPositionals: true, tokens: true } as const;
   // Not strict: faults are told in words of this service.
   const { positionals, tokens } = parseArgs({ ...shape, strict: false });
@@ -27,6 +27,39 @@ export function parseArguments(argv: readonly string[], known: Options): Argumen
   );
   return { words: positionals, options: new Map(given) };
 }
+
+interface Known<T extends string, F extends string> {
+  /** Options that take a value. */
+  readonly texts: readonly T[];
+  readonly flags: readonly F[];
+}
+
+/** A flag is true when it was given. */
+type Values<T extends string, F extends string> = Readonly<
+  Record<T, string | undefined> & Record<F | 'help', boolean>
+>;
+
+/** As `parseArguments`, for programs that read their options by name. */
+export function parseValues<const T extends string, const F extends string>(
+  argv: readonly string[],
+  { texts, flags }: Known<T, F>,
+): { readonly words: readonly string[]; readonly values: Values<T, F> } {
+  const known = [...texts.map(optionOf('string')), ...flags.map(optionOf('boolean'))];
+  const { words, options } = parseArguments(argv, Object.fromEntries(known));
+  const values = Object.fromEntries([
+    ...texts.map((name) => [name, options.get(name)]),
+    ...[...flags, 'help'].map((name) => [name, options.has(name)]),
+  ]);
+  return { words, values: values as Values<T, F> };
+}
+
+const optionOf =
+  <T extends Options[string]>(type: T) =>
+  (name: string) =>
+    [name, type] as const;
+
+const shapesOf = (types: Types) =>
+  Object.fromEntries([...types].map(([name, type]) => [name, { type }]));
 
 interface Given {
   readonly name: string;

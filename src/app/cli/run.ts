@@ -28,9 +28,10 @@ export function onlyCommand<const C extends string>(
 }
 
 /** For commands that take no words. */
-export function refuseWords([word]: readonly string[], usage: string): void {
-  if (word !== undefined)
-    throw new UsageError(`Unexpected argument ${JSON.stringify(word)}.\n\n${usage}`);
+export function refuseWords([word]: readonly string[], usage?: string): void {
+  if (word === undefined) return;
+  const fault = `Unexpected argument ${JSON.stringify(word)}.`;
+  throw new UsageError(usage === undefined ? fault : `${fault}\n\n${usage}`);
 }
 
 /** EX_USAGE of sysexits.h. */

@@ -10,10 +10,11 @@ import { createOpenLoop } from '../../../dev/loadtest/load/open';
 import { startRecorder } from '../../../dev/loadtest/load/recorder';
 import { createSource, type Outgoing, saveKinds } from '../../../dev/loadtest/load/source';
 import { type Reading, readingOf } from '../../../dev/loadtest/metrics';
-import { InvalidCommand, parseOptions } from '../../../dev/loadtest/options';
+import { parseOptions } from '../../../dev/loadtest/options';
 import { niceMax } from '../../../dev/loadtest/report/chart';
 import { KIND_NAMES, SCENARIO_NAMES, SCENARIOS } from '../../../dev/loadtest/scenarios';
 import { createTimeline, latencyAt, refusals, sum } from '../../../dev/loadtest/timeline';
+import { UsageError } from '../../../src/app/cli/run';
 
 const folder = mkdtempSync(join(tmpdir(), 'loadtest-parts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -51,7 +52,7 @@ test.each([
   [[...HERE, '--duration-seconds', '1e3'], '--duration-seconds must be a whole number'],
   [[...HERE, '--scenario', 'flood'], '--scenario must be one of read-heavy'],
   [[...HERE, '--check'], '--check has no meaning for run'],
-  [[...HERE, '--rat', '5'], "Unknown option '--rat'."],
+  [[...HERE, '--rat', '5'], 'There is no option --rat; --help lists them.'],
   [[...HERE, '--mix', 'profile'], '--mix: "profile" is not KIND=WEIGHT'],
   [[...HERE, '--mix', 'delete=5'], 'one of profile, user'],
   [[...HERE, '--mix', 'profile=0'], 'a weight above 0'],
@@ -63,7 +64,7 @@ test.each([
   [['forecast', ...HERE], '--rate is missing'],
   [['forecast', ...HERE, '--rate', '5'], '--metrics is missing'],
 ])('an invalid command says why: %j', (argv, message) => {
-  expect(() => parseOptions(argv)).toThrow(InvalidCommand);
+  expect(() => parseOptions(argv)).toThrow(UsageError);
   expect(() => parseOptions(argv)).toThrow(message);
 });
 
