@@ -46,7 +46,7 @@ const aFunction: Check = { must: 'must be a function', fits: isFunction };
 
 const CHECKS: { readonly [K in keyof Required<ClientOptions>]: Check } = {
   baseUrl: {
-    must: 'must be the address of the service, like https://id.example.org or location.origin',
+    must: 'must be the address of the service with its scheme, like location.origin',
     fits: isBaseUrl,
   },
   mode: {

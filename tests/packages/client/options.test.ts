@@ -6,7 +6,10 @@ async function failing(): Promise<Response> {
 }
 
 test.each<[object, string]>([
-  [{ baseUrl: undefined }, 'createClient: baseUrl must be the address of the service, like https'],
+  [
+    { baseUrl: undefined },
+    'createClient: baseUrl must be the address of the service with its scheme',
+  ],
   [{ baseUrl: 'id.example.test' }, 'createClient: baseUrl must be the address of the service'],
   [{ baseUrl: 'ftp://id.example.test' }, 'it is "ftp://id.example.test"'],
   [{ baseUrl: '/api' }, 'createClient: baseUrl must be the address of the service'],
