@@ -89,7 +89,7 @@ export function listParameters(policy: Policy, metadata: readonly MetadataFilter
     q: characters(1, 100)
       .optional()
       .meta({
-        description: `Start of the name, of a word of the name or of the e-mail address, without regard to case and accents; the first ${SEARCH_KEY_MAX_CHARS} characters count. With an @: start of the e-mail address.`,
+        description: `Start of the name, of one of its first six words or of the e-mail address, without regard to case and accents; the first ${SEARCH_KEY_MAX_CHARS} characters count. With an @: start of the e-mail address.`,
         examples: ['ada'],
       }),
     fields: commaSeparated(z.enum(MEMBERS), MEMBERS.length)
