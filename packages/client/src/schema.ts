@@ -268,8 +268,8 @@ export interface paths {
         content: {
           'application/json': {
             ids: string[];
-            until?: string;
-            reason?: string;
+            until?: string | null;
+            reason?: string | null;
           };
         };
       };
@@ -488,8 +488,8 @@ export interface paths {
       requestBody: {
         content: {
           'application/json': {
-            until?: string;
-            reason?: string;
+            until?: string | null;
+            reason?: string | null;
           };
         };
       };

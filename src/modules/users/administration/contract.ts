@@ -20,7 +20,8 @@ export const banReason = displayLine(BAN_REASON_MAX).meta({
   description: 'For administrators and the audit log.',
   examples: ['spam'],
 });
-const ban = { until: banEnd.optional(), reason: banReason.optional() };
+/** null as the answer has it: none. */
+const ban = { until: banEnd.nullable().optional(), reason: banReason.nullable().optional() };
 
 const ids = z
   .array(objectId)

@@ -75,6 +75,9 @@ const banOf = ({
   until,
   reason,
 }: {
-  readonly until?: string | undefined;
-  readonly reason?: string | undefined;
-}): Ban => ({ until: until === undefined ? undefined : new Date(until), reason });
+  readonly until?: string | null | undefined;
+  readonly reason?: string | null | undefined;
+}): Ban => ({
+  until: typeof until === 'string' ? new Date(until) : undefined,
+  reason: reason ?? undefined,
+});

@@ -103,6 +103,15 @@ describe('a ban', () => {
     expect(await bans()).toBe(3);
   });
 
+  test.each([
+    ['without anything', { until: null, reason: null }],
+    ['with an end and a reason', { until: '2999-01-01T00:00:00.000Z', reason: 'spam' }],
+  ])('can be sent as it is shown: %s', async (_what, shown) => {
+    const { user } = await register(here);
+    const { status, json } = await ban(user.id, shown);
+    expect([status, json.ban]).toEqual([200, shown]);
+  });
+
   test('and its lifting are conditional', async () => {
     const { user } = await register(here);
     const stale = { 'if-match': `"${user.id}.99"` };
