@@ -77,7 +77,11 @@ function choice<const T extends readonly string[]>(
 }
 
 function formatOf(file: string, options: Options): 'ndjson' | 'csv' {
-  const isCsv = /\.csv(\.gz)?$/i.test(file);
+  const [, ending] = /\.(csv|ndjson|jsonl)(?:\.gz)?$/i.exec(file) ?? [];
+  // Every line of a CSV file that is read as NDJSON is refused.
+  if (ending === undefined && file !== '-' && !options.has('format'))
+    throw new UsageError(`The name ${file} tells no format: add --format csv or --format ndjson.`);
+  const isCsv = ending?.toLowerCase() === 'csv';
   return choice(options, 'format', isCsv ? ['csv', 'ndjson'] : ['ndjson', 'csv']);
 }
 

@@ -143,9 +143,14 @@ test('both are on record as commands, and wrong words get a usage error', async 
   for (const words of [
     ['import'],
     ['export', 'a', 'b'],
-    ['import', 'a', '--conflict', 'x'],
+    ['import', 'a.ndjson', '--conflict', 'x'],
     ['move'],
   ])
     expect((await users(...words)).code).toBe(64);
   expect((await users('import', 'nowhere.ndjson')).stderr).toContain('cannot be read');
+  writeFileSync(at('users.txt'), 'email\nplain@example.org\n');
+  const unnamed = await users('import', 'users.txt');
+  expect([unnamed.code, unnamed.stderr]).toEqual([64, expect.stringContaining('--format csv')]);
+  const named = await users('import', 'users.txt', '--format', 'csv', '--dry-run');
+  expect(named.stdout).toContain('1 created');
 });
