@@ -18,7 +18,7 @@ let client: Client;
 
 beforeAll(async () => {
   smtp = await startTestSmtp();
-  service = await startTestService({ SMTP_URL: smtp.url });
+  service = await startTestService({ SMTP_URL: smtp.url, EMAIL_SIGN_IN: 'true' });
   client = createClient(service.baseUrl);
 });
 afterAll(async () => {
@@ -230,6 +230,38 @@ describeWith(['chromium'], 'the page in a browser', () => {
       async () => (await client('GET', '/api/users/me', { token })).status === 401,
     );
   });
+
+  test('the link of a mailed code shows the code, and uses up nothing', async () => {
+    const { email } = await account();
+    await users().updateOne({ emailKey: email }, { $set: { emailVerified: true } });
+    const asked = await client('POST', '/api/auth/email-sign-in', { body: { email } });
+    const { text } = await smtp.waitFor(email, /Your code to sign in/);
+    const code = /^(\d{6})$/m.exec(text)?.[1] ?? '';
+    const [path] = /\/account\?purpose=sign-in#code=\d{6}$/m.exec(text) ?? [];
+    for (const _ of ['a scanner', 'the owner'])
+      await withPage(`${service.baseUrl}${path}`, async (page) => {
+        const requests: string[] = [];
+        page.on('request', (request) => requests.push(request.url()));
+        await page.reload({ waitUntil: 'networkidle' });
+        expect(await page.getByRole('heading').allInnerTexts()).toEqual(['Your code']);
+        expect(await page.locator('#code').innerText()).toBe(code);
+        // The code is in the fragment: no server sees it.
+        expect(requests).toEqual([`${service.baseUrl}/account?purpose=sign-in`]);
+      });
+    const body = { sign_in_token: asked.json.sign_in_token, code };
+    expect((await client('POST', '/api/auth/email-sign-in/verify', { body })).status).toBe(200);
+  });
+
+  test.each(['', '#code=12345', '#code=%3Cb%3E123456', '#token=123456'])(
+    'a sign-in without a code in its link (%j) shows none',
+    async (fragment) => {
+      await withPage(`${service.baseUrl}/account?purpose=sign-in${fragment}`, async (page) => {
+        await page.getByText('Open this page by the link in a mail.').waitFor();
+        expect(await page.locator('#code').innerText()).toBe('');
+        expect(await page.getByRole('heading').allInnerTexts()).toEqual(['Your account']);
+      });
+    },
+  );
 
   test('a link without its token or purpose explains what to do', async () => {
     await withPage(`${service.baseUrl}/account?purpose=reset-password`, async (page) => {
