@@ -90,6 +90,11 @@ test('no signal that the garbage collector takes away (src/kernel/time-limit.ts)
   expect(all.filter(({ text }) => combines.test(text)).map(({ file }) => file)).toEqual([]);
 });
 
+test('modules take the types of the driver from mongoose, which brings it', () => {
+  const own = files.filter((file) => /from 'mongodb['/]/.test(readCode(file)));
+  expect(own.filter((file) => file.startsWith('modules/'))).toEqual([]);
+});
+
 test('no type holes', () => {
   expect(
     files.filter(

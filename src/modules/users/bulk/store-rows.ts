@@ -1,5 +1,4 @@
-import type { AnyBulkWriteOperation, MongoBulkWriteError } from 'mongodb';
-import { Types } from 'mongoose';
+import { type mongo, Types } from 'mongoose';
 import { foldEmail } from '../../../kernel/fold';
 import { type Actor, USER } from '../../../kernel/permissions';
 import { isBefore } from '../../../platform/mongo/expressions';
@@ -14,7 +13,7 @@ import { membersOf, type TakenRow } from './rows';
 import { endsSessions, toTell } from './security-changes';
 import { SEEN_PROJECTION, type Seen } from './seen';
 
-type Operation = AnyBulkWriteOperation<UserDocument>;
+type Operation = mongo.AnyBulkWriteOperation<UserDocument>;
 
 /** Without mongoose's checks: the rows are checked. */
 export const rawOf = (users: UserModel) => users.db.collection<UserDocument>(users.collection.name);
@@ -139,7 +138,7 @@ export async function writeAll(
     await rawOf(users).bulkWrite([...operations], options);
     return new Set();
   } catch (error) {
-    const { writeErrors } = error as Partial<MongoBulkWriteError>;
+    const { writeErrors } = error as Partial<mongo.MongoBulkWriteError>;
     const all = writeErrors === undefined ? [] : [writeErrors].flat();
     if (all.length === 0 || all.some(({ code }) => code !== 11000)) throw error;
     return new Set(all.map(({ index }) => index));

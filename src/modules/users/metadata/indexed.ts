@@ -1,4 +1,4 @@
-import type { IndexDescription } from 'mongodb';
+import type { mongo } from 'mongoose';
 import type { Config } from '../../../kernel/config/config';
 
 /** A member of metadata that users can be listed by. */
@@ -9,7 +9,7 @@ export interface IndexedPath {
   readonly parameter: string;
   /** In the stored document: `appMetadata.plan`. */
   readonly field: string;
-  readonly index: IndexDescription & { readonly name: string };
+  readonly index: mongo.IndexDescription & { readonly name: string };
 }
 
 const FIELD = { user_metadata: 'userMetadata', app_metadata: 'appMetadata' } as const;

@@ -1,4 +1,4 @@
-import type { IndexDescription } from 'mongodb';
+import type { mongo } from 'mongoose';
 
 /**
  * Names are sorted by ICU's root order (CLDR), which MongoDB calls `en`: accents decide between
@@ -86,8 +86,8 @@ export const FACET_KEYS = {
 export const isUnique = (sort: SortField): boolean => sort === 'email';
 
 /** The indexes of the table, but for those that users have for other reasons. */
-export const listIndexes: readonly IndexDescription[] = INDEX_TABLE.flatMap(
-  ({ index, sort, facets }): IndexDescription[] => {
+export const listIndexes: readonly mongo.IndexDescription[] = INDEX_TABLE.flatMap(
+  ({ index, sort, facets }): mongo.IndexDescription[] => {
     if (index === undefined || index === POINT_INDEXES.email) return [];
     const keys = facets.map((facet) => (facet === 'metadata' ? '' : FACET_KEYS[facet]));
     const order = isUnique(sort) ? [SORT_KEYS[sort]] : [SORT_KEYS[sort], '_id'];

@@ -1,4 +1,4 @@
-import type { Document } from 'mongodb';
+import type { mongo } from 'mongoose';
 import { indexedMetadata } from '../../../../src/modules/users/metadata/indexed';
 import { createUserModel, type UserModel, userIndexes } from '../../../../src/modules/users/model';
 import { chooseIndex } from '../../../../src/modules/users/search/choose';
@@ -66,10 +66,14 @@ async function faultOf({ filter, ...options }: ListQuery, limit: number) {
   const explained = await users.collection
     .find(filter, { ...options, limit })
     .explain('executionStats');
-  return faultIn(explained, explained['executionStats'] as Document);
+  return faultIn(explained, explained['executionStats'] as mongo.Document);
 }
 
-function faultIn(explained: Document, stats: Document, beside = 10): string | undefined {
+function faultIn(
+  explained: mongo.Document,
+  stats: mongo.Document,
+  beside = 10,
+): string | undefined {
   const { text, fault } = planIn(explained);
   if (fault !== undefined) return `${fault}: ${text}`;
   const { nReturned, totalKeysExamined, totalDocsExamined } = stats as Record<string, number>;
@@ -129,7 +133,8 @@ test('a count reads one entry of the index for each user that it counts, and at 
       explain: { aggregate: collection, pipeline, cursor: {}, ...options },
       verbosity: 'executionStats',
     });
-    const cursor = (explained?.['stages'] as Document[] | undefined)?.[0]?.['$cursor'] ?? explained;
+    const cursor =
+      (explained?.['stages'] as mongo.Document[] | undefined)?.[0]?.['$cursor'] ?? explained;
     const fault = faultIn(cursor, cursor['executionStats'], 2 * SCANS_MAX);
     if (fault !== undefined) faults.push(`${nameOf(request)}: ${fault}`);
   }
