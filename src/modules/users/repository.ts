@@ -8,6 +8,7 @@ import type { Changes, EndSessions, NewUser, UpdateOptions } from './changes';
 import { CREDENTIALS, type Credentials, type FoundCredentials, toCredentials } from './credentials';
 import type { UserModel } from './model';
 import { newDocument } from './new-document';
+import { type Revocation, revoked } from './session-revocation';
 import {
   type Attempt,
   notLate,
@@ -18,15 +19,7 @@ import {
   unchangedWithEvents,
 } from './snapshot';
 import { endedEvent, removedEvent, roomForEnd } from './user-events';
-import {
-  changeOf,
-  conditionsOf,
-  ended,
-  lastLoginBefore,
-  type Revocation,
-  revoked,
-  standing,
-} from './write-commands';
+import { changeOf, conditionsOf, ended, lastLoginBefore, standing } from './write-commands';
 
 /** The truth about users. Every write is one atomic operation on one document. */
 export interface UserRepository {

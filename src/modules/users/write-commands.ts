@@ -2,11 +2,10 @@ import { trusted } from 'mongoose';
 import { foldEmail, foldName } from '../../kernel/fold';
 import { isBefore } from '../../platform/mongo/expressions';
 import type { Changes, EndSessions, UpdateOptions } from './changes';
-import type { KeptSession } from './model';
-import { pendingAll, pendingSessions } from './pending-ends';
+import { pendingAll } from './pending-ends';
 import { searchFields } from './search/search-keys';
 import { type Attempt, type Snapshot, unchanged } from './snapshot';
-import { revokedEvent, roomFor, type SeenMembers, updateEvents } from './user-events';
+import { roomFor, type SeenMembers, updateEvents } from './user-events';
 
 export const conditionsOf = (
   seen: Snapshot,
@@ -119,68 +118,6 @@ export function standing(end: EndSessions | undefined) {
 
 export const foldedName = (name: string) => ({ name, nameKey: foldName(name) });
 export const foldedEmail = (email: string) => ({ email, emailKey: foldEmail(email) });
-
-export interface Revocation {
-  readonly id: string;
-  readonly sids: readonly string[];
-  /** When the last access token of these sessions has expired. */
-  readonly until: Date;
-  readonly keep?: KeptSession | undefined;
-  readonly now: Date;
-}
-
-/** Bounds what every cached user carries. An entry lives as long as an access token. */
-export const MAX_REVOKED = 100;
-
-/** Adds to the revoked sessions those of a revocation, as an update pipeline. */
-export function revoked({ sids, until, keep, now }: Revocation) {
-  // The database's clock decides which are over: a host with a wrong one would drop what is
-  // still needed.
-  const live = {
-    $filter: { input: '$revokedSessions', cond: { $gt: ['$$this.until', '$$NOW'] } },
-  };
-  // Once for each: a session that is ended a hundred times is one, and so is its event.
-  const isKnown = (sid: string) => ({ $in: [{ $literal: sid }, '$revokedSessions.sid'] });
-  const added = sids.map((sid) => ({
-    $cond: [isKnown(sid), [], [{ sid: { $literal: sid }, until }]],
-  }));
-  const all = { $concatArrays: ['$revokedSessions', ...added] };
-  const areKnown = { $and: sids.map(isKnown) };
-  const tooMany = { $gt: [{ $size: '$revokedSessions' }, MAX_REVOKED] };
-  const stillKept =
-    keep === undefined
-      ? '$$REMOVE'
-      : { $cond: [{ $eq: ['$sessionVersion', keep.ver] }, keep, '$$REMOVE'] };
-  const allEnded = {
-    version: '$sessionVersion',
-    ...(keep === undefined ? {} : { kept: '$keptSession.sid' }),
-  };
-  const event = revokedEvent(now, {
-    $cond: [tooMany, allEnded, { ids: sids.map(($literal) => ({ $literal })) }],
-  });
-  const events = { $ifNull: ['$outbox', []] };
-  return [
-    { $set: { revokedSessions: live } },
-    // Of one stage all expressions see the document before it.
-    { $set: { revokedSessions: all, wereRevoked: areKnown } },
-    pendingSessions(sids, tooMany),
-    {
-      $set: {
-        sessionVersion: {
-          $cond: [tooMany, { $add: ['$sessionVersion', 1] }, '$sessionVersion'],
-        },
-        keptSession: { $cond: [tooMany, stillKept, '$keptSession'] },
-      },
-    },
-    {
-      $set: {
-        outbox: { $cond: ['$wereRevoked', events, { $concatArrays: [events, [event]] }] },
-        revokedSessions: { $cond: [tooMany, [], '$revokedSessions'] },
-      },
-    },
-    { $unset: 'wereRevoked' },
-  ];
-}
 
 /** The last login that is kept is older than this, by the database's clock. */
 export const lastLoginBefore = ({ until }: Attempt, intervalMs: number) => ({

@@ -1,7 +1,7 @@
 import bcrypt from 'bcrypt';
 import { createUserModel } from '../../../src/modules/users/model';
 import { createUserRepository } from '../../../src/modules/users/repository';
-import { MAX_REVOKED } from '../../../src/modules/users/write-commands';
+import { MAX_REVOKED } from '../../../src/modules/users/session-revocation';
 import { startTestService, type TestService } from '../../support/app';
 import {
   type Client,
