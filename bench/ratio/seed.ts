@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import bcrypt from 'bcrypt';
 import { type Connection, Types } from 'mongoose';
 import type { AuditRow } from '../../src/modules/audit/audit-event';
-import { AUDIT_COLLECTION } from '../../src/modules/audit/audit-log';
-import {
-  SESSIONS_COLLECTION,
-  type SessionRow,
-} from '../../src/modules/auth/sessions/session-store';
+import { AUDIT_COLLECTION } from '../../src/modules/audit/collection';
+import type { SessionRow } from '../../src/modules/auth/sessions/session-row';
+import { SESSIONS_COLLECTION } from '../../src/modules/auth/sessions/session-store';
 import { USERS_COLLECTION, type UserDocument } from '../../src/modules/users/model';
 import { newDocument } from '../../src/modules/users/new-document';
 import { createdEvent } from '../../src/modules/users/user-events';

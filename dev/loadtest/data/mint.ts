@@ -2,9 +2,9 @@ import type { Connection } from 'mongoose';
 import type { Config } from '../../../src/kernel/config/config';
 import { connectKeys } from '../../../src/modules/auth';
 import { createSessionOpener } from '../../../src/modules/auth/sessions/open-session';
+import type { SessionRow } from '../../../src/modules/auth/sessions/session-row';
 import {
   SESSIONS_COLLECTION,
-  type SessionRow,
   type SessionStore,
 } from '../../../src/modules/auth/sessions/session-store';
 import { tokenSettings } from '../../../src/modules/auth/settings';

@@ -4,7 +4,7 @@ import { shownId, shownText, shownTime } from '../../platform/http/view-schemas'
 import type { PersonalData } from '../../platform/module';
 import { rowsAfter } from '../../platform/mongo/keyset';
 import { AUDIT_TYPES, type AuditRow } from './audit-event';
-import { AUDIT_COLLECTION } from './audit-log';
+import { AUDIT_COLLECTION } from './collection';
 
 const PAGE = 500;
 /** The newest ones, should there be more. */

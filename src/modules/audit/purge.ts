@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Removal } from '../../platform/module';
 import type { AuditRow } from './audit-event';
-import { AUDIT_COLLECTION } from './audit-log';
+import { AUDIT_COLLECTION } from './collection';
 
 const BATCH = 500;
 

@@ -2,7 +2,7 @@ import type { Connection } from 'mongoose';
 import type { QueryShape } from '../../platform/mongo/explain';
 import { rowsAfter } from '../../platform/mongo/keyset';
 import type { AuditRow } from './audit-event';
-import { AUDIT_COLLECTION } from './audit-log';
+import { AUDIT_COLLECTION } from './collection';
 import { auditCursorOf, auditFilter } from './reader';
 
 const SOME_ID = '652f1c3e9b1d4a0012ab34cd';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type FieldError, problems } from '../../kernel/errors';
 import { decodeCursor, encodeCursor, rowsAfter } from '../../platform/mongo/keyset';
 import type { AuditRow, AuditType } from './audit-event';
-import { AUDIT_COLLECTION } from './audit-log';
+import { AUDIT_COLLECTION } from './collection';
 
 /** The only order of the list, as its cursors name it. */
 const ORDER = '-at';

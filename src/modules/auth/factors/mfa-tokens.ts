@@ -5,7 +5,7 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import { afterNow, asLiterals, unexpired } from '../../../platform/mongo/expressions';
 import type { Amr } from '../sessions/authentication';
 import { deviceKey } from '../sessions/known-devices';
-import type { SessionRow } from '../sessions/session-store';
+import type { SessionRow } from '../sessions/session-row';
 
 export const MFA_TOKENS_COLLECTION = 'mfa_tokens';
 

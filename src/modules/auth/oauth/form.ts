@@ -1,4 +1,4 @@
-import { OAuthError } from '../problems';
+import { OAuthError } from './oauth-error';
 
 /** A parsed URL-encoded body. A parameter that is repeated has an array. */
 export type Form = Readonly<Record<string, string | string[]>>;

@@ -4,15 +4,15 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import type { DpopProof } from '../dpop/dpop';
 import type { Impersonation } from '../impersonation/impersonation';
-import { OAuthError } from '../problems';
 import type { ServiceAccount, ServiceAccounts } from '../service-accounts/service-accounts';
 import { MAX_LEEWAY_SECONDS } from '../sessions/end-sessions';
-import type { SessionRow } from '../sessions/session-store';
+import type { SessionRow } from '../sessions/session-row';
 import type { Sessions } from '../sessions/sessions';
 import type { AccessClaims } from '../tokens/claims';
 import type { Subject, SubjectResolver } from '../tokens/subject-resolver';
 import type { Tokens } from '../tokens/tokens';
 import type { ClientCredentials, Form } from './form';
+import { OAuthError } from './oauth-error';
 import { ACCESS_TOKEN_TYPE, impersonationRequest } from './token-exchange';
 
 /** RFC 8693 §2.2.1. */

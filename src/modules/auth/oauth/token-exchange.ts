@@ -1,6 +1,6 @@
 import type { ImpersonationRequest } from '../impersonation/impersonation';
-import { OAuthError } from '../problems';
 import { type Form, parameter, required } from './form';
+import { OAuthError } from './oauth-error';
 
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

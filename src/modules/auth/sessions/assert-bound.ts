@@ -2,7 +2,8 @@ import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import type { DpopProof } from '../dpop/dpop';
 import { dpopProofMissing, invalidRefreshToken } from '../problems';
-import type { SessionRow, SessionStore } from './session-store';
+import type { SessionRow } from './session-row';
+import type { SessionStore } from './session-store';
 
 /** How a refresh token was presented. */
 export interface Presented {

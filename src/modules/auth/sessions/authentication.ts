@@ -1,5 +1,5 @@
 import type { SessionAuth } from '../tokens/session-auth';
-import type { SessionRow } from './session-store';
+import type { SessionRow } from './session-row';
 
 /** RFC 8176: a session that was opened with several factors. */
 export const MULTIPLE_FACTORS = 'mfa';

@@ -8,7 +8,8 @@ import type { Account, KeptSession } from '../users-port';
 import type { Amr } from './authentication';
 import type { SessionEnder } from './end-sessions';
 import { newRefreshToken } from './refresh-token';
-import type { SessionRow, SessionStore } from './session-store';
+import type { SessionRow } from './session-row';
+import type { SessionStore } from './session-store';
 import { type DeliveredPair, forCookie, issuePair } from './token-pair';
 
 export interface SessionOpenerDependencies {

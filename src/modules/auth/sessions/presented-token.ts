@@ -6,13 +6,8 @@ import { invalidRefreshToken, refreshTokenReused } from '../problems';
 import type { Account, UsersPort } from '../users-port';
 import { createBindingCheck, type Presented } from './assert-bound';
 import type { SessionEnder } from './end-sessions';
-import {
-  type FoundSession,
-  findByToken,
-  isLive,
-  type SessionRow,
-  type SessionStore,
-} from './session-store';
+import { type FoundSession, isLive, type SessionRow } from './session-row';
+import { findByToken, type SessionStore } from './session-store';
 
 export interface PresentedToken extends Presented {
   readonly text: string;

@@ -7,7 +7,8 @@ import type { Tokens } from '../tokens/tokens';
 import { sessionAuthOf } from './authentication';
 import type { PresentedToken, PresentedTokens } from './presented-token';
 import { parseRefreshToken, type RefreshToken, successorOf } from './refresh-token';
-import type { FoundSession, SessionStore } from './session-store';
+import type { FoundSession } from './session-row';
+import type { SessionStore } from './session-store';
 import { issuePair, pairBytes } from './token-pair';
 
 export interface SessionRefresherDependencies {

@@ -1,4 +1,4 @@
-import type { SessionRow } from './session-store';
+import type { SessionRow } from './session-row';
 
 export interface SessionView {
   readonly id: string;

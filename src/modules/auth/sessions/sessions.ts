@@ -16,13 +16,8 @@ import {
 } from './presented-token';
 import { createSessionRefresher, type RefreshSession } from './refresh-session';
 import { renewedToken } from './refresh-token';
-import {
-  type FoundSession,
-  findByToken,
-  isLive,
-  type SessionRow,
-  type SessionStore,
-} from './session-store';
+import { type FoundSession, isLive, type SessionRow } from './session-row';
+import { findByToken, type SessionStore } from './session-store';
 import { type SessionView, sessionViewOf } from './session-view';
 import {
   type DeliveredPair,
