@@ -1,3 +1,5 @@
+import { Problem } from '../../../kernel/errors';
+
 /** RFC 6749 §5.2, RFC 8693 §2.2.2 and RFC 9449 §5. */
 export type OAuthCode =
   | 'invalid_request'
@@ -17,5 +19,16 @@ export class OAuthError extends Error {
     super(description);
     this.code = code;
     this.status = status;
+  }
+}
+
+/** RFC 6749 §5.2: of a refresh token that is refused. */
+export async function granting<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401)
+      throw new OAuthError('invalid_grant', error.detail ?? error.title);
+    throw error;
   }
 }

@@ -1,7 +1,8 @@
 import { createConnection } from 'mongoose';
 import { ALL_PERMISSIONS, createPolicy } from '../../../../src/kernel/permissions';
-import { type ApplyContext, createApply } from '../../../../src/modules/users/bulk/apply';
+import { createApply } from '../../../../src/modules/users/bulk/apply';
 import type { TakenRow } from '../../../../src/modules/users/bulk/rows';
+import type { ApplyContext } from '../../../../src/modules/users/bulk/write-rows';
 import { createUserModel } from '../../../../src/modules/users/model';
 import { newDocument } from '../../../../src/modules/users/new-document';
 import type { Cache } from '../../../../src/platform/cache/port';
