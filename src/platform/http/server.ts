@@ -10,6 +10,14 @@ import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { Config } from '../../kernel/config/config';
 import type { Closable } from '../../kernel/lifecycle';
 import {
+  type ConnectionUse,
+  closeAfterAnswers,
+  isAnyInUse,
+  recordUse,
+  trackPending,
+  unused,
+} from './connection-use';
+import {
   type ConnectionError,
   createEarlyAnswers,
   type EarlyAnswers,
@@ -59,21 +67,6 @@ export interface ApiServer extends Closable {
 /** Interval, in ms, of the check of unfinished requests against their timeouts. */
 const TIMEOUT_CHECK_MS = 1000;
 const DRAIN_POLL_MS = 20;
-/**
- * A client with steady use sends its next request, almost always, within this multiple of its mean
- * interval.
- */
-const INTERVALS_TO_WAIT = 5;
-
-/** Use of a connection. Times are from performance.now(). */
-interface ConnectionUse {
-  requests: number;
-  firstMs: number;
-  lastMs: number;
-  /** The latest unfinished response. */
-  pending: ServerResponse | undefined;
-}
-
 export function createServer(
   app: RequestListener,
   limits: ServerLimits,
@@ -96,7 +89,7 @@ export function createServer(
     },
     (request, response) => {
       if (draining !== undefined) response.setHeader('Connection', 'close');
-      const use = recordUse(request.socket);
+      const use = recordUse(sockets, request.socket);
       serve(request, response);
       // A response that was sent within the call is not referenced: it stays in the young
       // generation.
@@ -113,24 +106,9 @@ export function createServer(
   let draining: Promise<{ cut: number }> | undefined;
 
   server.on('connection', (socket: Socket) => {
-    sockets.set(socket, { requests: 0, firstMs: 0, lastMs: 0, pending: undefined });
+    sockets.set(socket, unused());
     socket.once('close', () => sockets.delete(socket));
   });
-
-  function recordUse(socket: Socket): ConnectionUse | undefined {
-    const use = sockets.get(socket);
-    if (use === undefined) return undefined;
-    use.lastMs = performance.now();
-    if (use.requests++ === 0) use.firstMs = use.lastMs;
-    return use;
-  }
-
-  function trackPending(use: ConnectionUse, response: ServerResponse): void {
-    use.pending = response;
-    response.once('close', () => {
-      if (use.pending === response) use.pending = undefined;
-    });
-  }
 
   /**
    * Closes the listener only. http.Server's close() would also close idle connections, where a
@@ -144,11 +122,14 @@ export function createServer(
   async function drain(timeoutMs: number): Promise<{ cut: number }> {
     leaving = true;
     stopAccepting();
-    closeAfterAnswers();
+    closeAfterAnswers(sockets);
     const start = performance.now();
     for (;;) {
       const spentMs = performance.now() - start;
-      if (spentMs >= Math.min(limits.drainIdleMs, timeoutMs / 2) && !isAnyInUse(timeoutMs / 2))
+      if (
+        spentMs >= Math.min(limits.drainIdleMs, timeoutMs / 2) &&
+        !isAnyInUse(sockets, timeoutMs / 2)
+      )
         closeIdle();
       if (sockets.size === 0 || spentMs >= timeoutMs) break;
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
@@ -161,30 +142,6 @@ export function createServer(
     // Stops the server's timer; the listener and the connections are closed already.
     server.close(() => {});
     return { cut };
-  }
-
-  /**
-   * For unfinished responses: kept-alive connections would be closed while the next request is on
-   * its way.
-   */
-  function closeAfterAnswers(): void {
-    for (const { pending } of sockets.values())
-      if (pending?.headersSent === false) pending.setHeader('Connection', 'close');
-  }
-
-  /**
-   * Whether a connection is in steady use, or has unsent bytes of a response (Node counts it as
-   * idle then).
-   */
-  function isAnyInUse(longestMs: number): boolean {
-    const now = performance.now();
-    for (const [socket, { requests, firstMs, lastMs }] of sockets) {
-      if (socket.writableLength > 0) return true;
-      const waitMs = requests < 2 ? 0 : (INTERVALS_TO_WAIT * (lastMs - firstMs)) / (requests - 1);
-      // Longer intervals do not fit into the drain.
-      if (waitMs <= longestMs && now - lastMs < waitMs) return true;
-    }
-    return false;
   }
 
   /**

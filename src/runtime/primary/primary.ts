@@ -118,21 +118,8 @@ async function start(
     log.fatal({ err: error }, `cannot listen on ${host}:${port}`);
     return exitCodes.address;
   }
-  try {
-    if (handed.uri === undefined) {
-      const { uri, engine } = owned.own('database', await options.startDatabase());
-      Object.assign(handed, { uri, engine });
-    }
-    await options.prepareDatabase(handed.uri ?? '');
-  } catch (error) {
-    const code = exitCodeOf(error);
-    log.fatal(
-      // The message of a ConfigError says it all.
-      { ...(isConfigError(error) ? {} : { err: error }), code },
-      isConfigError(error) ? error.message : databaseAdvice(code),
-    );
-    return code;
-  }
+  const unprepared = await openDatabase(options, handed, owned);
+  if (unprepared !== undefined) return unprepared;
   const runtimeDir = await openFolders(options, handed, owned);
   const failed = await fleet.supervisor.start();
   if (failed !== undefined) return failed;
@@ -163,6 +150,30 @@ async function start(
       owned,
     );
   return undefined;
+}
+
+/** Starts the database unless one is given, and prepares it; an exit code on failure. */
+async function openDatabase(
+  options: PrimaryOptions,
+  handed: Handed,
+  owned: Lifecycle,
+): Promise<number | undefined> {
+  try {
+    if (handed.uri === undefined) {
+      const { uri, engine } = owned.own('database', await options.startDatabase());
+      Object.assign(handed, { uri, engine });
+    }
+    await options.prepareDatabase(handed.uri ?? '');
+    return undefined;
+  } catch (error) {
+    const code = exitCodeOf(error);
+    options.log.fatal(
+      // The message of a ConfigError says it all.
+      { ...(isConfigError(error) ? {} : { err: error }), code },
+      isConfigError(error) ? error.message : databaseAdvice(code),
+    );
+    return code;
+  }
 }
 
 /**
