@@ -126,8 +126,8 @@ const goals: readonly Goal[] = [
 class Missing extends Error {}
 
 /**
- * A row per goal and Node version whose figures were measured. The median decides, unless one of its
- * questions is among the `busy`.
+ * A row per goal and Node version whose figures were measured. The median decides, unless one of
+ * its questions is among the `busy`.
  */
 export function goalRows(
   figures: Figures,

@@ -29,8 +29,8 @@ export interface MongoProxy {
 }
 
 /**
- * `uri`: of one host, or with a Unix socket's encoded path, as the embedded engine has it. `at`: its
- * port; 0: a free one.
+ * `uri`: of one host, or with a Unix socket's encoded path, as the embedded engine has it. `at`:
+ * its port; 0: a free one.
  */
 export async function startMongoProxy(uri: string, at = 0): Promise<MongoProxy> {
   const [, host = ''] = /^mongodb:\/\/([^/?]+)/.exec(uri) ?? [];

@@ -39,7 +39,9 @@ const passwordsOnly: Contestant = {
   launch: (settings, workers, env) => ours.launch(settings, workers, { ...env, MFA_POLICY: 'off' }),
 };
 
-/** What second factors, passkeys, providers, mailed codes and cookies cost where nobody signs in. */
+/**
+ * What second factors, passkeys, providers, mailed codes and cookies cost where nobody signs in.
+ */
 export const signInMethods: Question = {
   id: 'sign-in-methods',
   title: 'GET /api/auth/profile, with and without ways to sign in beside the password',

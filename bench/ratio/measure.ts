@@ -25,7 +25,9 @@ export interface MeasureOptions {
   readonly samples: number;
   /** Before them. */
   readonly warm: number;
-  /** Routes above this ratio are measured again, so that a disturbance of the machine is not one. */
+  /**
+   * Routes above this ratio are measured again, so that a disturbance of the machine is not one.
+   */
   readonly goal: number;
   readonly attempts: number;
 }

@@ -40,8 +40,8 @@ export const idOf = (n: number): string =>
 const NAMES = ['Ada', 'Olga', 'José', 'Li', 'Anna', 'Zoë', 'Émile', 'Maria'];
 
 /**
- * So many users, each with a session, an audit event and an event for others, made by the functions that the service
- * makes them with. Indexes come afterwards (`prepareDatabase`): that is faster.
+ * So many users, each with a session, an audit event and an event for others, made by the functions
+ * that the service makes them with. Indexes come afterwards (`prepareDatabase`): that is faster.
  */
 export async function seedRatio(connection: Connection, users: number): Promise<void> {
   const passwordHash = await bcrypt.hash(PASSWORD, COST);

@@ -38,7 +38,7 @@ export async function withDeployment<T>(
   const config = { ...loaded, database };
   const log = createLogger({ level: 'warn', name: 'loadtest' }, process.stderr);
   return withDatabase(config, log, async (opened, where) => {
-    // What was seeded by mistake may always be removed.
+    // Users that were seeded by mistake may always be removed.
     const isRemoval = command.command === 'seed' && command.remove;
     const isMarked = await isProduction(opened.connection, loaded.database.operationTimeoutMs);
     if (isMarked && !isRemoval)

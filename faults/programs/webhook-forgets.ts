@@ -1,6 +1,6 @@
 /**
- * Preloaded (`node --require`): the planted fault of the webhook scenario. A delivery that failed is
- * forgotten.
+ * Preloaded (`node --require`): the planted fault of the webhook scenario. A delivery that failed
+ * is forgotten.
  */
 import * as store from '../../src/modules/webhooks/delivery-store';
 

@@ -5,7 +5,7 @@ import type { Policy } from '../kernel/permissions';
 import { createAdminPage } from '../modules/admin-page';
 import { AUDIT_TYPES } from '../modules/audit';
 
-/** The administration page knows of the other modules what this tells it. */
+/** All that the administration page knows of other modules. */
 export const openAdminPage = (config: Config, policy: Policy): { pages: RequestHandler } =>
   createAdminPage({
     setting: config.server.adminPage,

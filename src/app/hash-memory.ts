@@ -7,7 +7,10 @@ const KIB = 1024;
 /** The part of the memory that password hashes may take without a warning. */
 const WARN_PART = 0.5;
 
-/** What this process may use, in bytes: the limit of its container, else the machine's memory. */
+/**
+ * The memory that this process may use, in bytes: the limit of its container, else the machine's
+ * memory.
+ */
 export function usableMemoryBytes(): number {
   // 0 without a limit; some versions of cgroups tell an absurdly high one.
   const limit = process.constrainedMemory();

@@ -15,7 +15,8 @@ export function numberedLogs(
       ...logOf(EVENTS_COLLECTION),
       ...{ fresh: { id: new Types.ObjectId().toHexString() }, beginsAnew: true },
     },
-    // What ended before the backup is still wanted. More than that ends nothing that stands for long.
+    // What ended before the backup is still wanted. More than that ends nothing that stands for
+    // long.
     { ...logOf(REVOCATIONS_COLLECTION), fresh: { at: now }, beginsAnew: false },
   ];
 }

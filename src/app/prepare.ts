@@ -16,9 +16,9 @@ import { storages } from './modules';
 const DEVELOPMENT_ADMIN = 'admin@localhost.localdomain';
 
 /**
- * Creates the indexes and runs the migrations that workers need, and the first administrator of an embedded
- * database. The primary runs it once, as does the first worker of a rolling reload; concurrent runs
- * are safe.
+ * Creates the indexes and runs the migrations that workers need, and the first administrator of an
+ * embedded database. The primary runs it once, as does the first worker of a rolling reload;
+ * concurrent runs are safe.
  */
 export async function prepareDatabase(
   uri: string,

@@ -20,8 +20,8 @@ import { listening } from '../runtime/listening';
 import { faultOfRuntimeDir } from '../runtime/runtime-dir';
 
 /**
- * Throws one ConfigError: of the settings, and of the files and folders that they name on this host.
- * Nothing is changed.
+ * Throws one ConfigError: of the settings, and of the files and folders that they name on this
+ * host. Nothing is changed.
  */
 export const loadServiceConfig = (): Config => usable(checkedSettings());
 
@@ -90,7 +90,9 @@ async function addressFaults({ host, opsHost, opsPort }: Config['server']): Prom
   return found.flat();
 }
 
-/** Not a wrong setting: the resolver does not answer now, or this process has no descriptor left. */
+/**
+ * Not a wrong setting: the resolver does not answer now, or this process has no descriptor left.
+ */
 const PASSING: ReadonlySet<string | undefined> = new Set(['EAI_AGAIN', 'EMFILE', 'ENFILE']);
 
 async function faultOfAddress(host: string): Promise<string | undefined> {

@@ -42,7 +42,9 @@ export interface Service {
 const HEALTH_TIMEOUT_MS = 1000;
 /** Upper bound of a POST's waits for the hash queue, Redis and the cache epoch store. */
 const POST_WAITS_MS = 20_000;
-/** Shorter than a client waits by default, so that its repeat takes over from a worker that died. */
+/**
+ * Shorter than a client waits by default, so that its repeat takes over from a worker that died.
+ */
 const CLAIM_LEASE_MS = 10_000;
 
 /**

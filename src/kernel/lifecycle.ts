@@ -9,7 +9,9 @@ export interface Closable {
 export interface Lifecycle {
   /** Registers a resource; the last registered closes first. */
   own<T extends Closable>(name: string, resource: T): T;
-  /** Closes everything in reverse order within the deadline. Idempotent. Logs errors, never rejects. */
+  /**
+   * Closes everything in reverse order within the deadline. Idempotent. Logs errors, never rejects.
+   */
   close(): Promise<{ readonly clean: boolean }>;
 }
 

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The folder of package.json: this file is one folder deep in a bundle, and deeper in its source. */
+/**
+ * The folder of package.json: this file is one folder deep in a bundle, and deeper in its source.
+ */
 function findRoot(folder: string): string {
   if (existsSync(join(folder, 'package.json'))) return folder;
   const parent = dirname(folder);

@@ -3,7 +3,7 @@ export interface Meaning {
   readonly meaning: string;
 }
 
-/** The codes of limits, and of what the service itself could not do (problem-codes.ts). */
+/** The codes of limits, and of failures of the service itself (problem-codes.ts). */
 export const SERVER_CODES = {
   rate_limited: { status: 429, meaning: 'Too many requests from this address.' },
   too_many_attempts: { status: 429, meaning: 'Too many attempts have failed.' },

@@ -16,14 +16,14 @@ export interface Module<Events> {
   readonly routes: readonly Route[];
   /** Pages for people. */
   readonly pages?: RequestHandler;
-  /** What the module does on events of any module. */
+  /** Its reactions to events of any module. */
   readonly subscribers?: Subscribers<Events>;
   /** How the module does its durable jobs, by their kinds. */
   readonly jobs?: Readonly<Record<string, JobHandler>>;
   readonly storage: ModuleStorage;
   readonly personalData?: PersonalData;
   /**
-   * Removes what it keeps about a removed user, or puts the pseudonym in its place. Runs more than
+   * Removes its data about a removed user, or puts the pseudonym in its place. Runs more than
    * once, possibly in two processes at a time: idempotent, in bounded batches.
    */
   purge?(removal: Removal): Promise<void>;
@@ -35,7 +35,7 @@ export interface Removal {
   readonly pseudonym: string;
 }
 
-/** What a module keeps about a user, for the user: no hash, token or other secret. */
+/** The data of a module about a user, for the user: no hash, token or other secret. */
 export interface PersonalData {
   /** The sections by name, each an object or an array. */
   readonly schema: Readonly<Record<string, z.ZodType>>;
@@ -45,7 +45,7 @@ export interface PersonalData {
 
 export type PersonalSection = object | AsyncIterable<object>;
 
-/** What a module keeps in the database. Known without creating the module. */
+/** The collections of a module. Known without creating the module. */
 export interface ModuleStorage {
   /** Some depend on the settings. */
   indexes(config: Config): readonly IndexedCollection[];

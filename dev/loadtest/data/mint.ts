@@ -36,7 +36,9 @@ export interface MintOptions {
   readonly durationSeconds: number;
 }
 
-/** Opens a session for each of the first `count` seeded users, as a login does, without the login. */
+/**
+ * Opens a session for each of the first `count` seeded users, as a login does, without the login.
+ */
 export async function mintSessions(options: MintOptions): Promise<Minted> {
   const { config, database, log } = options;
   const { connection, clock } = database;

@@ -98,8 +98,8 @@ const MANY = 20_000;
 const KEPT = new Set(['_id_', 'email_unique', EXTERNAL_ID_INDEX]);
 
 /**
- * Drops the indexes of the list where most users will be new: building them afterwards takes a third
- * of the time. The caller builds them (`ensureIndexes`), also after a failure.
+ * Drops the indexes of the list where most users will be new: building them afterwards takes a
+ * third of the time. The caller builds them (`ensureIndexes`), also after a failure.
  */
 export async function dropListIndexes(connection: Connection, count: number): Promise<boolean> {
   const users = connection.collection<UserDocument>(USERS_COLLECTION);

@@ -74,8 +74,8 @@ const id = {
 };
 
 /**
- * Makes the users `from` to `to` (exclusive) of the templates and stores them. The database does all
- * of it: sending a million documents takes longer than storing them.
+ * Makes the users `from` to `to` (exclusive) of the templates and stores them. The database does
+ * all of it: sending a million documents takes longer than storing them.
  */
 export const fillPipeline = (
   from: number,

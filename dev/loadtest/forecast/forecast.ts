@@ -19,9 +19,9 @@ const WARM_SECONDS = 5;
 const WARM_GAIN = 1.05;
 const WARM_TIMES = 8;
 /**
- * Shares of the most. Far apart, or the line through them would be made of their noise. The check is
- * at more than what the forecast was made of. An open loop opens more connections, and reaches less
- * than the closed one on a machine that also runs the load.
+ * Shares of the most. Far apart, or the line through them would be made of their noise. The check
+ * is at more than what the forecast was made of. An open loop opens more connections, and reaches
+ * less than the closed one on a machine that also runs the load.
  */
 const MEASURED_SHARES = [0.1, 0.4] as const;
 const CHECK_SHARE = 0.5;

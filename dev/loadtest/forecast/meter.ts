@@ -6,7 +6,9 @@ import { refusals, sum } from '../timeline';
 /** Each for one second of a load. */
 export interface Measured {
   readonly answers: number;
-  /** Seconds of processor time of the workers, hashing threads included, less those without load. */
+  /**
+   * Seconds of processor time of the workers, hashing threads included, less those without load.
+   */
   readonly cpu: number;
   /** The part of it that hashed passwords. */
   readonly hashing: number;

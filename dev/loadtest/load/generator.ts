@@ -96,7 +96,9 @@ async function endChild(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** Resolves with the first message that `isLast`; rejects when the process reports a fault or ends. */
+/**
+ * Resolves with the first message that `isLast`; rejects when the process reports a fault or ends.
+ */
 function until(child: ChildProcess, isLast: (message: FromChild) => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = (error?: Error) => {

@@ -17,7 +17,8 @@ export type Source = () => Outgoing;
 /**
  * Multiples of it fill the unit interval evenly at every length (Weyl's additive recurrence), so a
  * rare kind is sent as often as its weight says even in a short run. Random numbers would not do
- * that: of two expected logins there may be none or five, and each costs as much as a thousand reads.
+ * that: of two expected logins there may be none or five, and each costs as much as a thousand
+ * reads.
  */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
@@ -61,14 +62,14 @@ function fixed(
 }
 
 /**
- * The tokens that are still good, by the first one given: a next measurement goes on with them. Those
- * whose answer the end of a measurement cut off are not used again.
+ * The tokens that are still good, by the first one given: a next measurement goes on with them.
+ * Those whose answer the end of a measurement cut off are not used again.
  */
 const pools = new Map<string, Queue<string>>();
 
 /**
- * Each session refreshes with the token of its last answer. A token whose answer did not come is sent
- * again, as clients do: the service repeats the answer within its grace window.
+ * Each session refreshes with the token of its last answer. A token whose answer did not come is
+ * sent again, as clients do: the service repeats the answer within its grace window.
  */
 function refreshes(tokens: readonly string[], host: string): Source {
   const first = tokens[0] as string;

@@ -127,7 +127,9 @@ function rewriteNginx(
     );
 }
 
-/** The longest keepalive_timeout of the upstreams of an NGINX configuration that keep connections. */
+/**
+ * The longest keepalive_timeout of the upstreams of an NGINX configuration that keep connections.
+ */
 export function nginxKeepAliveSeconds(file: string): number | undefined {
   const texts = filesOf(dirname(file)).map((path) => withoutComments(readFileSync(path, 'utf8')));
   const upstreams = texts

@@ -48,7 +48,7 @@ export interface Finding {
   /** The name is stable. */
   readonly check: Check;
   readonly severity: 'fault' | 'warning';
-  /** What was seen, with the values; never a secret. */
+  /** The observation, with the values; never a secret. */
   readonly seen: string;
   readonly means: string;
   readonly fix: string;

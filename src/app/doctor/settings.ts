@@ -8,7 +8,7 @@ type SettingsCheck = (config: Config) => Omit<Finding, 'check'> | undefined | fa
 const isPublic = (url: string | undefined): boolean =>
   url !== undefined && !isLoopback(new URL(url).hostname);
 
-/** What the service accepts at its start, and is nevertheless weak or does not fit. */
+/** Settings that the service accepts at its start, although they are weak or do not fit. */
 const checks: Readonly<Partial<Record<Check, SettingsCheck>>> = {
   'development-settings': ({ server }) =>
     server.environment !== 'production' &&

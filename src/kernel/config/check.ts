@@ -6,6 +6,6 @@ import type { Config, Fault } from './settings';
  */
 export type Check = (config: Config) => Fault | undefined;
 
-/** What a check found, or nothing. */
+/** The finding of a check, or nothing. */
 export const fault = (found: boolean, env: string, message: () => string): Fault | undefined =>
   found ? { env, message: message() } : undefined;

@@ -7,7 +7,9 @@ interface LineFault {
 const ASSIGNMENT =
   /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/gm;
 
-/** What dotenv skips, overwrites or cuts off without a word. No line is shown: it may be a secret. */
+/**
+ * What dotenv skips, overwrites or cuts off without a word. No line is shown: it may be a secret.
+ */
 export function lineFaults(text: string): LineFault[] {
   const assignments = [...text.matchAll(ASSIGNMENT)].map(([line, name = '', value = '']) => ({
     ...{ line, name, value },

@@ -67,7 +67,7 @@ export function faultOfFolder(value: string): string | undefined {
 /** Windows has no user ids. */
 const isOwn = (uid: number) => process.getuid === undefined || uid === process.getuid();
 
-/** Whether nobody else may enter it: there, processes obey who writes to sockets. */
+/** Whether nobody else may enter it: processes there obey every writer to their sockets. */
 export function isPrivateFolder(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && isOwn(stat.uid) && (stat.mode & 0o077) === 0;

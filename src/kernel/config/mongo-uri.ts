@@ -33,14 +33,14 @@ function faultOfMongoUri(value: string): string | undefined {
 /** The driver reads these at each connection. */
 const FILES: ReadonlySet<string> = new Set(['tlscafile', 'tlscertificatekeyfile', 'tlscrlfile']);
 const OF_SECONDARIES = 'reads go to the primary (DB_READ_PREFERENCE)';
-/** Options that have no effect, or do not go together with what the service asks of the driver. */
+/** Options that have no effect, or conflict with those that the service gives the driver. */
 const UNFIT: Readonly<Record<string, string>> = {
   maxstalenessseconds: OF_SECONDARIES,
   readpreferencetags: OF_SECONDARIES,
   timeoutms: 'DB_OPERATION_TIMEOUT_MS bounds each operation',
 };
 
-/** What the driver only warns of, or finds when it connects, again and again. */
+/** Faults that the driver only warns of, or finds when it connects, again and again. */
 function faultOfOptions(uri: string): string | undefined {
   for (const [name, value] of new URLSearchParams(uri.split('?')[1] ?? '')) {
     const unfit = UNFIT[name.toLowerCase()];

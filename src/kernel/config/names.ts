@@ -72,8 +72,8 @@ export function unknownNames(
 const MISSPELT_MIN_LENGTH = 6;
 
 /**
- * Names in the environment that are one edit away from an unset setting, or name a file for one that
- * is no secret. Other programs share the
+ * Names in the environment that are one edit away from an unset setting, or name a file for one
+ * that is no secret. Other programs share the
  * environment, so these are warnings; unknown names in `.env` are faults.
  */
 export function misspeltNames(

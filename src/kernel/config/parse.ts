@@ -18,7 +18,7 @@ export class ConfigError extends Error {
 export const isConfigError = (error: unknown): error is ConfigError =>
   error instanceof Error && error.name === 'ConfigError';
 
-/** What was read; a value with a fault is undefined. */
+/** The values; one with a fault is undefined. */
 export interface SettingsRead {
   readonly config: Config;
   readonly faults: readonly Fault[];

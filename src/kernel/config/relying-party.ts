@@ -48,7 +48,7 @@ function faultOfRelyingParty(config: Config): Fault | undefined {
   if (hasFault(config)) return undefined;
   const { rpId, origins } = config.passkeys;
   const party = relyingPartyOf(config);
-  // What was left to PUBLIC_URL fits together, or there are no passkeys.
+  // Values that were left to PUBLIC_URL fit together, or there are no passkeys.
   const isGiven = rpId !== undefined || origins.length > 0;
   if (!isGiven) return undefined;
   if (party === undefined)

@@ -30,8 +30,8 @@ export interface CacheLease extends Closable {
   prepare(deadline?: Deadline): Promise<void>;
   /**
    * After a commit whose invalidation in Redis failed: resolves once no worker can read a Redis
-   * entry from before it, with the time of the wait for that (ms). `invalidate` tries once more, and
-   * resolves with whether it succeeded. Rejects when this cannot be made certain in time.
+   * entry from before it, with the time of the wait for that (ms). `invalidate` tries once more,
+   * and resolves with whether it succeeded. Rejects when this cannot be made certain in time.
    */
   fence(invalidate: () => Promise<boolean>, deadline?: Deadline): Promise<number>;
   /**

@@ -1,4 +1,6 @@
-/** Calls that arrive while `run` is under way share one further run: each sees one begun after it. */
+/**
+ * Calls that arrive while `run` is under way share one further run: each sees one begun after it.
+ */
 export function coalesced(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;

@@ -17,7 +17,7 @@ export const LAPSE_MS = 2000;
 const TIMELY_MS = EPOCH_STORE_TIMEOUT_MS + 200;
 const RETRY = { pauseMs: 50 };
 
-/** What this process knows of the epoch store, and how long it may rely on it. */
+/** The state of the epoch store as this process knows it, and how long it may rely on it. */
 export interface EpochView {
   /** Whether the epoch store was ever read. */
   readonly hasRead: boolean;

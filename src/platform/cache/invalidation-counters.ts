@@ -4,7 +4,9 @@ import type { Counts } from './cache-metrics';
 import { hashOf } from './hash';
 import { INCREMENT_COUNTERS, READ_COUNTERS } from './scripts';
 
-/** A counter as it was before a local entry was read. The entry holds while the counter is equal. */
+/**
+ * A counter as it was before a local entry was read. The entry holds while the counter is equal.
+ */
 export interface CounterSnapshot {
   readonly bucket: number;
   /** Changes when the table was lost and made anew, and with the generation of keys. */
@@ -14,8 +16,8 @@ export interface CounterSnapshot {
 
 /**
  * One string in Redis that counts the writes of every group. One read of it renews all local
- * entries of a worker whose groups were not written. Groups share counters by hash, so a write costs
- * some unrelated groups a read.
+ * entries of a worker whose groups were not written. Groups share counters by hash, so a write
+ * costs some unrelated groups a read.
  */
 export interface InvalidationCounters {
   /**

@@ -10,7 +10,8 @@ const CHARS = 22;
 
 /**
  * Every client of Redis can see its keys (MONITOR, SCAN, the slow log). Queries and addresses are
- * easy to guess, so a plain hash would hide nothing: this one depends on a key that is not in Redis.
+ * easy to guess, so a plain hash would hide nothing: this one depends on a key that is not in
+ * Redis.
  * 132 bits.
  */
 export const createDigest =

@@ -149,7 +149,8 @@ function createRegistration(
     noteHeartbeat({ name, id, beat }: Member): void {
       const before = heartbeats.get(name);
       if (before?.id === id && before.beat === beat) return;
-      // Any process that could remove it has seen this beat after the previous read at the earliest.
+      // Any process that could remove it has seen this beat after the previous read at the
+      // earliest.
       if (own?.id === id && before?.id === id) trustFrom(lastReadAt);
       heartbeats.set(name, { id, beat, since: now() });
     },

@@ -51,7 +51,7 @@ export interface CacheState {
    * cache; reads go to MongoDB.
    */
   readonly status: 'up' | 'degraded';
-  /** What an operator should correct. */
+  /** A fault that an operator should correct. */
   readonly warning?: string;
 }
 

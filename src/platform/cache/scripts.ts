@@ -2,8 +2,8 @@ import { defineScript } from '../redis/script';
 
 /**
  * A group has, in one hash slot: a nonce `n` that every write deletes; the writers in progress `w`,
- * a sorted set of their tokens by expiry (Redis' own clock); and its values, each beginning with the
- * nonce under which it was filled. A value with another nonce than the current one is dead:
+ * a sorted set of their tokens by expiry (Redis' own clock); and its values, each beginning with
+ * the nonce under which it was filled. A value with another nonce than the current one is dead:
  * deleting one small key drops every value of the group at once.
  */
 const NOW = `

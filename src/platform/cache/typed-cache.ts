@@ -26,7 +26,9 @@ export interface TypedCacheDeps {
   readonly trace?: CacheTrace | undefined;
 }
 
-/** An id identifies no person, and stays as it is; a query or an address is replaced by a digest. */
+/**
+ * An id identifies no person, and stays as it is; a query or an address is replaced by a digest.
+ */
 const ID = /^[0-9a-f]{24}$/;
 
 interface ReadInFlight<T> {
@@ -101,7 +103,7 @@ export function createTypedCache<T>(
   };
 }
 
-/** Reads Redis, or else the database, and fills Redis with what the database has. */
+/** Reads Redis, or else the database, and fills Redis with the database's value. */
 function createReadThrough<T>(
   spec: TypedCacheSpec<T>,
   deps: TypedCacheDeps,
@@ -129,7 +131,9 @@ function createReadThrough<T>(
     }
   }
 
-  /** No reader waits for a fill, and a failed fill does not concern the reader: it has its value. */
+  /**
+   * No reader waits for a fill, and a failed fill does not concern the reader: it has its value.
+   */
   function fill(entries: RedisEntries, lease: FillLease, place: Place, value: T | null): void {
     const filled = async () => {
       const bytes = value === null ? null : spec.encode(value);

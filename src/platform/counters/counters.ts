@@ -40,7 +40,9 @@ export interface Reservation {
   release(): Promise<void>;
 }
 
-/** Longer than an attempt takes. After it the reservations of a process that died are free again. */
+/**
+ * Longer than an attempt takes. After it the reservations of a process that died are free again.
+ */
 export const RESERVED_MS = 30_000;
 
 export const counterWindow = (windowMs: number, nowMs: number) => {

@@ -39,8 +39,8 @@ interface Bucket {
  * ends: at most 2 % of the limit over all workers of a host. A limit too small for blocks is
  * reserved one by one, and is exact.
  *
- * Windows are those of `Counters`: fixed, and the same on every host. Memory holds one window, and is
- * bounded.
+ * Windows are those of `Counters`: fixed, and the same on every host. Memory holds one window, and
+ * is bounded.
  */
 export interface QuotaLease {
   /**

@@ -29,8 +29,8 @@ return total`,
 );
 
 /**
- * KEYS counter reserved, ARGV nowMs limit mark reservedMs. Reservations are a sorted set of marks by
- * their expiry.
+ * KEYS counter reserved, ARGV nowMs limit mark reservedMs. Reservations are a sorted set of marks
+ * by their expiry.
  */
 const RESERVE = defineScript(
   2,
@@ -61,8 +61,8 @@ interface RedisCountersOptions {
   /** Keys contain client addresses, which must not show in Redis. */
   readonly digest: Digest;
   /**
-   * Counts while Redis is unreachable. A limit then allows at most twice its number: once here, once
-   * there.
+   * Counts while Redis is unreachable. A limit then allows at most twice its number: once here,
+   * once there.
    */
   readonly fallback: AttemptCounters;
   /** The database's time, ms since the epoch: windows are the same on every host. */

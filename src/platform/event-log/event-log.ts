@@ -9,7 +9,7 @@ import type { PendingEvent } from '../outbox/pending-event';
 export interface LoggedEvent extends PendingEvent {
   /** Its place: 1 for the first event of all, and without gaps. */
   readonly sequence: number;
-  /** What it is about: the id of a user. */
+  /** Its subject: the id of a user. */
   readonly subject: string;
 }
 

@@ -40,7 +40,10 @@ export const corsOriginsOf = ({ server, browser }: Pick<Config, 'server' | 'brow
   withCookies: browser.origins,
 });
 
-/** CORS for browsers; pages may also send `requestHeaders`. Cookies are for own pages only; other credentials are bearer tokens. */
+/**
+ * CORS for browsers; pages may also send `requestHeaders`. Cookies are for own pages only; other
+ * credentials are bearer tokens.
+ */
 export function corsFor(
   origins: CorsOrigins,
   requestHeaders: readonly string[] = [],

@@ -78,8 +78,8 @@ export interface Endpoint<
   /** Examples of the bodies by media type, where one of the schema would not do for all. */
   readonly examples?: Readonly<Record<string, string>>;
   /**
-   * Whether an Idempotency-Key is honoured; unless given, by POST alone. False: a repeat is harmless
-   * or must not get the first response again (tokens, logout).
+   * Whether an Idempotency-Key is honoured; unless given, by POST alone. False: a repeat is
+   * harmless or must not get the first response again (tokens, logout).
    */
   readonly idempotencyKey?: boolean;
   /**

@@ -4,7 +4,7 @@ import type { ResponseHeader } from './response-headers';
 
 type Headers = Readonly<Partial<Record<ResponseHeader, string>>>;
 
-/** What the middleware of a module adds to one operation of the OpenAPI document. */
+/** Additions of a module's middleware to one operation of the OpenAPI document. */
 export interface Extension {
   /** Names of the request headers that it reads. */
   readonly requestHeaders?: readonly string[];

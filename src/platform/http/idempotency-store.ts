@@ -14,7 +14,9 @@ export interface IdempotencyStore {
    * answered, answered with a response that is no longer stored, or a different request.
    */
   claim(id: string, fingerprint: Buffer): Promise<Claim>;
-  /** Does the work, and extends the lease meanwhile: a key is kept no longer than a worker lives. */
+  /**
+   * Does the work, and extends the lease meanwhile: a key is kept no longer than a worker lives.
+   */
   whileHeld<T>(claim: Granted, work: () => T | Promise<T>): Promise<T>;
   /** Stores the response for repeats. Does nothing when the lease was lost meanwhile. */
   finish(claim: Granted, answer: EncryptedAnswer, lifetimes: Lifetimes): Promise<void>;

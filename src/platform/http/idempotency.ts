@@ -9,8 +9,8 @@ import { clientKey } from './rate-limit';
 
 /**
  * draft-ietf-httpapi-idempotency-key-header: a repeated POST with the same key gets the first
- * response again, and the work is done once. A key belongs to one caller's scope (without a token: to
- * one network), method and path.
+ * response again, and the work is done once. A key belongs to one caller's scope (without a token:
+ * to one network), method and path.
  */
 export interface Idempotency {
   /** Runs `work`, or returns the response to the first request with this key. */

@@ -10,7 +10,7 @@ export const EVENT_STREAM_HEADERS = {
 interface LiveStreamsOptions {
   /** Open at a time in this process: each polls the database. */
   readonly max: number;
-  /** For the client that is refused: what it can do instead. */
+  /** For the client that is refused: its alternative. */
   readonly refusal: string;
 }
 

@@ -22,7 +22,7 @@ function securityOf({ endpoint, extension }: Operation): readonly object[] {
 const isForServices = (permission: Permission | undefined) =>
   permission !== undefined && isScope(permission);
 
-/** What a user, and what a service account needs. */
+/** The permission that a user needs, and the scope that a service account needs. */
 function accessOf({ access, permission, own }: Endpoint): string[] {
   if (access === 'public')
     return [

@@ -22,7 +22,8 @@ export function flatHeaders(headers: Readonly<Record<string, string>>): string[]
  * list: `setHeader` for each costs about a tenth of a short response (docs/adr/0017). Responses
  * that are sent in another way contain them too: `writeHead`, which Node itself calls before the
  * first byte, adds the pending headers. A header that was set on the response wins over a pending
- * one of the same name, except that RateLimit, RateLimit-Policy and Vary are lists and contain both.
+ * one of the same name, except that RateLimit, RateLimit-Policy and Vary are lists and contain
+ * both.
  */
 export function installPendingHeaders(app: App): void {
   const { writeHead } = app.response;

@@ -24,7 +24,7 @@ export interface Job {
   readonly state: JobState;
   /** Id of the user or service account, or `cli:NAME`. */
   readonly actor: string;
-  /** Plain JSON: what the job is to do. */
+  /** Plain JSON: the task of the job. */
   readonly params: Readonly<Record<string, unknown>>;
   readonly createdAt: Date;
   readonly startedAt: Date | undefined;

@@ -89,7 +89,7 @@ const someOf = (names: readonly string[]): string =>
     ? names.join(', ')
     : `${names.length} files: ${names.slice(0, SHOWN).join(', ')}, …`;
 
-/** Collects what is wrong with the folder. */
+/** Collects the faults of the folder. */
 interface Reading {
   readonly folder: string;
   readonly faults: string[];

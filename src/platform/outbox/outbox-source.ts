@@ -4,7 +4,7 @@ import { HAS_PENDING, type PendingEvent } from './pending-event';
 
 /** The pending events of one document, in the order of its writes. */
 export interface PendingOf {
-  /** What the events are about: the id of a user. */
+  /** Their subject: the id of a user. */
   readonly subject: string;
   readonly events: readonly PendingEvent[];
 }
@@ -32,7 +32,7 @@ export interface OutboxSourceOptions {
   readonly committed?: (subjects: readonly string[]) => Promise<ReadonlySet<string>>;
 }
 
-/** What a look for pending events reads; also for `npm run explain`. */
+/** The query for pending events; also for `npm run explain`. */
 export const pendingQuery = (limit: number, timeoutMs: number) =>
   [
     HAS_PENDING,

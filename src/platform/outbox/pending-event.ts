@@ -11,8 +11,8 @@ export interface EndedSessions {
 }
 
 /**
- * What a committed write tells others: names, never values. It is stored by the write itself, in
- * the document that it changes, so that neither of the two is ever without the other.
+ * The notice of a committed write to others: names, never values. It is stored by the write itself,
+ * in the document that it changes, so that neither of the two is ever without the other.
  */
 export interface PendingEvent {
   readonly id: string;
@@ -44,7 +44,10 @@ export const singleEvent = (
   id: hash('sha256', `${type} ${names}`, 'hex').slice(0, 24),
 });
 
-/** A filter: the document has fewer than `max` pending events. The operator is ours, not a request's. */
+/**
+ * A filter: the document has fewer than `max` pending events. The operator is ours, not a
+ * request's.
+ */
 export const hasRoomFor = (max: number) => ({
   [`outbox.${max - 1}`]: trusted({ $exists: false }),
 });

@@ -17,8 +17,8 @@ const MOVED = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|READONLY)/;
 
 /**
  * node-redis' Cluster client knows which master has which slot. Each of our commands concerns one
- * slot and goes directly to that master's client: the Cluster client's own routing would split MGET,
- * and costs as much again as the command.
+ * slot and goes directly to that master's client: the Cluster client's own routing would split
+ * MGET, and costs as much again as the command.
  */
 export function createClusterDeployment(
   options: DeploymentOptions,

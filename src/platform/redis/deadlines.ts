@@ -15,9 +15,9 @@ export interface Deadlines {
 const OVER: Wait = { settled: true, deadline: Number.NEGATIVE_INFINITY, expire() {} };
 
 /**
- * Deadlines that are all the same time ahead, so that they end in the order in which they began: one
- * queue and one timer serve all of them. A timer (or AbortSignal) per command costs 6 to 8 µs, a
- * third of a Redis read; this costs 0.1 µs.
+ * Deadlines that are all the same time ahead, so that they end in the order in which they began:
+ * one queue and one timer serve all of them. A timer (or AbortSignal) per command costs 6 to 8 µs,
+ * a third of a Redis read; this costs 0.1 µs.
  */
 export function createDeadlines(now: () => number): Deadlines {
   let queue: Wait[] = [];
@@ -61,7 +61,8 @@ export function createDeadlines(now: () => number): Deadlines {
 
   return {
     add(wait) {
-      // Releases the waits that have ended. Otherwise each one would hold its reply until the timer.
+      // Releases the waits that have ended. Otherwise each one would hold its reply until the
+      // timer.
       first();
       queue.push(wait);
       if (late === undefined) arm(wait);

@@ -15,7 +15,7 @@ export interface ConnectTracingOptions {
   /** undefined: tracing is off. */
   readonly active: ActiveSpan | undefined;
   readonly log: Logger;
-  /** What the traces say about this process. */
+  /** Attributes of this process in traces. */
   readonly resource: Attributes;
 }
 

@@ -12,7 +12,7 @@ interface WorkerView {
   readonly connections: number | undefined;
 }
 
-/** What the primary knows of its workers; PM2's workers have no primary of this service. */
+/** The primary's view of its workers; PM2's workers have no primary of this service. */
 export interface FleetView {
   wanted(): number;
   ready(): number;

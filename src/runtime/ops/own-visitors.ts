@@ -31,8 +31,8 @@ const isOfBrowser = (headers: IncomingHttpHeaders) =>
   headers['accept-language'] !== undefined || headers['sec-fetch-site'] !== undefined;
 
 /**
- * Browsers send Sec-Fetch-Site to localhost and over HTTPS, and Origin elsewhere too. Behind a proxy
- * that changes Host, Origin has the listed name.
+ * Browsers send Sec-Fetch-Site to localhost and over HTTPS, and Origin elsewhere too. Behind a
+ * proxy that changes Host, Origin has the listed name.
  */
 function isForeign(
   headers: IncomingHttpHeaders,

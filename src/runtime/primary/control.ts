@@ -32,7 +32,7 @@ export type ControlAnswer =
       readonly wanted: number;
       readonly ready: number;
       readonly workers: readonly WorkerStatus[];
-      /** token: what the ops page asks for before it acts. */
+      /** token: the secret that the ops page asks for before it acts. */
       readonly token?: string;
     }
   | { readonly ok: false; readonly error: string };

@@ -9,7 +9,9 @@
  */
 export type WorkerState =
   | 'starting'
-  /** Starting as the successor in a rolling reload: its failure stops the reload, and is no crash. */
+  /**
+   * Starting as the successor in a rolling reload: its failure stops the reload, and is no crash.
+   */
   | 'candidate'
   | 'ready'
   /** Ready, but no message arrived for half of WORKER_STALL_MS: it gets no new connections. */

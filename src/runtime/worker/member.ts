@@ -40,7 +40,9 @@ export interface Member {
    * Close it last.
    */
   exposeMetrics(registry: Registry): Promise<Closable>;
-  /** After a failed start or an error that the process cannot survive: drains, exits with `code`. */
+  /**
+   * After a failed start or an error that the process cannot survive: drains, exits with `code`.
+   */
   fail(error: unknown, code?: number): void;
   /** Resolves with the exit code when the drain is over. */
   readonly done: Promise<number>;

@@ -6,7 +6,7 @@ export interface Samples {
   readonly javascript: string;
 }
 
-/** What the samples of all operations begin with. */
+/** The first lines of the samples of all operations. */
 export const SETUP: Samples = {
   curl: `API=https://id.example.org
 TOKEN=… # access_token of a login`,

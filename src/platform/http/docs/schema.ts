@@ -52,7 +52,7 @@ function fieldsWithin(schema: Schema, name: string): readonly Field[] {
 
 const CHOICES = { oneOf: 'One of:', anyOf: 'One of:', allOf: 'All of:' } as const;
 
-/** A schema with what it refers to; `within` are the references that lead to it. */
+/** A schema with its references resolved; `within` are the references that lead to it. */
 export function schemaHtml(
   schema: Schema,
   resolve: Resolve,

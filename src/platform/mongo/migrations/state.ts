@@ -7,9 +7,9 @@ const MIGRATIONS_COLLECTION = 'migrations';
 export interface MigrationState {
   readonly _id: string;
   /**
-   * `running`: a pass over the collection is in progress, or was interrupted. `done`: every document
-   * was looked at; processes of the version before may write the old form again. `settled`: none
-   * was found a while later.
+   * `running`: a pass over the collection is in progress, or was interrupted. `done`: every
+   * document was looked at; processes of the version before may write the old form again.
+   * `settled`: none was found a while later.
    */
   readonly state: 'running' | 'done' | 'settled';
   /** Counts every change of this document: a write names the revision that it rests on. */

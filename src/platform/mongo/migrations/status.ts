@@ -10,7 +10,9 @@ export interface MigrationStatus {
   readonly examined: number;
   /** Documents of the collection, estimated. */
   readonly total: number;
-  /** Documents that have the old form still, or again; undefined for migrations of later versions. */
+  /**
+   * Documents that have the old form still, or again; undefined for migrations of later versions.
+   */
   readonly remaining: number | undefined;
 }
 
