@@ -113,7 +113,7 @@ function shortened(names: readonly string[], width: number): string[] {
 const leafOf = (name: string): string => name.split('/').at(-1) ?? name;
 
 function wrapped(words: readonly string[], width: number, before = ''): string[] {
-  const most = Math.floor((width - 16) / 6.5);
+  const most = Math.floor((width - 18) / 7);
   const lines: string[] = [];
   for (const [index, word] of words.entries()) {
     const part = `${index === 0 ? before : ''}${word}${index < words.length - 1 ? ',' : ''}`;
@@ -152,7 +152,7 @@ function arrowsOf({ between }: Layout, bands: readonly Band[]): string[] {
     const endY = end.top + 20 + from * 24 + (from > to ? 60 : 0);
     side += 1;
     const path = `M${MARGIN + INNER} ${startY}H${x}V${endY}H${MARGIN + INNER + 3}`;
-    return arrow(path, count, { x: MARGIN + INNER + 7, y: endY - 5 }, from > to);
+    return arrow(path, count, { x: MARGIN + INNER + 7, y: endY - 7 }, from > to);
   });
 }
 
