@@ -1,14 +1,11 @@
-import { Counter, Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../../../platform/telemetry/metrics';
 import { timed } from '../../../platform/telemetry/request-work';
 import { NO_TRACING, type Tracing, within } from '../../../platform/telemetry/tracing';
 import { hashQueueFull } from '../problems';
+import { measureHashes } from './hash-metrics';
 
 /** Runs work now or queues it. Throws 503 when the queue is full. */
 export type Admit = <T>(work: () => Promise<T>) => Promise<T>;
-
-/** Buckets in seconds: bcrypt at cost 10 takes about 0.05, at cost 12 about 0.2. */
-const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
  * Bounds the password hashes in progress: they share libuv's four threads with files and DNS. What
@@ -25,32 +22,7 @@ export function createAdmission(options: {
   let running = 0;
   let meanSeconds = 0.2;
 
-  const registers = [metrics];
-  new Gauge({
-    name: 'auth_hash_queue_length',
-    help: 'Password hashes waiting for a thread.',
-    registers,
-    collect() {
-      this.set(waiting.length);
-    },
-  });
-  const waitSeconds = new Histogram({
-    name: 'auth_hash_wait_seconds',
-    help: 'Time that a password hash waited in the queue.',
-    buckets: BUCKETS,
-    registers,
-  });
-  const workSeconds = new Histogram({
-    name: 'auth_hash_seconds',
-    help: 'Time of a password hash.',
-    buckets: BUCKETS,
-    registers,
-  });
-  const refused = new Counter({
-    name: 'auth_hash_refused_total',
-    help: 'Password hashes refused because the queue was full.',
-    registers,
-  });
+  const { waitSeconds, workSeconds, refused } = measureHashes(metrics, () => waiting.length);
 
   function queueFull() {
     refused.inc();

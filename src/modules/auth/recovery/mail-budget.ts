@@ -1,5 +1,5 @@
 import { keyedDigest } from '../../../kernel/crypto/digest';
-import type { Counters } from '../../../platform/counters/counters';
+import { type Counters, counterWindow } from '../../../platform/counters/counters';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import { networksAround } from '../../../platform/http/client-networks';
 import { type Envelope, recipientTag } from '../../../platform/mail/queue';
@@ -25,7 +25,7 @@ export const requesterOf = async (
 ): Promise<Requester> =>
   (await devices.knownUntil(account, client)) === undefined ? client : 'known_device';
 
-export const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 /**
  * Mails of one kind within an hour: nobody can use the service to flood a mailbox, and no account
  * can mail many strangers.
@@ -39,6 +39,8 @@ export interface MailBudgetDependencies {
   readonly counters: Counters;
   readonly log: Logger;
   readonly secret: string;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
 }
 
 export interface MailBudget {
@@ -51,9 +53,16 @@ export interface MailBudget {
     by: Requester,
     work: () => Promise<T>,
   ): Promise<{ readonly result: T } | undefined>;
+  /** Until the next hour of the limits. */
+  secondsLeft(): number;
 }
 
-export function createMailBudget({ counters, log, secret }: MailBudgetDependencies): MailBudget {
+export function createMailBudget({
+  counters,
+  log,
+  secret,
+  now,
+}: MailBudgetDependencies): MailBudget {
   const digest = (kind: string, text: string) => keyedDigest(secret, `mail ${kind}\n${text}`, 22);
 
   /** The narrow ones first: what they refuse takes nothing from the others. */
@@ -85,5 +94,6 @@ export function createMailBudget({ counters, log, secret }: MailBudgetDependenci
         throw error;
       }
     },
+    secondsLeft: () => (counterWindow(HOUR_MS, now()).endMs - now()) / 1000,
   };
 }

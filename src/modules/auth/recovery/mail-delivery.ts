@@ -1,16 +1,11 @@
 import type { Problem } from '../../../kernel/errors';
-import { counterWindow } from '../../../platform/counters/counters';
 import type { MailMetrics } from '../../../platform/mail/metrics';
 import type { Envelope, MailQueue } from '../../../platform/mail/queue';
 import type { MailSender } from '../../../platform/mail/sender';
 import { mailNotConfigured, mailQueueFull, tooManyMails } from '../problems';
-import {
-  createMailBudget,
-  HOUR_MS,
-  type MailBudgetDependencies,
-  type Requester,
-} from './mail-budget';
+import { createMailBudget, type MailBudgetDependencies, type Requester } from './mail-budget';
 import type { AuthMailTemplates, MailKind } from './mail-kinds';
+import { createMailLinks } from './mail-links';
 import type { Grant, OneTimeTokens, Purpose } from './one-time-tokens';
 
 interface AuthEnvelope extends Envelope {
@@ -79,8 +74,6 @@ export interface MailDeliveryDependencies extends MailBudgetDependencies {
   readonly retrySeconds: number;
   /** Lifetime of an invitation. */
   readonly invitationTtlSeconds: number;
-  /** The database's time, ms since the epoch. */
-  readonly now: () => number;
 }
 
 /** Lifetime of the other links. */
@@ -99,35 +92,9 @@ const ON_REQUEST: ReadonlySet<MailKind> = new Set([
 ]);
 
 export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery {
-  const {
-    templates,
-    tokens,
-    queue,
-    sender,
-    metrics,
-    log,
-    linkBase,
-    retrySeconds,
-    invitationTtlSeconds,
-    now,
-  } = deps;
-  const site = new URL(linkBase).host;
+  const { templates, tokens, queue, sender, metrics, log, retrySeconds, now } = deps;
+  const links = createMailLinks(deps.linkBase);
   const budget = createMailBudget(deps);
-
-  function linkTo(purpose: string, fragment: string): string {
-    const link = new URL(linkBase);
-    link.searchParams.set('purpose', purpose);
-    // In the fragment, the secret stays out of access logs and Referer headers.
-    link.hash = fragment;
-    return link.toString();
-  }
-
-  /** Where the owner asks for a mail to set a new password. */
-  function forgotLink(): string {
-    const link = new URL(linkBase);
-    link.searchParams.set('purpose', 'forgot-password');
-    return link.toString();
-  }
 
   /** `ttlSeconds`: how long its content is valid. It is not sent after that. */
   async function send(
@@ -147,7 +114,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
         log.warn({ kind }, 'mail dropped, SMTP_URL is not set');
       return refuse('no_server');
     }
-    const make = async () => templates.render(kind, to, { site, ...(await values()) });
+    const make = async () => templates.render(kind, to, { site: links.site, ...(await values()) });
     const queued = await budget.within(envelope, by, () =>
       queue.add(envelope, Math.min(ttlSeconds, retrySeconds), make),
     );
@@ -165,7 +132,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
   function problemOf(refusal: MailRefusal): Problem {
     if (refusal === 'no_server') return mailNotConfigured();
     if (refusal !== 'budget') return mailQueueFull();
-    return tooManyMails((counterWindow(HOUR_MS, now()).endMs - now()) / 1000);
+    return tooManyMails(budget.secondsLeft());
   }
 
   async function cancel(
@@ -185,13 +152,14 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
     },
     sendToken(grant, by) {
       const { purpose, userId: account, email: to } = grant;
-      const ttlSeconds = purpose === 'invitation' ? invitationTtlSeconds : TTL_SECONDS[purpose];
+      const ttlSeconds =
+        purpose === 'invitation' ? deps.invitationTtlSeconds : TTL_SECONDS[purpose];
       return send({ kind: purpose, account, to }, ttlSeconds, by, async () => {
         await cancel(account, [purpose]);
         const token = await tokens.issue(grant, ttlSeconds);
         return {
           token,
-          link: linkTo(purpose, `token=${token}`),
+          link: links.withSecret(purpose, `token=${token}`),
           valid_until: utc(now() + ttlSeconds * 1000),
         };
       });
@@ -208,7 +176,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
     async sendCode(recipient, by, ttlSeconds, issue) {
       await send({ kind: 'sign-in-code', ...recipient }, ttlSeconds, by, async () => {
         const code = await issue();
-        const link = linkTo('sign-in', `code=${code}`);
+        const link = links.withSecret('sign-in', `code=${code}`);
         return { code, link, valid_until: utc(now() + ttlSeconds * 1000) };
       });
     },
@@ -217,7 +185,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       await budget.within({ kind: 'sign-in-code', ...recipient }, by, issue);
     },
     async sendNewDevice(account, to, { atMs, network, device }) {
-      const values = { time: utc(atMs), network, device, reset_link: forgotLink() };
+      const values = { time: utc(atMs), network, device, reset_link: links.forgotPassword() };
       await send(
         { kind: 'new-device', account, to },
         retrySeconds,
@@ -226,7 +194,7 @@ export function createMailDelivery(deps: MailDeliveryDependencies): MailDelivery
       );
     },
     async sendIdentityNotice(envelope, provider) {
-      const values = { provider, reset_link: forgotLink() };
+      const values = { provider, reset_link: links.forgotPassword() };
       await send(envelope, retrySeconds, 'notification', async () => values);
     },
     async sendWebhookDisabled(envelope, host) {

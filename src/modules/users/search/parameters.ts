@@ -46,26 +46,28 @@ const range = (what: string) => ({
     .meta({ description: `Users ${what} before this time.` }),
 });
 
-export function listParameters(policy: Policy, metadata: readonly MetadataFilter[]) {
-  const [created, login] = [range('made'), range('whose last known login was')];
-  const parameters = z.strictObject({
-    limit: wholeNumber(1, LIMIT_MAX)
-      .optional()
-      .meta({ description: `Users per page; ${LIMIT} unless given, with \`ids\` all of them.` }),
-    cursor: z
-      .string()
-      .max(CURSOR_MAX_CHARS)
-      .regex(/^[A-Za-z0-9_-]+$/, 'must be a next_cursor or prev_cursor of an earlier answer')
-      .optional()
-      .meta({
-        description: '`next_cursor` or `prev_cursor` of a page with the same filters and order.',
-        examples: ['AgFzaWduZWQ'],
-      }),
-    sort: z.enum(SORTS).optional().meta({
-      description:
-        'Order; `-` is descending. `-created_at` unless said; with `q` the name, or the address for a `q` with an @; with a time of login `-last_login_at`. Names are in the order of CLDR (locale `en`): case does not count, accents do last.',
+const PAGE = {
+  limit: wholeNumber(1, LIMIT_MAX)
+    .optional()
+    .meta({ description: `Users per page; ${LIMIT} unless given, with \`ids\` all of them.` }),
+  cursor: z
+    .string()
+    .max(CURSOR_MAX_CHARS)
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be a next_cursor or prev_cursor of an earlier answer')
+    .optional()
+    .meta({
+      description: '`next_cursor` or `prev_cursor` of a page with the same filters and order.',
+      examples: ['AgFzaWduZWQ'],
     }),
-    ...(metadataParameters(metadata) as object),
+  sort: z.enum(SORTS).optional().meta({
+    description:
+      'Order; `-` is descending. `-created_at` unless said; with `q` the name, or the address for a `q` with an @; with a time of login `-last_login_at`. Names are in the order of CLDR (locale `en`): case does not count, accents do last.',
+  }),
+};
+
+const filters = (policy: Policy) => {
+  const [created, login] = [range('made'), range('whose last known login was')];
+  return {
     role: commaSeparated(roleSchema(policy), ROLES_MAX)
       .optional()
       .meta({ description: 'Users with one of these roles.', examples: ['admin'] }),
@@ -92,21 +94,33 @@ export function listParameters(policy: Policy, metadata: readonly MetadataFilter
         description: `Start of the name, of one of its first six words or of the e-mail address, without regard to case and accents; the first ${SEARCH_KEY_MAX_CHARS} characters count. With an @: start of the e-mail address.`,
         examples: ['ada'],
       }),
-    fields: commaSeparated(z.enum(MEMBERS), MEMBERS.length)
-      .optional()
-      .meta({
-        description: 'The members of each user to answer with; `id` always.',
-        examples: ['name,email'],
-      }),
-    count: flag()
-      .optional()
-      .meta({ description: `Whether to add \`total\`, counted up to ${COUNT_CAP}.` }),
-  });
-  return parameters.superRefine((given, context) => {
-    refuseInverted(given, ['created_from', 'created_to'], context);
-    refuseInverted(given, ['last_login_from', 'last_login_to'], context);
-  });
-}
+  };
+};
+
+const ANSWER = {
+  fields: commaSeparated(z.enum(MEMBERS), MEMBERS.length)
+    .optional()
+    .meta({
+      description: 'The members of each user to answer with; `id` always.',
+      examples: ['name,email'],
+    }),
+  count: flag()
+    .optional()
+    .meta({ description: `Whether to add \`total\`, counted up to ${COUNT_CAP}.` }),
+};
+
+export const listParameters = (policy: Policy, metadata: readonly MetadataFilter[]) =>
+  z
+    .strictObject({
+      ...PAGE,
+      ...(metadataParameters(metadata) as object),
+      ...filters(policy),
+      ...ANSWER,
+    })
+    .superRefine((given, context) => {
+      refuseInverted(given, ['created_from', 'created_to'], context);
+      refuseInverted(given, ['last_login_from', 'last_login_to'], context);
+    });
 
 /** A range that ends before it begins is a mistake: an empty page would hide it. */
 function refuseInverted<N extends string>(

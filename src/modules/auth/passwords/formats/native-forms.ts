@@ -38,31 +38,17 @@ function phcOf(
 
 /** Django (`PASSWORD_HASHERS`): the salt is text. */
 function djangoForm(name: string, rest: string): NativeHash | undefined {
-  const fields = rest.split('$');
-  const field = (index: number) => fields[index] ?? '';
-  const expect = (count: number) => {
-    if (fields.length !== count)
-      throw malformed(`must have ${count + 1} fields as Django's ${name}`);
+  const fieldsOf = (count: number) => {
+    const fields = rest.split('$');
+    if (fields.length === count) return fields;
+    throw malformed(`must have ${count + 1} fields as Django's ${name}`);
   };
   switch (name) {
     case 'pbkdf2_sha256':
-    case 'pbkdf2_sha1': {
-      expect(3);
-      const digest = decodeAnyB64('a digest', field(2));
-      const numbers = { i: wholeNumber('the iterations', field(0)), l: digest.length };
-      return phcOf(name.replace('_', '-'), numbers, Buffer.from(field(1)), digest);
-    }
-    case 'scrypt': {
-      expect(5);
-      const [n, r, p] = [0, 2, 3].map((at) => wholeNumber('N, r and p', field(at))) as [
-        number,
-        number,
-        number,
-      ];
-      if (!Number.isInteger(Math.log2(n))) throw malformed('must have a power of two as N');
-      const digest = decodeAnyB64('a digest', field(4));
-      return phcOf('scrypt', { ln: Math.log2(n), r, p }, Buffer.from(field(1)), digest);
-    }
+    case 'pbkdf2_sha1':
+      return djangoPbkdf2(name.replace('_', '-'), fieldsOf(3));
+    case 'scrypt':
+      return djangoScrypt(fieldsOf(5));
     case 'argon2':
       return readNativeForm(`$${rest}`) ?? { text: `$${rest}` };
     case 'bcrypt':
@@ -70,14 +56,35 @@ function djangoForm(name: string, rest: string): NativeHash | undefined {
     case 'bcrypt_sha256':
       return bcryptOfSha256(rest);
     case 'md5':
-    case 'sha1':
-      expect(2);
-      return {
-        weak: weakOf(name, field(1), { salt: Buffer.from(field(0)), saltPosition: 'prefix' }),
-      };
+    case 'sha1': {
+      const [salt = '', digest = ''] = fieldsOf(2);
+      return { weak: weakOf(name, digest, { salt: Buffer.from(salt), saltPosition: 'prefix' }) };
+    }
     default:
       return undefined;
   }
+}
+
+function djangoPbkdf2(
+  id: string,
+  [iterations = '', salt = '', text = '']: readonly string[],
+): NativeHash {
+  const digest = decodeAnyB64('a digest', text);
+  const numbers = { i: wholeNumber('the iterations', iterations), l: digest.length };
+  return phcOf(id, numbers, Buffer.from(salt), digest);
+}
+
+function djangoScrypt([
+  n = '',
+  salt = '',
+  r = '',
+  p = '',
+  text = '',
+]: readonly string[]): NativeHash {
+  const number = (field: string) => wholeNumber('N, r and p', field);
+  const numbers = { ln: Math.log2(number(n)), r: number(r), p: number(p) };
+  if (!Number.isInteger(numbers.ln)) throw malformed('must have a power of two as N');
+  return phcOf('scrypt', numbers, Buffer.from(salt), decodeAnyB64('a digest', text));
 }
 
 /** Django hashes the hex of SHA-256 by bcrypt: what this service does with weak digests. */
