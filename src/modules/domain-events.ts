@@ -10,6 +10,11 @@ export interface Cause {
   readonly job?: string;
 }
 
+/** A cause whose actor is known. */
+export interface ActorCause extends Cause {
+  readonly actor: string;
+}
+
 /** An event of one user. */
 interface OfUser extends Cause {
   readonly userId: string;

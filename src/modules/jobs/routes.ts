@@ -6,7 +6,7 @@ import { type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import { NO_STORE } from '../../platform/http/no-store';
 import type { Job } from '../../platform/jobs/job';
-import type { Cause } from '../domain-events';
+import type { ActorCause } from '../domain-events';
 import { jobEndpoints, viewOfJob } from './contract';
 import type { createProgressEvents } from './progress-events';
 import type { JobService } from './service';
@@ -22,8 +22,10 @@ export interface JobRoutesDependencies {
 
 export function createJobRoutes(deps: JobRoutesDependencies): Route[] {
   const { service, events, requesterOf } = deps;
-  const causeOf = (req: Request) =>
-    ({ actor: requesterOf(req).userId, client: clientOf(req) }) satisfies Cause;
+  const causeOf = (req: Request): ActorCause => ({
+    actor: requesterOf(req).userId,
+    client: clientOf(req),
+  });
 
   /** A service account has no login that could be recent: it reads what it has sent itself. */
   async function assertMayReadReport(req: Request, { actor }: Job): Promise<void> {

@@ -2,7 +2,7 @@ import { problems } from '../../kernel/errors';
 import { isFinal, type Job } from '../../platform/jobs/job';
 import { type JobFiles, readReport } from '../../platform/jobs/job-files';
 import type { JobStore } from '../../platform/jobs/job-store';
-import type { Cause, EmitEvent } from '../domain-events';
+import type { ActorCause, Cause, EmitEvent } from '../domain-events';
 
 export interface JobServiceDependencies {
   readonly store: Pick<JobStore, 'find' | 'cancel'>;
@@ -14,7 +14,7 @@ export interface JobService {
   /** Throws 404. */
   find(id: string): Promise<Job>;
   /** Asks a job to stop; one that waited has stopped when it resolves. Throws 404. */
-  cancel(id: string, cause: Cause & { readonly actor: string }): Promise<Job>;
+  cancel(id: string, cause: ActorCause): Promise<Job>;
   /** The records that the job did not take, as NDJSON. */
   report(id: string, cause: Cause): AsyncGenerator<Buffer>;
 }

@@ -5,7 +5,7 @@ import type { EventLog } from '../../platform/event-log/event-log';
 import { clientOf } from '../../platform/http/client-info';
 import { type Route, route } from '../../platform/http/endpoint';
 import { NO_STORE } from '../../platform/http/no-store';
-import type { Cause } from '../domain-events';
+import type { ActorCause } from '../domain-events';
 import type { Attempt } from './attempt';
 import { DELIVERIES_LIMIT, webhookEndpoints } from './contract';
 import type { DeliveryStore } from './delivery-store';
@@ -34,8 +34,10 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
   const { service, store, deliveries, eventLog, requesterOf, assertRecentLogin } = deps;
   const endpoints = webhookEndpoints(deps.types);
   const ok = (body: object) => ({ status: 200, headers: NO_STORE, body });
-  const causeOf = (req: Request) =>
-    ({ actor: requesterOf(req).userId, client: clientOf(req) }) satisfies Cause;
+  const causeOf = (req: Request): ActorCause => ({
+    actor: requesterOf(req).userId,
+    client: clientOf(req),
+  });
 
   /** Throws 403. The address of a webhook, or its secret, gives access to the events. */
   function assertReadsEvents(req: Request): void {

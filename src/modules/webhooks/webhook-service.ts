@@ -1,7 +1,7 @@
 import { Problem } from '../../kernel/errors';
 import type { EventLog } from '../../platform/event-log/event-log';
 import { hasAllAfter } from '../../platform/event-log/has-all-after';
-import type { Cause, EmitEvent } from '../domain-events';
+import type { ActorCause, Cause, EmitEvent } from '../domain-events';
 import type { DeliveryStore } from './delivery-store';
 import type { WebhookSecrets } from './secrets';
 import type { Webhook } from './webhook';
@@ -14,9 +14,6 @@ export interface WebhookServiceDependencies {
   readonly eventLog: Pick<EventLog, 'latest' | 'oldest' | 'reached' | 'typesOf'>;
   readonly emit: EmitEvent;
 }
-
-/** The actor is the creator of the webhook. */
-type CreatorCause = Cause & { readonly actor: string };
 
 interface WithSecret {
   readonly webhook: Webhook;
@@ -36,7 +33,8 @@ interface Redelivery {
 
 /** Every change that somebody makes to a webhook. Each throws 404 where there is none. */
 export interface WebhookService {
-  create(wanted: WantedWebhook, cause: CreatorCause): Promise<WithSecret>;
+  /** The actor is its creator. */
+  create(wanted: WantedWebhook, cause: ActorCause): Promise<WithSecret>;
   change(id: string, changes: WebhookChanges, cause: Cause): Promise<Webhook>;
   rotateSecret(id: string, cause: Cause): Promise<WithSecret>;
   remove(id: string, cause: Cause): Promise<void>;

@@ -1,8 +1,8 @@
 import { sha256 } from '../../../kernel/crypto/digest';
-import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { EmitEvent } from '../../domain-events';
 import { dpopProofOfFirstStep, invalidMfaToken, refreshTokenModeMissing } from '../problems';
+import { reportingFailure } from '../refusals';
 import { withFactor } from '../sessions/authentication';
 import type { CurrentSession } from '../sessions/end-sessions';
 import { bindingOf } from '../sessions/open-session';
@@ -69,19 +69,12 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
     return found;
   }
 
-  async function reporting<T>(
+  const reporting = <T>(
     { kind }: FactorKind,
     { userId, client }: FactorProof,
     work: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      const reason = error instanceof Problem ? (error.errors?.[0]?.code ?? error.code) : undefined;
-      if (reason !== undefined) emit('FactorFailed', { userId, kind, reason, client });
-      throw error;
-    }
-  }
+  ): Promise<T> =>
+    reportingFailure((reason) => emit('FactorFailed', { userId, kind, reason, client }), work);
 
   /** Before the factor is looked at, which is used up. */
   function assertSameBinding(

@@ -1,9 +1,9 @@
-import { Problem } from '../../../kernel/errors';
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { ConfirmedAction, DomainEvents, EmitEvent } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
 import { refuseIdentity, samePassword, wrongPassword } from '../problems';
 import type { MailFlows } from '../recovery/mail-flows';
+import { reportingFailure } from '../refusals';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { KnownDevices } from '../sessions/known-devices';
 import type { Sessions } from '../sessions/sessions';
@@ -50,19 +50,11 @@ type ConfirmingAccount = Pick<CurrentSession, 'userId'> & Partial<CurrentSession
 export function createPasswordCommands(deps: PasswordCommandsDependencies): PasswordCommands {
   const { users, passwords, sessions, loginGuard, devices, mails, emit } = deps;
 
-  /** Emits a refusal of `work`, with the code that the client gets. */
-  async function reportingRefusal<T>(
+  const reporting = <T>(
     event: Omit<DomainEvents['ConfirmationFailed'], 'reason'>,
     work: () => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      const reason = error instanceof Problem ? (error.errors?.[0]?.code ?? error.code) : undefined;
-      if (reason !== undefined) emit('ConfirmationFailed', { ...event, reason });
-      throw error;
-    }
-  }
+  ): Promise<T> =>
+    reportingFailure((reason) => emit('ConfirmationFailed', { ...event, reason }), work);
 
   /** Under the limits of logins: a stolen access token must not be a way around them. */
   async function confirm(
@@ -115,13 +107,13 @@ export function createPasswordCommands(deps: PasswordCommandsDependencies): Pass
       // Without a session the actor is unknown: a mailed token alone identifies nobody.
       const actor = sid === undefined ? {} : { actor: userId, session: sid };
       const event = { action, userId, client, ...actor };
-      return reportingRefusal(event, () => confirm(account, password, client));
+      return reporting(event, () => confirm(account, password, client));
     },
 
     async changePassword(current, { current: offered, next }, client) {
       const { userId, sid: session } = current;
       const by = { userId, actor: userId, session, client };
-      await reportingRefusal({ action: 'password_change', ...by }, () =>
+      await reporting({ action: 'password_change', ...by }, () =>
         replacePassword(current, offered, next, client),
       );
       await Promise.all([

@@ -4,7 +4,7 @@ import { holdsAll, type Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
-import type { Cause } from '../../domain-events';
+import type { ActorCause } from '../../domain-events';
 import { principalOf } from '../principal';
 import type { UsersPort } from '../users-port';
 import { serviceAccountEndpoints as endpoints } from './contract';
@@ -26,8 +26,10 @@ export function createServiceAccountRoutes({
   assertRecentLogin,
 }: ServiceAccountRoutesDependencies): Route[] {
   const viewOf = createServiceAccountView(users, policy);
-  const causeOf = (req: Request) =>
-    ({ actor: principalOf(req).userId, client: clientOf(req) }) satisfies Cause;
+  const causeOf = (req: Request): ActorCause => ({
+    actor: principalOf(req).userId,
+    client: clientOf(req),
+  });
 
   return [
     route(endpoints.create, async ({ body }, req) => {

@@ -6,7 +6,7 @@ import type { Scope } from '../../../kernel/permissions';
 import type { Cache, TypedCache } from '../../../platform/cache/port';
 import { exactReads } from '../../../platform/mongo/exact-reads';
 import { insertWithin } from '../../../platform/mongo/insert-within';
-import type { Cause, EmitEvent } from '../../domain-events';
+import type { ActorCause, Cause, EmitEvent } from '../../domain-events';
 import type { PendingEnds } from '../revocations/pending-ends';
 import type { AccountRow } from './account-row';
 import { createPendingAccountEnds } from './pending-ends';
@@ -31,10 +31,13 @@ export interface ServiceAccount {
 }
 
 export interface ServiceAccounts {
-  /** The secret is only in the answer; the database has its hash. Throws 409 past MAX_ACCOUNTS. */
+  /**
+   * The actor is its creator. The secret is only in the answer; the database has its hash. Throws
+   * 409 past MAX_ACCOUNTS.
+   */
   create(
     account: { name: string; scopes: readonly Scope[] },
-    cause: CreatorCause,
+    cause: ActorCause,
   ): Promise<{ account: ServiceAccount; secret: string }>;
   list(): Promise<ServiceAccount[]>;
   /** Those that a user has created. */
@@ -57,9 +60,6 @@ export interface ServiceAccounts {
   /** Ends of tokens that the log of revocations does not have yet. */
   readonly pendingEnds: PendingEnds;
 }
-
-/** The actor is the creator of the account. */
-type CreatorCause = Cause & { readonly actor: string };
 
 const NOT_REVOKED = { revokedAt: { $exists: false } } as const;
 
