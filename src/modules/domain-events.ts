@@ -3,7 +3,9 @@ import type { ClientInfo } from '../platform/http/client-info';
 
 /** The sender of the request, or of the command, that caused an event. */
 export interface Cause {
-  /** Id of the user or service account, or `cli:NAME`. Absent: unknown, or the user of the event. */
+  /**
+   * Id of the user or service account, or `cli:NAME`. Absent: unknown, or the user of the event.
+   */
   readonly actor?: string | undefined;
   readonly client: ClientInfo;
   /** The import that did it: it cleans up for many users at once, and mails nobody. */
@@ -67,7 +69,8 @@ export interface DomainEvents {
   readonly UserRemoved: OfUser;
   /**
    * A change of the user, of its sessions too, may have been made: the answer of the database came
-   * too late or not at all, and the caller was told 503 `write_unconfirmed`. No other event follows.
+   * too late or not at all, and the caller was told 503 `write_unconfirmed`. No other event
+   * follows.
    */
   readonly ChangeUnconfirmed: OfUser;
   /** The user has asked for all that is kept about it. */
@@ -103,7 +106,9 @@ export interface DomainEvents {
    */
   readonly RefreshRefused: OfUser & { readonly session: string; readonly reason: string };
   readonly LoginFailed: Cause & { readonly userId: string | undefined; readonly reason: string };
-  /** `how`: by the user, by a mailed token, by an administrator, or at a login that asked for it. */
+  /**
+   * `how`: by the user, by a mailed token, by an administrator, or at a login that asked for it.
+   */
   readonly PasswordChanged: OfUser & {
     readonly how: 'change' | 'reset' | 'administration' | 'required';
     readonly session?: string;

@@ -86,7 +86,7 @@ export function createAuditExport(
 
 /**
  * Not who the others are, nor where they are, nor what was written about them and their sessions:
- * that is about them. A note about the user is about the user, whoever wrote it.
+ * that is about them. A note about the user is, with any author.
  */
 function viewOf(row: AuditRow, userId: string): z.output<typeof personalEvent> {
   const { actor, subject } = row;

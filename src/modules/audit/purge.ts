@@ -8,8 +8,8 @@ const BATCH = 500;
 /**
  * Puts the pseudonym in the place of a removed user, as subject and as actor, and takes off what
  * leads to the person: the origin of its own requests, and of those that nobody is known to have
- * sent. The origin of an administrator's request is the administrator's. A row that is done does not
- * match again, so that each batch makes the rest smaller.
+ * sent. The origin of an administrator's request is the administrator's. A row that is done does
+ * not match again, so that each batch makes the rest smaller.
  */
 export async function purgeAuditLog(
   connection: Connection,

@@ -75,7 +75,7 @@ export const signInRows = ({ success, failure, record }: Recorder): Subscribers<
     else success(event, row);
   },
   ImpersonationStarted({ userId, actor, tokenId, session, reason, client }) {
-    // On record of both. Whoever looks at either finds the other.
+    // A row for each of both: the log of either names the other.
     for (const subject of [userId, actor])
       record({
         ...{ type: 'impersonation_started', result: 'success', actor, subject, client },

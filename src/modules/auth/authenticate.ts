@@ -48,8 +48,8 @@ function authenticate({ tokens, subjects, policy }: GuardDependencies, need: Nee
   }
 
   /**
-   * Writes by anyone with permissions, or as somebody else, are authorized by the role or the scopes
-   * in MongoDB, not in Redis. Such requests are rare.
+   * Writes by anyone with permissions, or as somebody else, are authorized by the role or the
+   * scopes in MongoDB, not in Redis. Such requests are rare.
    */
   const needsConfirmation = (req: Request) =>
     req.method !== 'GET' && req.method !== 'HEAD' && isPowerful(principalOf(req));
@@ -105,8 +105,8 @@ const isPowerful = ({ permissions, impersonator }: Principal): boolean =>
   permissions.size > 0 || impersonator !== undefined;
 
 /**
- * For answers that go on for long: whether a request of the sender would still be accepted. Its token
- * has not expired, its session stands, and it has the permission.
+ * For answers that go on for long: whether a request of the sender would still be accepted. Its
+ * token has not expired, its session stands, and it has the permission.
  */
 export const createRecheck =
   ({ tokens, subjects, policy }: GuardDependencies) =>

@@ -4,7 +4,7 @@ import { isScope, type Permission } from '../../kernel/permissions';
 import type { Endpoint } from '../../platform/http/endpoint';
 import type { Principal } from './principal';
 
-/** What a request to an endpoint needs. */
+/** The requirements of an endpoint. */
 export type Need = Pick<Endpoint, 'permission' | 'own' | 'impersonation'>;
 
 /** RFC 6750 §3.1. */

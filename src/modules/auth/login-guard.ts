@@ -16,7 +16,9 @@ export interface PasswordAttempt {
    * strangers cannot use up the attempts of the owner.
    */
   readonly by: 'login' | 'confirm' | 'device';
-  /** The folded address (`login`), the id of the account (`confirm`) or of the device (`device`). */
+  /**
+   * The folded address (`login`), the id of the account (`confirm`) or of the device (`device`).
+   */
   readonly account: string;
   /** The stored hash. Failures count per password: a new password starts with none. */
   readonly passwordHash: string | undefined;
@@ -49,9 +51,10 @@ export interface LoginGuard {
   /** Throws 429 when the client's network is locked. Counts nothing and hashes nothing. */
   enter(client: ClientInfo): Promise<void>;
   /**
-   * Counts a failure only when `work` checks the password and finds it wrong, not when `work` throws
-   * or resolves with true. Each attempt first reserves a failure, so that concurrent attempts cannot
-   * check more passwords than the limit allows. Throws 503 when too many attempts are in progress.
+   * Counts a failure only when `work` checks the password and finds it wrong, not when `work`
+   * throws or resolves with true. Each attempt first reserves a failure, so that concurrent
+   * attempts cannot check more passwords than the limit allows. Throws 503 when too many attempts
+   * are in progress.
    *
    * Under a lock a password is checked all the same, so that the time of the answer tells nothing.
    * The code of a factor is not: to check it uses it up, or adds the factor.
@@ -128,8 +131,8 @@ export function createLoginGuard({
   const refusalOf = (resetsAtMs: number) => tooManyAttempts((resetsAtMs - now()) / 1000);
 
   /**
-   * Reserves a failure of every limit, or none. When a limit is spent, the attempt is refused in any
-   * case: what was reserved is released with the answer.
+   * Reserves a failure of every limit, or none. When a limit is spent, the attempt is refused in
+   * any case: what was reserved is released with the answer.
    */
   async function reserveAll(limits: readonly AttemptLimit[]): Promise<Reservation[]> {
     const results = await Promise.allSettled(limits.map((limit) => counters.reserve(limit)));

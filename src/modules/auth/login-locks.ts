@@ -53,7 +53,7 @@ async function reset(counters: Counters, parts: readonly CounterParts[]): Promis
 const ofDevices = (devices: readonly string[], tried: string) =>
   devices.map((device): CounterParts => ['device', device, tried]);
 
-/** Resets the counts of wrong mailed codes. For whoever has proven to read the mailbox. */
+/** Resets the counts of wrong mailed codes. For an owner who has proven to read the mailbox. */
 export const liftMailedCodeLocks = (
   counters: Counters,
   { id, devices }: Pick<LockedAccount, 'id' | 'devices'>,

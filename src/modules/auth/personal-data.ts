@@ -127,7 +127,7 @@ const exportedPasskey = ({ name, credentialId, createdAt, lastUsedAt }: Passkey)
   last_used_at: lastUsedAt?.toISOString() ?? null,
 });
 
-/** What authentication keeps about a user: without hashes, tokens and secrets. */
+/** The records of authentication about a user: without hashes, tokens and secrets. */
 export function createAuthPersonalData(
   deps: Dependencies,
 ): Required<Pick<Module<DomainEvents>, 'personalData' | 'purge'>> {

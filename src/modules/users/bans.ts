@@ -8,7 +8,9 @@ interface Ban {
   readonly bannedUntil?: Date | undefined;
 }
 
-/** Whether a ban was over at that time of the database. The document says `banned` until a write. */
+/**
+ * Whether a ban was over at that time of the database. The document says `banned` until a write.
+ */
 export const isBanOver = ({ status, bannedUntil }: Ban, at: Date): boolean =>
   status === 'banned' && bannedUntil !== undefined && bannedUntil <= at;
 

@@ -2,7 +2,7 @@ import type { Role } from '../../kernel/permissions';
 import { isBanOver } from './bans';
 import { isEmailVerified, type UserDocument } from './model';
 
-/** What a login asks. */
+/** The fields that a login reads. */
 export interface Credentials {
   readonly id: string;
   readonly role: Role;

@@ -17,7 +17,7 @@ import { type Attempt, attemptOn, type Snapshot } from './snapshot';
  */
 export type Commit<R> = (attempt: () => Attempt, within: Deadline) => Promise<R | null>;
 
-/** Throws what refuses the write. */
+/** Throws the problem that refuses the write. */
 type Decide<R> = (seen: Snapshot) => Commit<R>;
 
 export interface Decider {
@@ -51,9 +51,9 @@ const late = () =>
   );
 
 /**
- * How a user is written: look, decide, and write only what was looked at. Where another write came
- * between, all of it begins again, the decision too, until the deadline. So no decision is carried
- * out on a user that it was not taken on.
+ * How a user is written: read, decide, and write only on the state that was read. Where another
+ * write came between, all of it begins again, the decision too, until the deadline. So no decision
+ * is carried out on a user that it was not taken on.
  */
 export function createDecider({
   repository,

@@ -1,6 +1,6 @@
 import type { Cause } from '../domain-events';
 
-/** What users need of invitations by mail; the module that authenticates implements it. */
+/** The invitations by mail that users need; the module that authenticates implements them. */
 export interface InvitationsPort {
   /** Throws 409 `mail_not_configured`. */
   assertMailConfigured(): void;

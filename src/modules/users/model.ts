@@ -26,7 +26,7 @@ export interface KeptSession {
 export interface ImportMark {
   readonly job: Types.ObjectId;
   readonly line: number;
-  /** What the line changed of an account that existed: clean-up follows, also after a crash. */
+  /** The line's changes to an account that existed: clean-up follows, also after a crash. */
   readonly did?: readonly (
     | 'email'
     | 'emailVerified'
@@ -39,7 +39,7 @@ export interface ImportMark {
   readonly members?: readonly string[];
 }
 
-/** What a client stores as JSON; validated before it is stored. */
+/** JSON of a client; validated before it is stored. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface UserDocument {
@@ -52,7 +52,8 @@ export interface UserDocument {
   emailKey: string;
   /**
    * For `q`: `searchFields` of the name and the e-mail. Documents of earlier versions lack them
-   * until the start of this one, and keep them where such a version writes the name (migrations.ts).
+   * until the start of this one, and keep them where such a version writes the name
+   * (migrations.ts).
    */
   searchKeys?: string[];
   searchText?: string;

@@ -5,7 +5,7 @@ type ImportedHash =
   | { readonly stored: string }
   | { readonly refusal: { readonly code: string; readonly message: string } };
 
-/** What users need of passwords; the module that authenticates implements it. */
+/** The functions on passwords that users need; the module that authenticates has them. */
 export interface PasswordsPort {
   /** The rule for new passwords. */
   readonly newPassword: z.ZodType<string>;

@@ -1,4 +1,4 @@
-/** What the index is over, and what its query asks. */
+/** The field that the index covers and its query names. */
 export const hasPendingEnds = { 'pendingEnds.mark': { $gt: '' } } as const;
 
 export const PENDING_ENDS_INDEX = 'by_pending_ends';

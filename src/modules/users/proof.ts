@@ -4,7 +4,7 @@ import type { Changes } from './changes';
 import type { Snapshot } from './snapshot';
 
 /**
- * How the account was when whoever asks was found to be its owner. The write that rests on it is
+ * The state of the account when the client was found to be its owner. The write that rests on it is
  * refused when it is so no longer.
  */
 export interface Proof {

@@ -4,8 +4,8 @@ import { type FieldError, problems } from '../../kernel/errors';
 import { type PrivateView, type UserView, userDetails } from './view';
 
 /**
- * What a request may change; every other member of the view is read-only, also those that come
- * later.
+ * The members that a request may change; every other member of the view is read-only, also those
+ * that come later.
  */
 const CHANGEABLE = [
   ...(['name', 'email', 'role'] as const),
@@ -14,7 +14,7 @@ const CHANGEABLE = [
 type Changeable = (typeof CHANGEABLE)[number];
 type Shape = Omit<typeof userDetails.shape, Changeable>;
 
-/** Read-only members, to stand in a body: what GET gave can be sent back as it is. */
+/** Read-only members, allowed in a body: an answer of GET can be sent back as it is. */
 export const readOnlyMembers = Object.fromEntries(
   Object.entries(userDetails.shape)
     .filter(([name]) => !CHANGEABLE.some((one) => one === name))

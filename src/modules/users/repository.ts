@@ -29,7 +29,7 @@ export interface UserRepository {
   exists(id: string): Promise<boolean>;
   /** Those of the ids whose removal has not been committed for good: a failover may undo it. */
   existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /** What a write is decided on. */
+  /** The state that a write is decided on. */
   look(id: string, timeoutMs: number): Promise<Snapshot | null>;
   credentialsByEmail(email: string): Promise<Credentials | null>;
   credentialsById(id: string): Promise<Credentials | null>;
@@ -69,7 +69,7 @@ export interface UserRepository {
   remove(seen: Snapshot, attempt: Attempt): Promise<boolean>;
   /**
    * Whether an active administrator other than `id` exists who can sign in: one with a password, or
-   * who has signed in without one. `noPassword`: the hash of who has none.
+   * who has signed in without one. `noPassword`: the hash of an account without one.
    */
   otherAdminExists(id: string, noPassword: string): Promise<boolean>;
 }

@@ -38,7 +38,7 @@ export const changesNothing = (seen: Snapshot, changes: Changes): boolean =>
       isDeepStrictEqual(changes[member] ?? undefined, seen[member]),
   );
 
-/** What follows from another address than the present one. */
+/** The changes that another address brings with it. */
 export const movedEmail = (
   seen: Snapshot,
   email: string,

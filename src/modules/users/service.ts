@@ -62,13 +62,12 @@ export interface UserService extends AccountAdministration {
    */
   setPassword(id: string, passwordHash: string, email: string): Promise<boolean>;
   /**
-   * Same by whoever has proven to read the address, which is verified by it. False, and nothing
-   * done: the proof no longer holds.
+   * Same by a proof that its owner reads the mails of the address, which verifies that. False, and
+   * nothing done: the proof no longer holds.
    */
   resetPassword(id: string, passwordHash: string, proof: Proof): Promise<boolean>;
   /**
-   * Same by whoever has given the present password at a login. null, and nothing done: the proof no
-   * longer holds.
+   * Same by the present password, at a login. null, and nothing done: the proof no longer holds.
    */
   replacePassword(id: string, passwordHash: string, proof: Proof): Promise<CachedUser | null>;
   /**

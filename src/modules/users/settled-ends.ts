@@ -5,8 +5,8 @@ import type { UserService } from './service';
 export type TokensEnded = (userIds: readonly string[]) => Promise<void>;
 
 /**
- * What may have ended tokens resolves when they are refused everywhere. Also where nothing was left
- * to do: a repeat must not acknowledge what the first attempt could not.
+ * Methods that may end tokens resolve when these are refused everywhere. Also where nothing was
+ * left to do: a repeat must not acknowledge what the first attempt could not.
  */
 export function settlingEnds(service: UserService, tokensEnded: TokensEnded): UserService {
   const settled =

@@ -14,7 +14,7 @@ import { USERS_COLLECTION } from './model';
 import type { Snapshot } from './snapshot';
 import type { PrivateView, UserView } from './view';
 
-/** What is told to other services about users. */
+/** The events about users that other services get. */
 export const USER_EVENTS = [
   'user.created',
   'user.updated',
@@ -47,7 +47,7 @@ const PENDING_MAX = 64;
 /** Ends of sessions go on for longer: nobody keeps a session because of it. */
 const PENDING_ENDS_MAX = 256;
 /**
- * Bans, other roles and new passwords for longer still: whoever has a session can make changes, and
+ * Bans, other roles and new passwords for longer still: a session is enough to make changes, and
  * end sessions, until there is no more room for those.
  */
 const PENDING_SECURITY_MAX = 512;
@@ -65,7 +65,7 @@ const userEvent = (type: UserEvent, at: Date, rest?: Parameters<typeof pendingEv
 export const createdEvent = (at: Date): PendingEvent =>
   userEvent('user.created', at, { revision: 1 });
 
-/** Of one user the same, whoever removes it, so that the log has it once. */
+/** Of one user the same for each remover, so that the log has it once. */
 export const removedEvent = (
   { id, rev, view }: Pick<Snapshot, 'id' | 'rev' | 'view'>,
   at: Date,

@@ -92,7 +92,7 @@ export type ViewedFields = Pick<
   | 'lastLoginAt'
 >;
 
-/** What to read from the database for a view: an allow-list. */
+/** The fields that a view reads from the database: an allow-list. */
 export const VIEW_PROJECTION = {
   _id: 1,
   name: 1,
@@ -156,8 +156,8 @@ export const etagOf = (id: string, rev: number, lastLoginAt: Date | undefined): 
   `"${id}.${rev}.${(lastLoginAt?.getTime() ?? 0).toString(36)}"`;
 
 /**
- * What conditions of writes compare. For those who may write a user and not read it: the whole tag
- * holds the time of the last login.
+ * The tag that conditions of writes compare. For those who may write a user and not read it: the
+ * whole tag holds the time of the last login.
  */
 export const revisionTagOf = (etag: string): string => `${etag.split('.', 2).join('.')}"`;
 

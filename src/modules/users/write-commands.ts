@@ -69,13 +69,13 @@ const verifiedBefore = (
 
 type Without<T> = { readonly [K in keyof T]?: Exclude<T[K], null> };
 
-/** What is to be stored. */
+/** The members that are stored. */
 export const present = <T extends object>(changes: T): Without<T> =>
   Object.fromEntries(
     Object.entries(changes).filter(([, value]) => value !== null && value !== undefined),
   ) as Without<T>;
 
-/** What is to be removed. */
+/** The members that are removed. */
 const absent = (changes: object): Record<string, 1> =>
   Object.fromEntries(
     Object.entries(changes)
@@ -84,7 +84,7 @@ const absent = (changes: object): Record<string, 1> =>
   );
 
 /**
- * All older tokens are refused by their version: what was refused one by one need not be
+ * All older tokens are refused by their version: sessions that were revoked one by one need not be
  * remembered.
  */
 export const ended = ({ keep }: EndSessions) => ({

@@ -107,7 +107,7 @@ async function repeatedItems(
   for (const { sequence, attempts } of await deliveries.due(_id, limit)) {
     const [event] = await eventLog.read(sequence - 1, { limit: 1, upTo: sequence });
     if (event !== undefined) items.push({ event, attempts, isNew: false });
-    // The log no longer has it: nothing is left to send, and whoever looks can see that.
+    // The log no longer has it: nothing is left to send, and the list of deliveries shows that.
     else
       await deliveries.failed({ webhook: _id, sequence, failure: undefined, pauseMs: undefined });
   }

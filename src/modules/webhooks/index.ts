@@ -59,7 +59,7 @@ export interface Webhooks extends Module<DomainEvents> {
 }
 
 const DAY_MS = 86_400_000;
-/** Whoever asked for a test waits for it. */
+/** The client waits for the answer to its test. */
 const TEST_TIMEOUT_MS = 5000;
 const TEST_TYPE = 'webhook.test';
 

@@ -12,7 +12,7 @@ interface Administrator extends Actor {
   readonly sessionId: string;
 }
 
-/** What those with a permission do with the sessions of others. Every method throws 404. */
+/** Operations of privileged users on the sessions of others. Every method throws 404. */
 export interface SessionAdministration {
   list(administrator: Administrator, userId: string): Promise<SessionView[]>;
   /**

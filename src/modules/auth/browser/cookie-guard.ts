@@ -18,8 +18,8 @@ interface CookieGuardDependencies {
 
 /**
  * Where a session ends, its cookie may stand for the access token: a page whose access token has
- * expired need not refresh to log out. It is as good as at a refresh, by which its page would get an
- * access token: a token that has been replaced, or without the key of its session, ends nothing
+ * expired need not refresh to log out. It is as good as at a refresh, by which its page would get
+ * an access token: a token that has been replaced, or without the key of its session, ends nothing
  * else. A request with an access token is judged by that alone.
  */
 export function withCookieGuard(guardsOf: GuardsOf, deps: CookieGuardDependencies): GuardsOf {

@@ -2,9 +2,9 @@ const SPACE = 0x20;
 const TAB = 0x09;
 
 /**
- * The values of a cookie by its exact name, in a header `Cookie`. Around a pair only spaces and tabs
- * go (RFC 6265 §5.2). `trim` takes more, such as U+00A0: it would give the name, with its prefix, to
- * a cookie that browsers let any subdomain set.
+ * The values of a cookie by its exact name, in a header `Cookie`. Around a pair only spaces and
+ * tabs go (RFC 6265 §5.2). `trim` takes more, such as U+00A0: it would give the name, with its
+ * prefix, to a cookie that browsers let any subdomain set.
  */
 export function cookieValues(header: string | undefined, name: string): string[] {
   const prefix = `${name}=`;

@@ -74,7 +74,7 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
     const tell = emitOnce(emit);
     return async () => {
       const found = await users.credentialsByEmail(email);
-      // Whoever opened the account with the address of somebody else still knows its password: only
+      // A stranger who opened the account with this address still knows its password: only
       // a verified address signs in.
       const isUsable = found?.status === 'active' && found.emailVerified;
       tell('EmailSignInRequested', { userId: found?.id, isUsable, client });

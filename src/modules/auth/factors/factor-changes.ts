@@ -47,8 +47,8 @@ export interface FactorChanges {
   ): Promise<readonly string[] | undefined>;
   codesReplaced(change: FactorChange): Promise<void>;
   /**
-   * The session has the factor, as of now. Throws 422 `wrong_code` where it was removed after it was
-   * verified: that has ended the step-ups before this one.
+   * The session has the factor, as of now. Throws 422 `wrong_code` where it was removed after it
+   * was verified: that has ended the step-ups before this one.
    */
   stepUp(
     current: CurrentSession,

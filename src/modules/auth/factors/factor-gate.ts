@@ -8,7 +8,7 @@ import type { Account } from '../users-port';
 import type { FactorKind } from './factor-kinds';
 import type { MfaTokens } from './mfa-tokens';
 
-/** What a sign-in gets instead of a session. */
+/** The answer to a sign-in that gets no session yet. */
 export interface FactorDemand {
   /** The `mfa_token`. */
   readonly token: string;

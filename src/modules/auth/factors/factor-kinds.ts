@@ -9,7 +9,7 @@ import type { Amr } from '../sessions/authentication';
 export interface FactorKind {
   /** Its name in requests and answers: `totp`, `recovery_code`, `passkey`. */
   readonly kind: string;
-  /** What a client sends for it beside `factor: kind`; strict. */
+  /** The members of a body beside `factor: kind`; strict. */
   readonly proof: z.ZodObject;
   /** Whether an account with nothing else has a second factor. Recovery codes only replace one. */
   readonly isPrimary: boolean;

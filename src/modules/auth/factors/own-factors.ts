@@ -22,7 +22,7 @@ interface Confirmed {
   readonly recoveryCodes: readonly string[] | undefined;
 }
 
-/** What users do with the factors of their account, and administrators with those of others. */
+/** Operations of users on their own factors, and of administrators on those of others. */
 export interface OwnFactors {
   list(userId: string): Promise<readonly EnrolledFactor[]>;
   ruleOf(role: Role): MfaRule;

@@ -54,7 +54,9 @@ export function createFactorRoutes(deps: FactorRoutesDependencies): Route[] {
     body: { ...tokens, ...codesOf(codes) },
   });
 
-  /** A stolen access token is not enough: the login was recent, and with a factor if there is one. */
+  /**
+   * A stolen access token is not enough: the login was recent, and with a factor if there is one.
+   */
   async function assertMayChange(req: Request): Promise<void> {
     await factors.assertMayChange(currentSession(req), userOf(req).role);
   }

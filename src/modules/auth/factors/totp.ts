@@ -15,7 +15,7 @@ import { ENROLLMENT_SECONDS, newFactorId, type TotpRow, type TotpStore } from '.
 
 const TOTP_KIND = 'totp';
 
-/** What an app needs, once. */
+/** The secret of an enrolment, as an app reads it; shown once. */
 export interface TotpEnrollment {
   readonly id: string;
   /** Base32, to type. */

@@ -14,7 +14,7 @@ import { enrolledKinds } from './factor-gate';
 import type { FactorKind, FactorProof, VerifiedFactor } from './factor-kinds';
 import { isOfClient, type MfaTokens, type SignInAwaitingFactor } from './mfa-tokens';
 
-/** What the client sent for a factor. */
+/** The factor that the client sent. */
 export interface OfferedFactor {
   readonly kind: string;
   readonly input: Readonly<Record<string, unknown>>;

@@ -161,7 +161,7 @@ export function createLinking(deps: LinkingDependencies): Linking {
         if ((await identities.ofUser(userId)).some((one) => one.id === id)) throw lockExpired();
         return false;
       });
-      // Whoever has the provider's account may have opened one of them.
+      // The owner of the provider's account may have opened one of them.
       await sessions.endOthers(current);
       if (!isRemoved) throw noSuchIdentity();
     },

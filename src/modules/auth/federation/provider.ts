@@ -8,7 +8,7 @@ import { createDiscovery, type Discovered } from './discovery';
 import { invalidProviderAnswer, providerUnavailable } from './problems';
 import { problemOf, reasonOf } from './provider-errors';
 
-/** What a provider has said about the user, after every check. */
+/** The claims of a provider about the user, after every check. */
 export interface ProviderClaims {
   readonly issuer: string;
   readonly subject: string;
@@ -132,7 +132,7 @@ function toClaims(issuer: string, found: object, trustsEmail: boolean): Provider
   const { sub: subject, name, ...rest } = parsed.data;
   const email = emailAddress.safeParse(rest.email);
   const { email_verified: said } = rest;
-  // What the provider says counts: trust stands in where it says nothing.
+  // The provider's claim counts; the trust setting applies where it makes none.
   const isVerified = said === undefined ? trustsEmail : said === true || said === 'true';
   return {
     issuer,

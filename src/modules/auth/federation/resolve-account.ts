@@ -64,7 +64,7 @@ export function createAccountResolver(deps: ResolveAccountDependencies): Resolve
     throw accountExists();
   }
 
-  /** The address of a new account. Throws what refuses it. */
+  /** The address of a new account. Throws the problem that refuses it. */
   function newAddress({ email, emailVerified }: ProviderClaims): string {
     if (!createsAccounts) throw noNewAccounts();
     // An account for an unproven address could be waiting for the address's owner to sign in.

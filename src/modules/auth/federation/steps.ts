@@ -12,7 +12,7 @@ interface LinkTo {
   readonly sid: string;
 }
 
-/** What all steps of one sign-in carry. */
+/** The members that all steps of one sign-in carry. */
 export interface Journey {
   readonly provider: string;
   /** The page to return to, one of the allowed. */

@@ -38,7 +38,9 @@ export interface StoredKey extends ScheduledKey {
 }
 
 export interface KeyStore {
-  /** All keys, oldest first. Throws DecryptionError when a key was encrypted with another secret. */
+  /**
+   * All keys, oldest first. Throws DecryptionError when a key was encrypted with another secret.
+   */
   list(): Promise<readonly StoredKey[]>;
   /** False when another process has created that generation first. */
   add(generation: number, alg: KeySetAlgorithm, activeFrom: Date, now: Date): Promise<boolean>;

@@ -48,7 +48,9 @@ interface RemoteKey {
   readonly verification: VerificationKey;
 }
 
-/** Resolves after the first read, also when it has failed: the next succeeds or requests get 503. */
+/**
+ * Resolves after the first read, also when it has failed: the next succeeds or requests get 503.
+ */
 export async function connectRemoteKeyRing(options: RemoteKeyRingOptions): Promise<RemoteKeyRing> {
   const { url, pollMs, log, monotonic = () => performance.now() } = options;
   let keys: ReadonlyMap<string, RemoteKey> = new Map();

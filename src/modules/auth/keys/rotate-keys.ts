@@ -22,7 +22,9 @@ export interface RotateOptions {
   /** Called repeatedly with the processes that the rotation waits for. */
   readonly waiting?: (readers: readonly KeyReader[]) => void;
   readonly pollMs?: number;
-  /** Tells other services that tokens of these keys (`kid`) are over. Before the keys are removed. */
+  /**
+   * Tells other services that tokens of these keys (`kid`) are over. Before the keys are removed.
+   */
   readonly revoke?: (kids: readonly string[]) => Promise<void>;
 }
 

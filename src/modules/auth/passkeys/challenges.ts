@@ -6,8 +6,8 @@ import { afterNow, unexpired } from '../../../platform/mongo/expressions';
 export const CHALLENGES_COLLECTION = 'passkey_challenges';
 
 /**
- * What a challenge was issued for. A registration belongs to a session, a factor to a pending
- * sign-in or a session; a sign-in belongs to nobody yet.
+ * The purpose that a challenge was issued for. A registration belongs to a session, a factor to a
+ * pending sign-in or a session; a sign-in belongs to nobody yet.
  */
 export type ChallengeFor =
   | { readonly purpose: 'sign-in' }

@@ -40,7 +40,7 @@ export interface PasskeyHolder {
 
 export type NewPasskey = Omit<Passkey, 'id' | 'createdAt' | 'lastUsedAt'>;
 
-/** What an assertion tells of a passkey. */
+/** The state of a passkey as an assertion reports it. */
 export interface PasskeyUse {
   readonly counter: number;
   readonly isBackedUp: boolean;
@@ -73,7 +73,9 @@ export interface PasskeyStore {
   use(userId: string, credentialId: string, use: PasskeyUse): Promise<Passkey | null>;
   /** False: there is no such passkey. */
   rename(userId: string, id: string, name: string): Promise<Passkey | null>;
-  /** `keepsOne`: only where another passkey remains that can sign in alone. Nothing past `until`. */
+  /**
+   * `keepsOne`: only where another passkey remains that can sign in alone. Nothing past `until`.
+   */
   remove(userId: string, id: string, options: RemoveOptions): Promise<Removed>;
   /** Keeps the handle. Resolves with the number of removed passkeys. As of `FactorKind`. */
   removeAll(userId: string, before?: number): Promise<number>;

@@ -1,6 +1,8 @@
 import type { Logger } from '../../../platform/telemetry/logger';
 
-/** The parameters of stored hashes. The time of a check must not reveal whether an account exists. */
+/**
+ * The parameters of stored hashes. The time of a check must not reveal whether an account exists.
+ */
 export interface StoredCosts {
   /** The parameters seen within the last hour, also in samples of the stored hashes. */
   inUse(): readonly string[];
@@ -12,7 +14,9 @@ export interface StoredCosts {
 export interface StoredCostsOptions {
   /** Reads the parameters of a sample of the stored hashes. */
   readonly sample: () => Promise<readonly string[]>;
-  /** Called with all parameters in use after each sample, and with those seen for the first time. */
+  /**
+   * Called with all parameters in use after each sample, and with those seen for the first time.
+   */
   readonly learn: (parameters: readonly string[]) => Promise<void>;
   readonly log: Logger;
   /** A monotonic clock in ms. */

@@ -5,7 +5,7 @@ import type { Cause } from '../../domain-events';
 import type { Credentials, UsersPort } from '../users-port';
 
 /**
- * Sets the password for whoever has proven to read the address, and nothing else: that verifies the
+ * Sets the password by a proof that its owner reads the mails of the address: that verifies the
  * address and ends every session. False: the account has another address or password than `owner`
  * by now.
  */

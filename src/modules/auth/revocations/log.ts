@@ -7,7 +7,7 @@ import type { IndexedCollection } from '../../../platform/mongo/indexed-collecti
 
 export const REVOCATIONS_COLLECTION = 'revocations';
 
-/** What ended tokens, and which. */
+/** One end of tokens: of a subject, of single sessions or tokens, or of keys. */
 export interface Ended {
   readonly type: 'tokens_ended' | 'subject_removed' | 'keys_removed';
   readonly subject?: string;
@@ -29,7 +29,7 @@ type Row = Ended & { readonly _id: number; readonly at: Date };
 
 /**
  * The log of ended tokens. Its numbers have no gap, because an entry is only ever inserted after
- * the last one: whoever comes second finds the number taken, and tries the next.
+ * the last one: the second writer finds the number in use, and tries the next.
  */
 export interface RevocationLog {
   append(entries: readonly Ended[]): Promise<void>;

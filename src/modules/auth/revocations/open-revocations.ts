@@ -13,7 +13,9 @@ import { createRevocationRoutes, type MayStill } from './routes';
 import { createSecurityEventRoutes } from './security-event-routes';
 import { createSecurityEvents } from './security-events';
 
-/** The longest life of an access token under any settings, and what clocks may be apart. */
+/**
+ * The longest life of an access token under any settings, and the permitted difference of clocks.
+ */
 const RETAIN_MS = (MAX_ACCESS_SECONDS + 2 * MAX_LEEWAY_SECONDS) * 1000;
 
 interface Dependencies {

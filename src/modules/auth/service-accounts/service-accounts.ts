@@ -47,8 +47,8 @@ export interface ServiceAccounts {
   /** When it resolves, neither the secret nor a token of the account is accepted. Throws 404. */
   revoke(id: string, cause: Cause): Promise<void>;
   /**
-   * When it resolves, that token is not accepted. Past a number of revoked tokens it revokes all
-   * that the account has so far (`token-revocation.ts`). Resolves true for the call that revoked it.
+   * When it resolves, that token is not accepted; past MAX_REVOKED_TOKENS (token-revocation.ts), no
+   * token of the account so far. Resolves true for the call that revoked it.
    */
   revokeToken(id: string, jti: string, until: Date): Promise<boolean>;
   /** From the cache, which is coherent with the database. */

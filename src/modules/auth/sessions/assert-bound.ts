@@ -12,7 +12,7 @@ export interface Presented {
   readonly proof: DpopProof | undefined;
 }
 
-/** One event of a session in this time: whoever has a stolen token cannot fill the audit log. */
+/** One event of a session in this time: a thief of a token cannot fill the audit log. */
 const QUIET_SECONDS = 3600;
 
 function misuseOf(

@@ -17,7 +17,10 @@ export const withFactor = (first: Amr, factor: Amr): string[] => [
   ...new Set([...first, ...factor, MULTIPLE_FACTORS]),
 ];
 
-/** What the session counts as now. Rows without methods are of an earlier version: a password. */
+/**
+ * The level of authentication of the session now. Rows without methods are of an earlier version: a
+ * password.
+ */
 function amrOf({ amr = PASSWORD, firstAmr = amr, stepUpEnded }: SessionRow): Amr {
   return stepUpEnded === true ? firstAmr.filter((one) => one !== MULTIPLE_FACTORS) : amr;
 }

@@ -20,8 +20,8 @@ export interface SessionEnder {
   end(userId: string, sids: readonly string[], keep?: KeptSession): Promise<boolean>;
   endIfValid(userId: string, sid: string): Promise<boolean>;
   /**
-   * Ends the token, without a session, by which an administrator acts as the user. Resolves true for
-   * the call that ended it.
+   * Ends the token, without a session, by which an administrator acts as the user. Resolves true
+   * for the call that ended it.
    */
   endActing(userId: string, sid: string): Promise<boolean>;
   /** Throws 401 when the current session was ended meanwhile. */

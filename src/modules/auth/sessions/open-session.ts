@@ -88,7 +88,7 @@ export function createSessionOpener(deps: SessionOpenerDependencies): OpenSessio
   };
 }
 
-/** What the request asks for, as the session keeps it. */
+/** The token binding that the request asks for, as the session keeps it. */
 export const bindingOf = ({
   tokenBinding,
 }: ClientInfo): Pick<SessionRow, 'inCookie' | 'dpopJkt'> => ({

@@ -6,7 +6,7 @@ import type { Sessions } from './sessions';
 
 type LogoutScope = 'local' | 'others' | 'global';
 
-/** What users do with their own sessions. */
+/** Operations of users on their own sessions. */
 export interface OwnSessions {
   /** An administrator who acts as the user ends that token alone. */
   logout(current: CurrentSession, scope: LogoutScope, client: ClientInfo): Promise<void>;

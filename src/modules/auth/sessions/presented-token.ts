@@ -13,7 +13,7 @@ export interface PresentedToken extends Presented {
   readonly text: string;
 }
 
-/** What is known of a refresh token by looking at it, without a rotation. */
+/** The state of a refresh token, without a rotation. */
 export interface PresentedTokens {
   /** The session of the token, which may be a used one of the same family. Throws 401. */
   validRow(text: string): Promise<FoundSession>;

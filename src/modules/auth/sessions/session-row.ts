@@ -25,7 +25,9 @@ export interface SessionRow {
   readonly firstAmr?: readonly string[];
   /** The last login or step-up. Absent: `createdAt`. */
   readonly authenticatedAt?: Date;
-  /** The factors of the account have changed since: only the first step counts, and not as recent. */
+  /**
+   * The factors of the account have changed since: only the first step counts, and not as recent.
+   */
   readonly stepUpEnded?: boolean;
   readonly lastUsedAt: Date;
   /** Idle expiry, at most the absolute one. A row past it is not valid, even before its removal. */

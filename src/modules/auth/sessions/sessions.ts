@@ -38,7 +38,7 @@ export interface Sessions {
   /**
    * After a change of the password: a new pair for the current session. All its earlier refresh
    * tokens are revoked. Throws 401 when the session was ended meanwhile. A session that keeps its
-   * refresh token in a cookie gives one to that cookie alone: not to who has the access token.
+   * refresh token in a cookie gives one to that cookie alone: not to a holder of the access token.
    */
   renew(current: CurrentSession): Promise<DeliveredPair>;
   /**
@@ -46,7 +46,9 @@ export interface Sessions {
    * cookie of a session that keeps its refresh token there, that token stays as it is.
    */
   stepUp(current: CurrentSession, factor: Amr): Promise<DeliveredPair>;
-  /** The factors of the user have changed: other sessions have neither stepped up nor are recent. */
+  /**
+   * The factors of the user have changed: other sessions have neither stepped up nor are recent.
+   */
   endStepUps(userId: string, except?: string): Promise<void>;
   /** Of the user; `sid` is marked as the current one. */
   list(of: Pick<CurrentSession, 'userId' | 'sid'>): Promise<SessionView[]>;
@@ -90,7 +92,7 @@ export interface SessionsDependencies {
   readonly now: () => number;
 }
 
-/** Who may have a new refresh token: of a session in a cookie, the cookie alone. */
+/** Whether the client may have a new refresh token: of a session in a cookie, the cookie alone. */
 function receiverOf(row: FoundSession, cookieHash: string | undefined) {
   if (row.inCookie !== true) return 'body';
   return cookieHash !== undefined && isLive(row, cookieHash) ? 'cookie' : 'nobody';

@@ -34,7 +34,7 @@ export type DeliveredPair =
   | TokenPair
   | (Omit<TokenPair, 'refresh_token'> & { readonly [COOKIE]: Readonly<Record<string, string>> });
 
-/** Of a session in a cookie, for who does not have that: the refresh token stays in the browser. */
+/** Of a session in a cookie, for a client without it: the refresh token stays in the browser. */
 export const withoutRefreshToken = ({ refresh_token: _, ...pair }: TokenPair): DeliveredPair => ({
   ...pair,
   [COOKIE]: {},

@@ -22,7 +22,9 @@ export type SignInResult = SignedIn | ({ readonly kind: 'mfa_required' } & Facto
  */
 export type CompleteSignIn = (account: Account, step: SignInStep) => Promise<SignInResult>;
 
-/** Opens the session: no factor is asked any longer. `isTold`: the owner knows of the new device. */
+/**
+ * Opens the session: no factor is asked any longer. `isTold`: the owner knows of the new device.
+ */
 export type OpenSignIn = (
   account: Account,
   step: SignInStep & { firstAmr?: Amr; isTold?: boolean },
@@ -58,7 +60,7 @@ export function createCompleteSignIn(
   return async (account, step) => {
     const demand = await gate.demandOf(account, step);
     if (demand === undefined) return open(account, step);
-    // Now: whoever has the password, and not the factor, comes no further.
+    // Now: the password without the factor comes no further.
     const { knownUntil, isNew, client } = step;
     if (knownUntil === undefined && isNew !== true) mails.newDevice(account.id, client);
     return { kind: 'mfa_required', ...demand };

@@ -39,7 +39,7 @@ const pair = {
 
 export const tokenPair = z.object(pair).meta({ id: 'TokenPair' });
 
-/** What a sign-in answers with when it needs a further factor. */
+/** The answer to a sign-in that needs a further factor. */
 const mfaRequired = z
   .object({
     mfa_required: z.literal(true),

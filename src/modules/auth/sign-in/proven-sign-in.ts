@@ -18,7 +18,7 @@ export type ProvenSignIn = (
 export interface ProvenSignInDependencies {
   readonly users: Pick<UsersPort, 'get'>;
   readonly completeSignIn: CompleteSignIn;
-  /** What an account gets that must replace its password. */
+  /** The answer for an account that must replace its password. */
   readonly demandPassword: (found: Credentials, client: ClientInfo) => Promise<Problem>;
 }
 

@@ -43,7 +43,7 @@ export interface RequiredPasswordDependencies {
 /** Time to think of a password. */
 const TTL_SECONDS = 600;
 
-/** What a sign-in gets instead of a session. */
+/** The answer to a sign-in that gets no session yet. */
 export const createPasswordDemand =
   ({ tokens, emit }: Pick<RequiredPasswordDependencies, 'tokens' | 'emit'>) =>
   async (account: Credentials, client: ClientInfo): Promise<Problem> => {

@@ -1,7 +1,7 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Amr } from '../sessions/authentication';
 
-/** What a user has proven so far. */
+/** The proofs of a user so far. */
 export interface SignInStep {
   /** The methods of the step, RFC 8176. With `mfa`, no further factor is asked. */
   readonly amr: Amr;

@@ -30,7 +30,7 @@ export function createSubjectResolver(
   const userSubject = (user: Account | null, claims: AccessClaims): Subject | null =>
     user !== null && sessionStands(user, claims.sid, claims.ver) ? { kind: 'user', user } : null;
 
-  /** The user, if whoever acts as it still may: their session stands, and their role allows it. */
+  /** The user, if the administrator may still act as it: the session stands, the role allows it. */
   async function actedFor(
     user: Subject | null,
     { act }: AccessClaims,

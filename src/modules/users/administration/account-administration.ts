@@ -25,7 +25,7 @@ interface AdministrationOptions {
 }
 
 /**
- * What those with a permission do to the accounts of others. Throws 404, 403 where the account has
+ * Operations of privileged users on the accounts of others. Throws 404, 403 where the account has
  * permissions that the actor lacks, and 409 for the own account and the last administrator.
  */
 export interface AccountAdministration {

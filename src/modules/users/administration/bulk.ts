@@ -3,7 +3,7 @@ import type { ProblemCode } from '../../../kernel/problem-codes';
 import { toProblem } from '../../../platform/http/problem';
 import type { Logger } from '../../../platform/telemetry/logger';
 
-/** What became of one id: the status and code that the single operation would have answered. */
+/** The result for one id: the status and code that the single operation would have answered. */
 export interface Outcome {
   readonly id: string;
   readonly status: number;

@@ -22,8 +22,8 @@ export interface AfterWriteDependencies {
 }
 
 /**
- * What follows from the rows of a chunk that are written, before its checkpoint: a chunk that is
- * done again does this again, also for rows that an earlier holder of the job has written.
+ * Work that the written rows of a chunk need before its checkpoint: a chunk that is done again does
+ * this again, also for rows that an earlier holder of the job has written.
  */
 export function createAfterWrite(deps: AfterWriteDependencies) {
   const { tokensEnded, cleanUp, emit, stored } = deps;

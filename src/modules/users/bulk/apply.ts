@@ -71,7 +71,7 @@ export function createApply(deps: ApplyDependencies) {
     return { ...summary(settled, conflict?.line), conflict };
   };
 
-  /** What a line has made before a crash, and somebody has removed since, it does not make again. */
+  /** A user that a line made before a crash, and that was removed since, is not made again. */
   async function withoutRemoved(decided: readonly Decided[], context: ApplyContext) {
     const idOf = ({ line }: TakenRow) => rowId(context.job, line).toHexString();
     const inserted = decided.filter(([, { kind }]) => kind === 'insert').map(([row]) => idOf(row));

@@ -6,7 +6,7 @@ import type { RecordMember } from './record';
 /** `id`: a text or `null`. `hash`: JSON, or a text that may begin with `{`. */
 type Kind = 'text' | 'flag' | 'json' | 'hash' | 'id';
 
-/** The columns of a CSV file, and what their fields are. */
+/** The columns of a CSV file, and the types of their fields. */
 const KINDS = {
   name: 'text',
   email: 'text',

@@ -80,7 +80,7 @@ export const NOT_PERMITTED = refuse(
   'The requester of this import may no longer import users.',
 );
 
-/** What is to be done with a row. */
+/** The decision on a row. */
 export function decideRow(row: TakenRow, holders: Holders, context: DecisionContext): Decision {
   try {
     return decide(row, holders, context);
@@ -133,7 +133,7 @@ function decideNew(row: TakenRow, taken: Decision | undefined, context: Decision
   if (row.email === undefined) return fieldMissing('/email');
   if (taken !== undefined) return taken;
   const { role = USER } = row;
-  // A new user has this role from whoever may make it; to take another away is something else.
+  // The default role of a new user needs no permission; to take another role away does.
   return role === USER || mayAssign(role, context)
     ? { kind: 'insert', metadata: metadataOf({}, row, context) }
     : roleRefused(row);

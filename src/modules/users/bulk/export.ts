@@ -50,7 +50,7 @@ export function createExport({ users, timeoutMs, now, exportHash }: ExportDepend
     };
   }
 
-  /** `assertAllowed`: throws where whoever asked for the export may not have the next page. */
+  /** `assertAllowed`: throws where the requester may not have the next page. */
   return async function* exported(
     format: Format,
     assertAllowed?: () => Promise<void>,

@@ -15,7 +15,7 @@ import { createPresentRequester, type PresentRequesterDependencies } from './pre
 import { type BulkRequests, createBulkRequests } from './requests';
 import { type BulkRoutesDependencies, createBulkRoutes } from './routes';
 
-/** What bulk work needs from outside of the users. */
+/** Dependencies of bulk work from outside of the users. */
 export interface BulkDependencies {
   readonly store: JobStore;
   readonly files: JobFiles;

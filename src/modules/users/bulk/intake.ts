@@ -11,13 +11,13 @@ import { createSplitter, type SplitRecord } from './split';
 
 export const IMPORT_KIND = 'users.import';
 
-/** What an import is to do, besides its file. */
+/** The options of an import, besides its file. */
 export interface ImportOrder {
   readonly format: Format;
   readonly conflict: 'skip' | 'update' | 'fail';
   readonly match: 'email' | 'external_id';
   readonly dryRun: boolean;
-  /** Who ordered it, with the permissions at that time: later it may do no more than these. */
+  /** The account that ordered it, and its permissions then: later it may do no more than these. */
   readonly actor: {
     readonly userId: string;
     readonly permissions: readonly string[];
@@ -53,7 +53,7 @@ export function createIntake(options: IntakeOptions) {
       if (job === null) throw problems.unavailable('busy', 'The upload took too long.', 1);
       return job;
     } catch (error) {
-      // What cannot be removed now is swept later.
+      // A sweep removes later what fails now.
       await files.remove(id).catch(() => undefined);
       await store.remove(id).catch(() => undefined);
       throw error;

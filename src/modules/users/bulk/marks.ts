@@ -16,8 +16,8 @@ export const jobsOfMarks = (users: readonly Marked[]): string[] => [
 ];
 
 /**
- * What a write stores: its mark, and those of jobs that have not ended. Such a job may do its part
- * again after a crash, and must not do it on top of this write.
+ * The marks that a write stores: its own, and those of jobs that have not ended. Such a job may do
+ * its part again after a crash, and must not do it on top of this write.
  */
 export function withMark(
   user: Marked,

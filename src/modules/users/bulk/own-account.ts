@@ -11,8 +11,8 @@ export const isOwn = ({ userId }: Pick<Actor, 'userId'>, { _id }: Pick<Seen, '_i
 const NOT_OWN = ['passwordHash', 'emailVerified', 'status', 'bannedUntil', 'banReason'] as const;
 
 /**
- * An import is no way around the other doors to the own account: throws what they answer. The role
- * and the metadata go by the permissions there, too.
+ * An import is no way around the routes of the own account: throws the problems that they answer.
+ * The role and the metadata go by the permissions there, too.
  */
 export function assertMayChangeOwn(changes: Changes): void {
   if (changes.email !== undefined) throw emailNeedsProof();

@@ -15,7 +15,7 @@ export interface PresentRequesterDependencies {
   readonly serviceScopes: (id: string) => Promise<readonly Permission[] | null>;
 }
 
-/** What whoever asked for bulk work may do now: at most what it might do when it asked. */
+/** The present permissions of the requester of bulk work: at most those that it had then. */
 export type PresentRequester = (asked: ImportOrder['actor']) => Promise<Actor>;
 
 const NONE: readonly Permission[] = [];
@@ -23,8 +23,8 @@ const NONE: readonly Permission[] = [];
 const ID = /^[0-9a-f]{24}$/;
 
 /**
- * Bulk work goes on for minutes after its request, also in another process. Whoever is removed,
- * banned or given a lesser role meanwhile must not go on by it.
+ * Bulk work goes on for minutes after its request, also in another process. A requester
+ * that is removed, banned or given a lesser role meanwhile must not go on by it.
  */
 export function createPresentRequester(deps: PresentRequesterDependencies): PresentRequester {
   const { policy, accounts, serviceScopes } = deps;
@@ -38,7 +38,7 @@ export function createPresentRequester(deps: PresentRequesterDependencies): Pres
 
   return async (asked) => {
     const then = asked.permissions.filter(isPermission);
-    // A command has no account: whoever can run it can write the database.
+    // A command has no account: its operator can write the database anyway.
     if (asked.userId.startsWith('cli:')) return { ...asked, permissions: new Set(then) };
     const now = await heldNow(asked);
     return { ...asked, permissions: new Set(then.filter((one) => now.has(one))) };

@@ -13,7 +13,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export class RowError extends Error {
   override readonly name = 'RowError';
   readonly fault: RowFault;
-  /** What was sent, where that is not the whole line. */
+  /** The record as it was sent, where that is not the whole line. */
   readonly text: SentText | undefined;
   constructor(fault: RowFault, text?: SentText) {
     super(fault.message);

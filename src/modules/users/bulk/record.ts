@@ -4,7 +4,7 @@ import { BAN_REASON_MAX } from '../bans';
 import { wholeMetadata } from '../metadata/contract';
 import type { PrivateView, UserView } from '../view';
 
-/** What an import needs of passwords, on the thread that checks its records. */
+/** The functions on passwords that an import needs, on the thread that checks its records. */
 export interface ImportPasswords {
   readonly newPassword: z.ZodType<string>;
   readonly refuseIdentity: (
@@ -17,13 +17,15 @@ export interface ImportPasswords {
   ) => void;
   /** Blocks the thread. */
   hash(password: string): string;
-  /** What to store of a hash that another system made. May block the thread. */
+  /** The stored form of a hash that another system made. May block the thread. */
   take(
     hash: unknown,
   ): { readonly stored: string } | { readonly refusal: { code: string; message: string } };
 }
 
-/** Of an exported user and of a record: a new member of the user has to be named wherever these are. */
+/**
+ * Of an exported user and of a record: a new member of the user has to be named wherever these are.
+ */
 export type RecordMember = keyof UserView | keyof PrivateView | 'password' | 'password_hash';
 
 /** An export has null where there is nothing. */

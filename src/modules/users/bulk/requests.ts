@@ -19,7 +19,7 @@ interface ExportRequest {
   readonly format: Format;
 }
 
-/** Imports and exports that somebody has asked for. */
+/** Imports and exports on request: of a route or of a command. */
 export interface BulkRequests {
   /** Stores the file, and queues the job. */
   requestImport(bytes: AsyncIterable<Buffer>, order: ImportOrder, client: ClientInfo): Promise<Job>;

@@ -47,7 +47,7 @@ export function withoutOldBan(row: TakenRow, now: Date): TakenRow {
   return { ...rest, status: 'active' };
 }
 
-/** What a row changes of a user. A ban that is over counts as none on either side. */
+/** The changes of a row to a user. A ban that is over counts as none on either side. */
 export function changesOf(row: TakenRow, seen: Seen, context: Context): Changes {
   const isMoved = row.email !== undefined && foldEmail(row.email) !== seen.emailKey;
   const all = { ...membersOf(row), ...(isMoved && { emailVerified: row.emailVerified ?? false }) };

@@ -23,7 +23,7 @@ export interface TakenRow {
   readonly json: string;
 }
 
-/** What a row says of a user, except its metadata and when it was created. */
+/** The fields of a row, except its metadata and its time of creation. */
 export function membersOf(row: TakenRow) {
   const { line: _line, json: _json, metadata: _metadata, createdAt: _at, ...members } = row;
   return members;

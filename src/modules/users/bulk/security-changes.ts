@@ -7,7 +7,7 @@ import type { ImportMark } from '../model';
 import { isOwn } from './own-account';
 import type { Seen } from './seen';
 
-/** What else is kept about accounts that were changed, to be removed. */
+/** The changed accounts whose links, or records beside the user, must go. */
 export interface ChangedAccounts {
   /** Links that were mailed to them end. */
   readonly links: readonly string[];
@@ -25,7 +25,7 @@ const SECURITY_CHANGES: readonly SecurityChange[] = [
   'mustChangePassword',
 ];
 
-/** Those of an update that concern who gets into the account, and what it may do. */
+/** Changes of an update that concern access to the account, or its permissions. */
 function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[] {
   const { email } = changes;
   const isMoved = email !== undefined && foldEmail(email) !== seen.emailKey;
@@ -39,7 +39,7 @@ function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[
   });
 }
 
-/** What follows from an update, as its mark has it: also for whoever does the part again. */
+/** The consequences of an update, as its mark has them: also where the part is repeated. */
 export function toTell(
   seen: Seen,
   changes: Changes,
@@ -72,7 +72,7 @@ export interface Changed {
   readonly reason?: string | undefined;
 }
 
-/** What the doors to one user remove after the same changes: a change of the role, no link. */
+/** The same as the routes of one user remove: a change of the role removes no link. */
 export function toCleanUp(all: readonly Changed[]): ChangedAccounts {
   const hasLinksToEnd = ({ did, status }: Changed) =>
     did.includes('email') ||
@@ -87,7 +87,7 @@ export function toCleanUp(all: readonly Changed[]): ChangedAccounts {
 const endsAny = (did: readonly SecurityChange[]): boolean =>
   ENDING_SESSIONS.some((member) => did.includes(member));
 
-/** The events of the doors to one user. */
+/** The events that the routes of one user emit. */
 export function emitChanges(
   emit: EmitEvent,
   { id: userId, did, members, role, status, until, reason }: Changed,

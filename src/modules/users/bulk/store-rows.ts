@@ -91,13 +91,13 @@ function documentOf(
   };
 }
 
-/** What a row says of a user, besides what every new user has. */
+/** The members of a user that a row sets, besides those of every new user. */
 function rowMembers(row: TakenRow) {
   const { name: _name, email: _email, role: _role, passwordHash: _hash, ...more } = membersOf(row);
   return more;
 }
 
-/** Only while the user is what the decision rests on. */
+/** Only while the user is as the decision saw it. */
 function updateOf(
   row: TakenRow,
   { seen, changes }: { readonly seen: Seen; readonly changes: Changes },

@@ -24,7 +24,7 @@ export interface ApplyContext {
   readonly job: string;
   readonly at: Date;
   readonly order: ImportOrder;
-  /** Who ordered it, with the permissions of now. */
+  /** The account that ordered it, with its permissions of now. */
   readonly actor: Actor;
   readonly timeoutMs: number;
   /** Throws where this process must not write any more. */

@@ -16,7 +16,7 @@ export const METADATA_FIELDS = {
 type Kind = keyof typeof METADATA_FIELDS;
 export type Member = Kind | 'external_id';
 
-/** What a body says of these members. */
+/** The members that a body changes. */
 export type WantedMetadata = { readonly [K in Kind]?: JsonObject | null | undefined } & {
   readonly external_id?: string | null | undefined;
 };

@@ -5,7 +5,7 @@ type Claims = Readonly<Record<string, string | number | boolean>>;
 /** Of a user as the cache holds it. */
 export type TokenClaimsOf = (user: { readonly body?: Buffer }) => Claims;
 
-/** As JSON in UTF-8. Ten of them and their names leave a token below its bound of 4,096 characters. */
+/** As JSON in UTF-8. Ten of them and their names leave a token below its 4,096 characters. */
 const VALUE_MAX_BYTES = 128;
 const NONE: Claims = {};
 

@@ -23,7 +23,7 @@ export interface Choice {
   readonly facets: readonly (readonly [Facet, readonly Value[] | undefined])[];
 }
 
-/** Throws 400 where no index serves the request, with the list of what is served. */
+/** Throws 400 where no index serves the request, with the list of those that are served. */
 export function chooseIndex(request: ListRequest): Choice {
   const given = givenFilters(request);
   const { field } = orderOf(sortOf(request));
@@ -80,7 +80,7 @@ const scansOf = ({ row, facets }: Choice): number =>
     isUnique(row.sort) ? 1 : 2,
   );
 
-/** One line of what the list serves, for programs. */
+/** One kind of request that the list serves, for programs. */
 export interface Served {
   readonly sort: SortField;
   readonly requires: readonly string[];

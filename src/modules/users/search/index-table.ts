@@ -23,7 +23,7 @@ export type Filter =
 /** A field that an index has before the sort field. */
 export type Facet = 'search' | 'metadata' | 'role' | 'status' | 'email_verified';
 
-/** What one index serves: these filters, in its order. */
+/** The requests that one index serves: these filters, in its order. */
 export interface IndexRow {
   /** Undefined: the index of the metadata member that is asked for. */
   readonly index: string | undefined;
@@ -37,8 +37,8 @@ export interface IndexRow {
 const STATE = ['status', 'email_verified'] as const;
 
 /**
- * The only source of what the list answers, of its indexes, of the answer to other combinations,
- * and of the table in docs/integrate.md. The first row that fits is used.
+ * The only source of the requests that the list answers, of its indexes, of the answer to other
+ * combinations, and of the table in docs/integrate.md. The first row that fits is used.
  */
 export const INDEX_TABLE: readonly IndexRow[] = [
   row('by_created', 'created_at', [], [], ['created']),

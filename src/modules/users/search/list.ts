@@ -102,7 +102,7 @@ export function createUserList(
   return {
     async page(parameters) {
       const request = requestOf(parameters, metadata);
-      // What the caller did wrong is found before the cache is asked.
+      // Faults of the request are found before the cache is asked.
       planOf(request);
       positionOf(cursors, request);
       const page = await pages.get(JSON.stringify(request));

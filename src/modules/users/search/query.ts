@@ -15,7 +15,7 @@ import { beyondKey, searchKeyOf } from './search-keys';
 
 type Condition = Record<string, unknown>;
 
-/** What MongoDB is asked. */
+/** The query of one page, as MongoDB gets it. */
 export interface ListQuery {
   readonly filter: Condition;
   /** Undefined where at most one user is found. */

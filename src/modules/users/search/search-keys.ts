@@ -9,9 +9,9 @@ const WHOLE_MAX_CHARS = 100;
 const WORDS_MAX = 5;
 
 /**
- * Every short start of the name, of each of its later words and of the part of the address before the @,
- * folded. An equal key finds the users by one point of the index, so that what follows the key in
- * the index, the name, is in order: a range of keys would not be.
+ * Every short start of the name, of each of its later words and of the part of the address before
+ * the @, folded. An equal key finds the users by one point of the index, so that what follows the
+ * key in the index, the name, is in order: a range of keys would not be.
  */
 export function searchKeysOf(name: string, email: string): string[] {
   const folded = foldSearch(name);
@@ -23,8 +23,8 @@ export function searchKeysOf(name: string, email: string): string[] {
 }
 
 /**
- * What a user is stored with. The text tells what the keys were made of: they are stale where it is
- * no longer the name and the address, because another version has written these alone.
+ * The search keys of a stored user. The text tells what the keys were made of: they are stale where
+ * it is no longer the name and the address, because another version has written these alone.
  */
 export const searchFields = (name: string, email: string) => ({
   searchKeys: searchKeysOf(name, email),

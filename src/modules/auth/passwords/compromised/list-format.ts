@@ -32,7 +32,9 @@ export const entriesPerBlock = (prefixBytes: number): number => Math.floor(CRC_A
 export const blocksOf = ({ count, prefixBytes }: Pick<ListHeader, 'count' | 'prefixBytes'>) =>
   Math.ceil(count / entriesPerBlock(prefixBytes));
 
-/** The part of all prefixes that are listed: the chance that a password outside the list is refused. */
+/**
+ * The part of all prefixes that are listed: the chance that a password outside the list is refused.
+ */
 export const falsePositiveRate = ({ count, prefixBytes }: Omit<ListHeader, 'checksum'>): number =>
   count / 2 ** (8 * prefixBytes);
 

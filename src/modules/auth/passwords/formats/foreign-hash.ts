@@ -43,8 +43,8 @@ type Digest = Extract<ForeignHash, { algorithm: 'md5' | 'sha1' | 'sha256' }>;
 export type ImportedHash = { readonly stored: string } | { readonly refusal: HashRefusal };
 
 /**
- * Takes over a hash of another system, a `foreignHash`. Weak digests are hashed by bcrypt at `cost`,
- * in libuv's threads and outside the hash queue.
+ * Takes over a hash of another system, a `foreignHash`. Weak digests are hashed by bcrypt at
+ * `cost`, in libuv's threads and outside the hash queue.
  */
 export async function importHash(input: unknown, cost: number): Promise<ImportedHash> {
   const read = readForeign(input);

@@ -18,8 +18,9 @@ export interface WeakHash {
 }
 
 /**
- * bcrypt of the digest's lower-case hex: `$bcrypt-sha1-hex$r=12,suffix=SALT$` with bcrypt's own salt
- * and digest. The names differ from passlib's `$bcrypt-sha256$`, which is another construction.
+ * bcrypt of the digest's lower-case hex: `$bcrypt-sha1-hex$r=12,suffix=SALT$` with bcrypt's own
+ * salt and digest. The names differ from passlib's `$bcrypt-sha256$`, which is another
+ * construction.
  */
 export async function wrapWeak(weak: WeakHash, cost: number): Promise<string> {
   return wrappedText(weak, await bcrypt.hash(weak.digest.toString('hex'), cost));
