@@ -85,7 +85,7 @@ test.each([[false], [true]])(
   },
 );
 
-test('a flush stores what came right at the end of the one before', async () => {
+test('a flush stores the events that came right at the end of the one before', async () => {
   for (let turns = 0; turns < 30; turns += 1) {
     const { rows, connection } = collectionOf({ failures: 0 });
     const { audit } = auditOver(connection);

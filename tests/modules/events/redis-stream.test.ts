@@ -108,7 +108,7 @@ describeWithRedis('the Redis Stream of events', () => {
     await expectPublished(741);
   });
 
-  test('gets what it lacks after a failover lost its newest entries, or all', async () => {
+  test('gets the missing entries after a failover lost its newest ones, or all', async () => {
     publish();
     await append(10);
     await expectPublished(10);

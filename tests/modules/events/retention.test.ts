@@ -88,7 +88,7 @@ test('a stream ends where it would pass over events', async () => {
   expect(sent.filter((text) => text.includes('data: '))).toEqual([]);
 });
 
-test('what has expired is removed without a pause, however much it is', async () => {
+test('expired events are removed without a pause, however many they are', async () => {
   await append(11_000);
   await append(1, new Date());
   const pump = startPump({

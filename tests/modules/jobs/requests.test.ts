@@ -66,7 +66,7 @@ const ended = (id: string) =>
   });
 
 describe('a job that is cancelled', () => {
-  test('names who cancelled it, once, and nobody who came later', async () => {
+  test('names the user that cancelled it, once, and no later one', async () => {
     const [importer, canceller] = [await clerk(), await clerk()];
     const id = await queuedBy(importer.token);
     const answer = await cancel(id, canceller.token);
@@ -78,7 +78,7 @@ describe('a job that is cancelled', () => {
     expect(await audited(id, 'job_cancelled')).toHaveLength(1);
   });
 
-  test('while it runs ends in the name of who cancelled it', async () => {
+  test('while it runs ends in the name of the user that cancelled it', async () => {
     const [importer, canceller] = [await clerk(), await clerk()];
     const id = await queuedBy(importer.token);
     const store = createJobStore(host.database.connection, {
@@ -95,7 +95,7 @@ describe('a job that is cancelled', () => {
   });
 });
 
-test('who acts as another cancels in the own name', async () => {
+test('an administrator who acts as a user cancels in its own name', async () => {
   const [importer, root] = [await clerk(), await personOf(host, client, 'admin')];
   const id = await queuedBy(importer.token);
   await cancel(id, await impersonate(client, await clerk(), root));

@@ -175,7 +175,7 @@ describe('a purge survives its worker', () => {
     expect(Object.keys(await collectionsWith(service, [user.id]))).toContain('audit_events');
   });
 
-  test('what a request under way stores after the first pass is purged by the final one', async () => {
+  test('records that a request under way stores after the first pass are purged by the final one', async () => {
     const { user, access_token: token } = await register(client);
     await client('DELETE', '/api/users/me', { token });
     await purgedOnce(service, user.id);

@@ -119,7 +119,7 @@ test.each([true, false])(
   },
 );
 
-test('a removal that was announced late, on what it saw early, does not become the event', async () => {
+test('a removal announced late, on an early state, does not become the event', async () => {
   const id = await account();
   const early = await lookAt(host.repository, id);
   await rename(id, 'Grace');

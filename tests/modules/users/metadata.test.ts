@@ -114,7 +114,7 @@ describe('permission and member', () => {
     expect((await client('GET', '/api/users/me', { token })).status).toBe(401);
   });
 
-  test('what the user has and sees may be sent back; a guess of private_metadata may not', async () => {
+  test('values that the user sees may be sent back; a guess of private_metadata may not', async () => {
     const { token, patch } = await subject({
       app_metadata: { plan: 'pro' },
       private_metadata: { note: 'x' },
@@ -298,7 +298,7 @@ describe('limits', () => {
     expect(swapped.status).toBe(200);
   });
 
-  test('-0 is 0: what GET gave moves no revision when it is sent back', async () => {
+  test('-0 is 0: an answer of GET moves no revision when it is sent back', async () => {
     const { path } = await subject();
     const raw = '{"user_metadata":{"n":-0,"all":[-0,{"m":-0.0}]}}';
     const headers = { 'content-type': 'application/json' };
@@ -368,7 +368,7 @@ describe('indexed members', () => {
     );
   });
 
-  test('what was stored before the setting stays, and other members change', async () => {
+  test('values stored before the setting stay, and other members change', async () => {
     const { user, patch, read } = await subject();
     await users().updateOne({ _id: idOf(user.id) }, { $set: { appMetadata: { plan: ['old'] } } });
     const { status } = await patch({ app_metadata: { other: 1 } });
@@ -476,7 +476,7 @@ describe('around', () => {
     expect([refused.status, refused.json.code]).toEqual([403, 'member_write_forbidden']);
   });
 
-  test('who registers gives itself user_metadata, and no other member', async () => {
+  test('a registration sets user_metadata, and no other member', async () => {
     const account = () => ({ name: 'X', email: uniqueEmail(), password: PASSWORD });
     const { user } = await register(client, { user_metadata: { locale: 'nl' } });
     expect(user).toMatchObject({ user_metadata: { locale: 'nl' }, app_metadata: {} });
@@ -490,7 +490,7 @@ describe('around', () => {
     }
   });
 
-  test('what others wrote is in the audit log, by the names of the members', async () => {
+  test('changes by others are in the audit log, by the names of the members', async () => {
     const { user, patch, token } = await subject();
     await patch({ user_metadata: { own: 1 } }, token);
     await patch({ app_metadata: { a: 1 }, external_id: uniqueExternalId() });

@@ -235,14 +235,14 @@ describe('a mailed token', () => {
   });
 });
 
-test('who loses an address to a change without a mail is told at that address', async () => {
+test('an address that a change without a mail removes gets a notice', async () => {
   const { email, user } = await account();
   const from = smtp.mails.length;
   expect((await moveByAdmin(user.id, uniqueEmail('next'))).status).toBe(200);
   await smtp.waitFor(email, /address was changed/, from);
 });
 
-test('what a browser keeps of one user is not shown to the next: no entity tag stands for two users', async () => {
+test('no entity tag stands for two users: a browser does not show one the answer of the other', async () => {
   const one = await account();
   const other = await account();
   for (const path of ['/api/auth/profile', '/api/users/me']) {

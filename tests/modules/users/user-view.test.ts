@@ -119,7 +119,7 @@ test('the tags of both views differ: neither confirms the other, both are good f
   }
 });
 
-test('what GET gave can be sent back by PUT, of both views', async () => {
+test('an answer of GET can be sent back by PUT, of both views', async () => {
   const { token, path, id } = await registerWithPrivate();
   for (const as of [token, adminToken]) {
     const { json: body, headers } = await client('GET', path, { token: as });

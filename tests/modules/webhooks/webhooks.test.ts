@@ -266,7 +266,7 @@ describe('a webhook is disabled', () => {
       return json.status === 'disabled' && json;
     });
 
-  test('when its receiver is gone, and gets what came meanwhile when it is enabled', async () => {
+  test('when its receiver is gone, and gets the events since then when it is enabled', async () => {
     const user = await newUser();
     const { id } = await createWebhook();
     receiver.answerWith(refuse(410));
@@ -303,7 +303,7 @@ describe('a webhook is disabled', () => {
     expect(json.last_delivered_at).not.toBeNull();
   });
 
-  test('and asked for what is behind its position, it skips nothing', async () => {
+  test('and asked for events behind its position, it skips nothing', async () => {
     const user = await newUser();
     const { id } = await createWebhook();
     await api('PATCH', id, { status: 'disabled' });

@@ -266,7 +266,7 @@ test('an address that has an account is never linked by itself', async () => {
   expect(await login(client, user.email, PASSWORD)).toMatch(/^ey/);
 });
 
-test('who refuses at the provider comes back to the page with an error', async () => {
+test('a user who refuses at the provider comes back to the page with an error', async () => {
   await become({}, example, true);
   const { url } = await front().signIn('example');
   expect(url.href).toBe(`${PAGE}?error=oidc_refused`);
@@ -282,7 +282,7 @@ test('the providers are listed by id and name, without their secrets', async () 
   });
 });
 
-test('what is kept of the identity is exported to the user, and goes with the account', async () => {
+test('the stored identity is exported to the user, and goes with the account', async () => {
   const { sub, email } = await become();
   const { json } = await front().whole('example');
   const token = json.access_token as string;

@@ -49,7 +49,7 @@ describe('a registration', () => {
     expect(one).toBe(other);
   });
 
-  test('stores what the authenticator says, and the list shows it', async () => {
+  test('stores the answer of the authenticator, and the list shows it', async () => {
     const { user, access_token: token } = await register(client);
     const { id } = await page.add(token, { transports: ['usb'] }, 'Key ring');
     expect(await storedPasskey(service, id)).toMatchObject({

@@ -242,7 +242,7 @@ test('a verifier that is cut off asks the service, where it is told to', async (
   verifier.close();
 });
 
-test('a verifier that starts later knows what ended before, without any verifier', async () => {
+test('a verifier that starts later knows the ends from before, when there was none', async () => {
   const gone = await register(near);
   await near('DELETE', `/api/users/${gone.user.id}`, { token: admin });
   const one = await register(near);

@@ -12,7 +12,7 @@ function filled(max: number, count: number) {
 const kept = (cache: ReturnType<typeof filled>, count: number) =>
   Array.from({ length: count }, (_, n) => n).filter((n) => cache.get(`token ${n}`) !== undefined);
 
-test('as many as there is room for all stay, with what was verified', () => {
+test('as many as there is room for all stay, with their claims', () => {
   const cache = filled(1000, 1000);
   expect(kept(cache, 1000)).toHaveLength(1000);
   expect(cache.get('token 7')).toMatchObject({ value: 7, key });
@@ -29,7 +29,7 @@ test('beyond that the token used least recently goes', () => {
   expect(kept(cache, 6)).toEqual([2, 3, 4, 5]);
 });
 
-test('what is used stays while others come and go, and it never grows', () => {
+test('used tokens stay while others come and go, and the cache never grows', () => {
   const cache = filled(100, 100);
   for (let n = 100; n < 10_000; n += 1) {
     cache.get('token 1');

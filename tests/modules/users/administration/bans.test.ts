@@ -229,7 +229,7 @@ describe('a ban that ends by itself', () => {
     return types;
   };
 
-  test('a login lifts what no process has lifted, and its answer says so', async () => {
+  test('a login lifts a ban that no process has lifted, and its answer says so', async () => {
     const { user } = await notLifted();
     const { status, json } = await there('POST', '/api/auth/login', {
       body: { email: user.email, password: PASSWORD },

@@ -122,7 +122,7 @@ test('a time that has passed is refused for each', async () => {
 });
 
 describe('within one deadline', () => {
-  test('what was not begun in time is reported so, and is not begun', async () => {
+  test('an item that was not begun in time is reported so, and is not begun', async () => {
     let clock = 0;
     const within = createDeadlines(100, () => clock)();
     const begun: string[] = [];

@@ -512,7 +512,7 @@ describe('a job', () => {
   });
 });
 
-test('what is exported can be imported again: the same users, hashes and metadata', async () => {
+test('an export can be imported again: the same users, hashes and metadata', async () => {
   const users = service.database.connection.collection('users');
   const email = uniqueEmail();
   const record = { email, password_hash: HASH, external_id: email, app_metadata: { p: 1 } };

@@ -139,7 +139,7 @@ describe('an import whose requester lost the permission sets no password', () =>
   });
 });
 
-test('who has lost only a part of the permissions does only what they still allow', async () => {
+test('a requester that lost a part of its permissions keeps to the others', async () => {
   const [protectedUser, plain] = [await register(client), await register(client)];
   await setRole(protectedUser.user.id, 'support');
   const requester = await chief();

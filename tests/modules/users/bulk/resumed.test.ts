@@ -86,7 +86,7 @@ async function killed(job: string, input: readonly object[]): Promise<void> {
   );
 }
 
-test('a part that is done again cleans up after what its first writer wrote', async () => {
+test('a part that is done again cleans up after the rows of its first writer', async () => {
   const [changed, named] = [(await register(client)).user, (await register(client)).user];
   const records = [
     { email: changed.email, password_hash: HASH },

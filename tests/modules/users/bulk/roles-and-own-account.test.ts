@@ -57,7 +57,7 @@ async function refusals(token: string, record: object, match = 'email') {
   return lines.map((line) => JSON.parse(line).code);
 }
 
-test('a role is taken away only by who may give roles, as by PATCH', async () => {
+test('an import takes a role away only with the permission to give roles, as PATCH does', async () => {
   const { id, email } = await userWith('writer');
   const { token: writer } = await requesterWith('writer');
   const { token: giver } = await requesterWith('giver');
@@ -75,7 +75,7 @@ test('a role is taken away only by who may give roles, as by PATCH', async () =>
 });
 
 describe('the own account goes by the rules of the other doors', () => {
-  test('in what an import refuses', async () => {
+  test('in the changes that an import refuses', async () => {
     const { token, email } = await requesterWith('giver');
     await users().updateOne({ emailKey: email }, { $set: { externalId: email } });
     const rev = (await stored(email))?.['rev'];
@@ -99,7 +99,7 @@ describe('the own account goes by the rules of the other doors', () => {
     expect((await stored(email))?.['rev']).toBe(rev);
   });
 
-  test('in what it does', async () => {
+  test('in the changes that it makes', async () => {
     const { token, email } = await requesterWith('giver');
     const members = { name: 'Myself', user_metadata: { a: 1 }, role: 'support' };
     const same = { status: 'active', email_verified: false, external_id: null, app_metadata: {} };

@@ -128,7 +128,7 @@ test('a ban ends links; a role and the end of a ban do not', async () => {
   expect(await kept('one_time_tokens', user.id)).toBe(1);
 });
 
-test('the audit log names what the job did to each account, and nothing else', async () => {
+test('the audit log names the changes of the job to each account, and nothing else', async () => {
   const user = await subject();
   const [plain, fresh] = [await subject(), uniqueEmail()];
   const email = uniqueEmail();

@@ -93,7 +93,7 @@ test('q is the start of the name, of a word of it, or of the address, without ac
   expect(some.every(({ role, name }) => role === 'user' && fold(name) === 'ada')).toBe(true);
 });
 
-test('q of blanks alone, or of what no name has, finds nobody', async () => {
+test('q of blanks alone, or of text in no name, finds nobody', async () => {
   expect(await walk('q=%20')).toEqual([]);
   expect(await walk('q=%CC%81')).toEqual([]);
   expect(await walk('q=zzz')).toEqual([]);
