@@ -12,15 +12,14 @@ import {
   createAccountAdministration,
 } from './administration/account-administration';
 import { isActive } from './bans';
-import { type CachedUser, sessionStands, toCached } from './cached';
-import type { Changes, EndSessions, NewUser } from './changes';
+import { type CachedUser, toCached } from './cached';
+import type { Changes, NewUser } from './changes';
+import { type CredentialWrites, createCredentialWrites } from './credential-writes';
 import { noSuchUser } from './decide';
 import { auditedMembers } from './metadata/changes';
-import type { KeptSession } from './model';
-import type { ChangeOptions, Proof } from './proof';
+import type { ChangeOptions } from './proof';
 import type { UserRepository } from './repository';
-import { assertKnownRole, changesNothing, holds, movedEmail, throwRefusal } from './rules';
-import { hasEmail } from './snapshot';
+import { assertKnownRole, changesNothing, movedEmail, throwRefusal } from './rules';
 import { createUserWrites } from './writes';
 
 interface Changed {
@@ -32,12 +31,12 @@ interface Changed {
   readonly members: readonly string[];
 }
 
-export interface UserService extends AccountAdministration {
+export interface UserService extends AccountAdministration, CredentialWrites {
   /** Cached; null where there is none. A ban that is over is lifted before. */
   find(id: string): Promise<CachedUser | null>;
   /** The same. Throws 404. */
   get(id: string): Promise<CachedUser>;
-  /** This worker's copy, if it is young enough: no promise, no I/O. */
+  /** This worker's local cache entry, if it is young enough: no promise, no I/O. */
   near(id: string): CachedUser | undefined;
   /** A cause without an actor: the user registers. */
   create(
@@ -56,42 +55,6 @@ export interface UserService extends AccountAdministration {
     check: Precondition | undefined,
     within?: Deadline,
   ): Promise<void>;
-  /**
-   * A new password ends every session opened so far. False, and nothing done: `email` is not the
-   * account's address any more.
-   */
-  setPassword(id: string, passwordHash: string, email: string): Promise<boolean>;
-  /**
-   * Same by a proof that its owner reads the mails of the address, which verifies that. False, and
-   * nothing done: the proof no longer holds.
-   */
-  resetPassword(id: string, passwordHash: string, proof: Proof): Promise<boolean>;
-  /**
-   * Same by the present password, at a login. null, and nothing done: the proof no longer holds.
-   */
-  replacePassword(id: string, passwordHash: string, proof: Proof): Promise<CachedUser | null>;
-  /**
-   * Same, if `from` is still the hash and `keep` still stands: else nothing is done, and it
-   * resolves with false.
-   */
-  changePassword(id: string, from: string, to: string, keep: KeptSession): Promise<boolean>;
-  /**
-   * `email`, the present address or a new one, is verified from now on; ends nothing. False, and
-   * nothing done: the proof no longer holds.
-   */
-  confirmEmail(id: string, email: string, proof: Proof): Promise<boolean>;
-  /**
-   * After these have resolved no later request with a token of those sessions is accepted, on any
-   * worker.
-   */
-  endSessions(id: string, end: EndSessions): Promise<boolean>;
-  /** Resolves true for the call that ended one of them. */
-  revokeSessions(
-    id: string,
-    sids: readonly string[],
-    until: Date,
-    keep?: KeptSession,
-  ): Promise<boolean>;
 }
 
 export interface UserServiceDependencies {
@@ -112,7 +75,7 @@ export interface UserServiceDependencies {
 export function createUserService(deps: UserServiceDependencies): UserService {
   const { repository, users, policy, now, emit } = deps;
   const writes = createUserWrites(deps);
-  const { decided, update, updated, unchanged } = writes;
+  const { decided, update, unchanged } = writes;
   const administration = createAccountAdministration({ writes, policy, emit });
 
   /** The document, and so the cached bytes, say `banned` until a write lifts the ban. */
@@ -130,6 +93,7 @@ export function createUserService(deps: UserServiceDependencies): UserService {
 
   return {
     ...administration,
+    ...createCredentialWrites({ writes, repository, now }),
     find,
     async get(id) {
       const user = await find(id);
@@ -195,66 +159,8 @@ export function createUserService(deps: UserServiceDependencies): UserService {
       });
       emit('UserRemoved', { userId: id, ...causeOf(actor) });
     },
-    setPassword: (id, passwordHash, email) =>
-      decided.write(id, undefined, (seen) =>
-        hasEmail(seen, email) ? updated(seen, { passwordHash }, { endSessions: {} }) : NOTHING,
-      ),
-    resetPassword: (id, passwordHash, proof) =>
-      decided.write(id, undefined, (seen) =>
-        holds(proof, seen)
-          ? updated(seen, { passwordHash, emailVerified: true }, { endSessions: {} })
-          : NOTHING,
-      ),
-    async replacePassword(id, passwordHash, proof) {
-      interface Replaced {
-        readonly user: CachedUser | null;
-      }
-      const { user } = await decided.write<Replaced>(id, undefined, (seen) => {
-        if (!holds(proof, seen)) return async () => ({ user: null });
-        const options = { endSessions: {}, sameSessions: true } as const;
-        const commit = update(seen, { passwordHash }, options);
-        return async (attempt, rest) => {
-          const user = await commit(attempt, rest);
-          return user && { user };
-        };
-      });
-      return user;
-    },
-    changePassword: (id, from, to, keep) =>
-      decided.write(id, undefined, (seen) =>
-        seen.passwordHash === from && sessionStands(seen, keep.sid, keep.ver)
-          ? updated(seen, { passwordHash: to }, { endSessions: { keep }, sameSessions: true })
-          : NOTHING,
-      ),
-    confirmEmail: (id, email, proof) =>
-      decided.write(id, undefined, (seen) => {
-        // Other letter case is the same address, and to be stored as it was confirmed.
-        const isPresent = seen.email === email || proof.email === email;
-        const changes = isPresent ? { emailVerified: true } : { email, emailVerified: true };
-        return holds(proof, seen) ? updated(seen, changes, { sameSessions: true }) : NOTHING;
-      }),
-    endSessions: (id, { keep }) =>
-      decided.sessions(id, (seen) => {
-        if (keep !== undefined && !sessionStands(seen, keep.sid, keep.ver)) return NOTHING;
-        return async (attempt) =>
-          (await repository.endSessions(seen, attempt(), { keep, now: now() })) || null;
-      }),
-    async revokeSessions(id, sids, until, keep) {
-      if (sids.length === 0) return false;
-      const revocation = { id, sids, until, keep, now: now() };
-      let isFirst = false;
-      await decided.sessions(id, () => async (attempt) => {
-        const done = await repository.revokeSessions(attempt(), revocation);
-        isFirst = done?.isFirst === true;
-        return done === undefined ? null : true;
-      });
-      return isFirst;
-    },
   };
 }
 
 const asItIs = (user: CachedUser | null): Changed | null =>
   user && { user, leftEmail: undefined, hasNewRole: false, members: [] };
-
-/** The decision that nothing is to be done. */
-const NOTHING = async () => false;
