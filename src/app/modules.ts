@@ -1,64 +1,24 @@
-import type { RequestHandler } from 'express';
-import type { Connection } from 'mongoose';
-import type { Config } from '../kernel/config/config';
-import type { Secrets } from '../kernel/crypto/encryption';
-import type { Closable } from '../kernel/lifecycle';
 import { createPolicy } from '../kernel/permissions';
 import { auditStorage, createAudit } from '../modules/audit';
 import {
   type Auth,
   authStorage,
-  createAuth,
-  exportHash,
-  foreignHash,
-  importHash,
-  issuerOf,
   type KeyRing,
-  NO_PASSWORD,
-  newPasswordOf,
-  openCompromisedPasswords,
   principalOf,
   type RemoteKeyRing,
-  refuseKnownPassword,
 } from '../modules/auth';
 import type { DomainEvents, EmitEvent } from '../modules/domain-events';
-import {
-  createEvents,
-  createRenderer,
-  eventsStorage,
-  measureMoves,
-  PUMP_LEASE_MS,
-} from '../modules/events';
+import { eventsStorage } from '../modules/events';
 import { createJobs, jobsStorage } from '../modules/jobs';
-import {
-  createPrivacy,
-  createRemovalOutbox,
-  createRemovals,
-  privacyStorage,
-} from '../modules/privacy';
-import {
-  createTokenClaims,
-  createUserOutbox,
-  createUsers,
-  indexedMetadata,
-  USER_EVENTS,
-  type Users,
-  usersStorage,
-} from '../modules/users';
-import { createWebhooks, webhooksStorage } from '../modules/webhooks';
-import type { Cache } from '../platform/cache/port';
-import type { AttemptCounters } from '../platform/counters/counters';
-import { createEventLog } from '../platform/event-log/event-log';
-import { createMover } from '../platform/event-log/mover';
+import { createPrivacy, createRemovals, privacyStorage } from '../modules/privacy';
+import { type Users, usersStorage } from '../modules/users';
+import { webhooksStorage } from '../modules/webhooks';
 import { createEventBus } from '../platform/events';
 import type { Module, ModuleStorage } from '../platform/module';
-import { createLocks, type Locks } from '../platform/mongo/locks';
-import { createPendingLook } from '../platform/outbox/outbox-source';
-import type { Logger } from '../platform/telemetry/logger';
-import type { Metrics } from '../platform/telemetry/metrics';
-import type { Tracing } from '../platform/telemetry/tracing';
 import { openAdminPage } from './admin-page';
-import { openEventStream } from './event-stream';
+import { connectAccounts } from './connect/accounts';
+import type { ModulesDependencies, Shared } from './connect/dependencies';
+import { connectEvents } from './connect/events';
 import { createDurableJobs, type DurableJobs } from './jobs';
 
 /** The storage of all modules: they share one database, whichever of them a process serves. */
@@ -72,30 +32,6 @@ export const storages: readonly ModuleStorage[] = [
   webhooksStorage,
 ];
 
-export interface ModulesDependencies {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly tracing?: Tracing | undefined;
-  readonly own: <T extends Closable>(name: string, resource: T) => T;
-  readonly connection: Connection;
-  readonly cache: Cache;
-  readonly counters: AttemptCounters;
-  readonly locks: Locks;
-  readonly secrets: Secrets;
-  /** Rate limiter of the routes on which credentials could be guessed. */
-  readonly limiter: RequestHandler;
-  readonly openKeys: (emit: EmitEvent) => Promise<KeyRing | RemoteKeyRing>;
-  /** Whether this process sends mails. If not, it queues them for the processes that do. */
-  readonly sendsMail: boolean;
-  /** Whether this process runs durable jobs. If not, it queues them for the processes that do. */
-  readonly runsJobs: boolean;
-  /** Whether this process is about to end. */
-  readonly draining: () => boolean;
-  /** The database's time, ms since the epoch. */
-  readonly now: () => number;
-}
-
 type Served = Pick<Module<DomainEvents>, 'routes' | 'pages'>;
 
 export interface Modules {
@@ -106,8 +42,6 @@ export interface Modules {
   readonly emit: EmitEvent;
   readonly jobs: DurableJobs;
 }
-
-const DAY_MS = 86_400_000;
 
 /** Connects the modules through their ports and their domain events. */
 export async function connectModules(deps: ModulesDependencies): Promise<Modules> {
@@ -123,111 +57,61 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   // Subscribe before the first event: opening the keys may emit one.
   bus.subscribe(audit.subscribers ?? {});
   const keys = own<KeyRing | RemoteKeyRing>('signing keys', await deps.openKeys(emit));
-  const policy = createPolicy(config.auth.roles);
   const stored = audit.flush;
-  const jobs = createDurableJobs({ ...deps, stored });
-  const { importMaxBytes, importMaxLines, importUploadTimeoutMs } = config.jobs;
-  const removals = createRemovals(connection, { timeoutMs });
-  const users: Users = createUsers({
-    ...deps,
-    async announceRemoval(userId, events) {
-      await removals.announce(userId, events);
-      await auth.revocations.announceRemoval(userId);
-    },
-    removedAmong: removals.announced,
-    tokensEnded: (userIds) => auth.revocations.settle(userIds),
-    bulk: {
-      ...{ ...jobs, stored },
-      maxBytes: importMaxBytes,
-      maxLines: importMaxLines,
-      uploadTimeoutMs: importUploadTimeoutMs,
-    },
-    policy,
-    emit,
-    timeoutMs,
-    indexed: indexedMetadata(config),
-    tokenClaims: createTokenClaims(config),
-    passwords: {
-      newPassword: newPasswordOf(config.auth.passwordHash),
-      refuseIdentity: refuseKnownPassword,
-      none: NO_PASSWORD,
-      hash: (password) => auth.hashPassword(password),
-      foreignHash,
-      importHash: (foreign) => importHash(foreign, config.auth.bcryptCost),
-      exportHash,
-    },
-    invitations: {
-      assertMailConfigured: () => auth.invitations.assertMailConfigured(),
-      inviteLater: (userId, cause) => auth.invitations.inviteLater(userId, cause),
-    },
-    requesterOf: principalOf,
-    assertRecentLogin: (req) => auth.assertRecentLogin(req),
-    serviceScopes: (id) => auth.serviceScopes(id),
-    cleanUp: (accounts) => auth.cleanUp(accounts),
-  });
-  const compromised = own('compromised passwords', openCompromisedPasswords(config, log));
-  const auth: Auth = createAuth({
-    ...deps,
-    compromised,
-    policy,
-    emit,
-    keys,
-    users: users.accounts,
-  });
+  const shared: Shared = {
+    ...{ ...deps, timeoutMs, emit, stored },
+    policy: createPolicy(config.auth.roles),
+    jobs: createDurableJobs({ ...deps, stored }),
+    removals: createRemovals(connection, { timeoutMs }),
+  };
+  const { users, auth } = connectAccounts(shared, keys);
   bus.subscribe(users.subscribers ?? {});
   bus.subscribe(auth.subscribers ?? {});
-  const jobRoutes = createJobs({
-    ...{ ...jobs, draining: deps.draining, mayStill: auth.mayStill, emit },
-    requesterOf: principalOf,
-    assertRecentLogin: auth.assertRecentLogin,
-  });
-  const eventLog = createEventLog(connection, { timeoutMs });
-  const userOutbox = createUserOutbox(connection, { timeoutMs });
-  const removalOutbox = createRemovalOutbox(connection, { timeoutMs, existing: users.existing });
-  const mover = createMover(eventLog, [userOutbox, removalOutbox], measureMoves(metrics, now));
-  const leases = createLocks(connection, { ttlMs: PUMP_LEASE_MS, timeoutMs });
-  const events = createEvents({
-    ...{ mover, eventLog, own, log, now },
-    anyPending: createPendingLook(connection, [removalOutbox, userOutbox], timeoutMs),
-    locks: leases,
-    keepMs: config.events.keepDays * DAY_MS,
-    types: USER_EVENTS,
-    issuer: issuerOf(config),
-    streamsMax: config.events.streamsMax,
-    draining: deps.draining,
-    mayStill: auth.mayStill,
-    redisStream: deps.sendsMail ? openEventStream(deps) : undefined,
-  });
-  const webhooks = createWebhooks({
-    ...{ connection, eventLog, own, log, metrics, emit, now, locks: leases },
-    ...{ secrets: deps.secrets, settings: config.webhooks, types: USER_EVENTS },
-    render: createRenderer(issuerOf(config)),
-    allowsHttp: config.server.environment !== 'production',
-    keepDays: config.events.keepDays,
-    operationTimeoutMs: timeoutMs,
-    requesterOf: principalOf,
-    assertRecentLogin: auth.assertRecentLogin,
-  });
-  const privacy = createPrivacy({
-    ...{ removals, own, log, metrics, timeoutMs, emit, now },
-    requesterOf: principalOf,
-    assertRecentLogin: auth.assertRecentLogin,
-    contributors: [users, auth, audit, jobRoutes, events, webhooks],
-    userExists: users.exists,
-    sweeps: deps.sendsMail,
-  });
+  const { jobs, privacy, events, webhooks } = connectOthers(shared, { users, auth, audit });
   bus.subscribe(privacy.subscribers ?? {});
   if (deps.sendsMail) {
     events.start();
     webhooks.start();
   }
-  const isServed = (name: string) => (config.server.modules as readonly string[]).includes(name);
-  const served: Served[] = [users, auth, audit].filter(({ name }) => isServed(name));
+  if (deps.runsJobs) shared.jobs.start(users.jobs ?? {});
   // The jobs are imports of users. Last: their paths are rare.
-  if (isServed(users.name)) {
-    served.push({ routes: auth.userRoutes }, jobRoutes, privacy, events, webhooks);
-  }
-  served.push({ routes: [], ...openAdminPage(config, policy) });
-  if (deps.runsJobs) jobs.start(users.jobs ?? {});
-  return { users, auth, served, emit, jobs };
+  const ofUsers = [{ routes: auth.userRoutes }, jobs, privacy, events, webhooks];
+  const served = servedBy(shared, [users, auth, audit], ofUsers);
+  return { users, auth, served, emit, jobs: shared.jobs };
+}
+
+interface Accounts {
+  readonly users: Users;
+  readonly auth: Auth;
+  readonly audit: Module<DomainEvents>;
+}
+
+/** The modules that are served with the users. */
+function connectOthers(shared: Shared, { users, auth, audit }: Accounts) {
+  const { removals, own, log, metrics, timeoutMs, emit, now, draining } = shared;
+  const doors = { requesterOf: principalOf, assertRecentLogin: auth.assertRecentLogin };
+  const jobs = createJobs({ ...shared.jobs, ...doors, draining, mayStill: auth.mayStill, emit });
+  const { events, webhooks } = connectEvents(shared, users, auth);
+  const privacy = createPrivacy({
+    ...{ removals, own, log, metrics, timeoutMs, emit, now },
+    ...doors,
+    contributors: [users, auth, audit, jobs, events, webhooks],
+    userExists: users.exists,
+    sweeps: shared.sendsMail,
+  });
+  return { jobs, privacy, events, webhooks };
+}
+
+/** By MODULES. */
+function servedBy(
+  { config, policy }: Shared,
+  main: readonly Module<DomainEvents>[],
+  ofUsers: readonly Served[],
+): Served[] {
+  const isServed = (name: string) => (config.server.modules as readonly string[]).includes(name);
+  return [
+    ...main.filter(({ name }) => isServed(name)),
+    ...(isServed('users') ? ofUsers : []),
+    { routes: [], ...openAdminPage(config, policy) },
+  ];
 }

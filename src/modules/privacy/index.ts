@@ -9,7 +9,7 @@ import type { Removals } from './removals';
 import { createExportRoutes, type ExportRoutesDependencies } from './routes';
 import { privacyStorage } from './storage';
 
-export { createRemovalOutbox, createRemovals } from './removals';
+export { createRemovalOutbox, createRemovals, type Removals } from './removals';
 export { privacyStorage } from './storage';
 
 export interface PrivacyDependencies

@@ -1,0 +1,52 @@
+import type { RequestHandler } from 'express';
+import type { Connection } from 'mongoose';
+import type { Config } from '../../kernel/config/config';
+import type { Secrets } from '../../kernel/crypto/encryption';
+import type { Closable } from '../../kernel/lifecycle';
+import type { Policy } from '../../kernel/permissions';
+import type { KeyRing, RemoteKeyRing } from '../../modules/auth';
+import type { EmitEvent } from '../../modules/domain-events';
+import type { Removals } from '../../modules/privacy';
+import type { Cache } from '../../platform/cache/port';
+import type { AttemptCounters } from '../../platform/counters/counters';
+import type { Locks } from '../../platform/mongo/locks';
+import type { Logger } from '../../platform/telemetry/logger';
+import type { Metrics } from '../../platform/telemetry/metrics';
+import type { Tracing } from '../../platform/telemetry/tracing';
+import type { DurableJobs } from '../jobs';
+
+/** From outside of the modules. */
+export interface ModulesDependencies {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly tracing?: Tracing | undefined;
+  readonly own: <T extends Closable>(name: string, resource: T) => T;
+  readonly connection: Connection;
+  readonly cache: Cache;
+  readonly counters: AttemptCounters;
+  readonly locks: Locks;
+  readonly secrets: Secrets;
+  /** Rate limiter of the routes on which credentials could be guessed. */
+  readonly limiter: RequestHandler;
+  readonly openKeys: (emit: EmitEvent) => Promise<KeyRing | RemoteKeyRing>;
+  /** Whether this process sends mails. If not, it queues them for the processes that do. */
+  readonly sendsMail: boolean;
+  /** Whether this process runs durable jobs. If not, it queues them for the processes that do. */
+  readonly runsJobs: boolean;
+  /** Whether this process is about to end. */
+  readonly draining: () => boolean;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
+}
+
+/** What the modules of one process share. */
+export interface Shared extends ModulesDependencies {
+  readonly timeoutMs: number;
+  readonly emit: EmitEvent;
+  readonly policy: Policy;
+  readonly jobs: DurableJobs;
+  readonly removals: Removals;
+  /** Resolves when the events emitted so far are in the audit log. */
+  readonly stored: () => Promise<void>;
+}
