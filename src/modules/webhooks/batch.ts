@@ -2,8 +2,8 @@ import { jittered } from '../../kernel/lifecycle';
 import type { EventLog, LoggedEvent } from '../../platform/event-log/event-log';
 import type { Attempt } from './attempt';
 import type { DeliveryStore } from './delivery-store';
+import type { BatchOutcome } from './settlement';
 import type { Failure, Gap, Webhook } from './webhook';
-import type { BatchOutcome } from './webhook-store';
 
 export interface BatchOptions {
   readonly eventLog: Pick<EventLog, 'read' | 'latest' | 'oldest'>;

@@ -3,7 +3,8 @@ import { type Connection, Types } from 'mongoose';
 import { problems } from '../../kernel/errors';
 import { afterNow } from '../../platform/mongo/expressions';
 import { insertWithin } from '../../platform/mongo/insert-within';
-import type { DisabledReason, Failure, Gap, StoredSecret, Webhook } from './webhook';
+import { type BatchOutcome, FREE, NOT_SET, settlement } from './settlement';
+import type { StoredSecret, Webhook } from './webhook';
 
 export const WEBHOOKS_COLLECTION = 'webhooks';
 /** Few are needed, and the list is not paged. */
@@ -14,21 +15,6 @@ export interface WebhookChanges {
   readonly description?: string;
   readonly types?: readonly string[] | null;
   readonly status?: 'enabled' | 'disabled';
-}
-
-/** What came of one batch of a webhook. */
-export interface BatchOutcome {
-  /** Every event up to here is done with. */
-  readonly position: number;
-  readonly delivered: number;
-  readonly failed: number;
-  readonly failure?: Failure;
-  /** What was to be sent and was not: it has expired. */
-  readonly gap?: Gap;
-  /** Nothing is sent for so long, if nothing was delivered. */
-  readonly pauseMs: number;
-  /** The receiver wants no more events. */
-  readonly isGone: boolean;
 }
 
 export interface WebhookStore {
@@ -68,7 +54,6 @@ type NewWebhook = Pick<Webhook, 'url' | 'description' | 'types' | 'createdBy' | 
   readonly secretOf: (id: string) => StoredSecret;
 };
 
-const START = new Date(0);
 /** Time for receivers to learn a new secret. */
 const FORMER_MS = 86_400_000;
 /** Together with the new one: as many signatures are sent. */
@@ -99,7 +84,7 @@ export function createWebhookStore(
       const id = new Types.ObjectId().toHexString();
       const webhook: Webhook = {
         ...{ _id: id, ...rest, secrets: [secretOf(id)], createdAt: new Date(now()) },
-        ...{ status: 'enabled', dueAt: START, leaseUntil: START, holder: '', failures: 0 },
+        ...{ status: 'enabled', dueAt: NOT_SET, leaseUntil: NOT_SET, holder: '', failures: 0 },
       };
       const limit = { filter: {}, max: MAX_WEBHOOKS, timeoutMs, now };
       if (await insertWithin(rows(), webhook, limit)) return webhook;
@@ -118,9 +103,9 @@ export function createWebhookStore(
     },
     change(id, { status, ...changes }) {
       // What was found out about the former address or before the pause is over.
-      const begins = { status, failures: 0, dueAt: START };
+      const begins = { status, failures: 0, dueAt: NOT_SET };
       const stops = { status, disabledReason: 'manual' as const };
-      const moved = changes.url === undefined ? {} : { failures: 0, dueAt: START };
+      const moved = changes.url === undefined ? {} : { failures: 0, dueAt: NOT_SET };
       const isEnabled = status === 'enabled';
       return update(id, {
         $set: { ...FREE, ...changes, ...moved, ...(status && (isEnabled ? begins : stops)) },
@@ -133,14 +118,14 @@ export function createWebhookStore(
     addSecret: (id, secret) => update(id, [{ $set: { secrets: withFormer(secret) } }]),
     async replayAfter(id, sequence) {
       const position = { $min: ['$position', sequence] };
-      const back = [{ $set: { position, dueAt: START, ...FREE } }];
+      const back = [{ $set: { position, dueAt: NOT_SET, ...FREE } }];
       const before = { ...bounded, returnDocument: 'before' } as const;
       const found = await rows().findOneAndUpdate({ _id: id }, back, before);
       return (found ?? raise(notFound())).position;
     },
     async wake(id) {
       // A batch under way keeps its claim, and must not put its own pause over it.
-      await update(id, { $set: { dueAt: START, isWoken: true } });
+      await update(id, { $set: { dueAt: NOT_SET, isWoken: true } });
     },
     async remove(id) {
       const { deletedCount } = await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
@@ -171,44 +156,9 @@ function withFormer(secret: StoredSecret): object {
   return { $concatArrays: [[{ $literal: secret }], { $slice: [former, FORMER_MAX] }] };
 }
 
-/** The process that has the lease notices when it ends its batch. */
-const FREE = { holder: '', leaseUntil: START } as const;
 const IS_DUE = {
   $expr: { $and: [{ $lte: ['$dueAt', '$$NOW'] }, { $lte: ['$leaseUntil', '$$NOW'] }] },
 } as const;
-
-function settlement(outcome: BatchOutcome, disableAfterMs: number): object[] {
-  const { position, delivered, failed, failure, gap, pauseMs, isGone } = outcome;
-  const done = {
-    ...{ position, ...FREE, ...(failure && { lastFailure: failure }) },
-    ...(gap && { lastGap: gap }),
-    ...(delivered > 0 && { lastDeliveredAt: '$$NOW' }),
-  };
-  if (isGone) return [{ $set: { ...done, ...disabled('gone') } }];
-  if (delivered > 0)
-    return [{ $set: { ...done, failures: 0, dueAt: START } }, { $unset: 'failingSince' }];
-  if (failed === 0) return [{ $set: done }];
-  const isOver = { $lte: [{ $add: ['$failingSince', disableAfterMs] }, '$$NOW'] };
-  const failing = Object.entries(disabled('failing'));
-  return [
-    {
-      $set: {
-        ...done,
-        failures: { $add: ['$failures', 1] },
-        failingSince: { $ifNull: ['$failingSince', '$$NOW'] },
-        dueAt: { $cond: ['$isWoken', START, afterNow(pauseMs)] },
-      },
-    },
-    {
-      $set: Object.fromEntries(
-        failing.map(([name, value]) => [name, { $cond: [isOver, value, `$${name}`] }]),
-      ),
-    },
-  ];
-}
-
-const disabled = (disabledReason: DisabledReason) =>
-  ({ status: 'disabled', disabledReason }) as const;
 
 function raise(problem: Error): never {
   throw problem;
