@@ -96,17 +96,16 @@ async function importing(file: string, options: Options) {
   const found = await stat(file).catch(() => undefined);
   if (found === undefined || found.isDirectory())
     throw new UsageError(`${file} cannot be read: it is no file.`);
-  return async ({ users, jobs, emit, where }: CommandModules): Promise<void> => {
+  return async ({ users, jobs, where }: CommandModules): Promise<void> => {
     const { actor: userId, client } = commandCause();
     const actor = { userId, permissions: PERMISSIONS, isService: false };
     const show = progressOn(process.stderr);
-    const job = await users.bulk.intake(bytesOf(file, found.size, show), { ...order, actor });
-    const { dryRun } = order;
-    emit('UsersImportRequested', { actor: userId, client, jobId: job.id, dryRun });
+    const bytes = bytesOf(file, found.size, show);
+    const job = await users.bulk.requestImport(bytes, { ...order, actor }, client);
     jobs.start(users.jobs ?? {});
     const ended = await watch(job, jobs.store.find, show);
     const reported = await writeReport(ended, jobs.report(job.id), reportPath);
-    process.stdout.write(`${summaryOf(ended, dryRun)} (${where}).\n`);
+    process.stdout.write(`${summaryOf(ended, order.dryRun)} (${where}).\n`);
     if (reported) process.stdout.write(`Records that were refused: ${reportPath}\n`);
     if (ended.state !== 'done') throw new Error(ended.failure?.message ?? `it was ${ended.state}`);
     if ((ended.progress['refused'] ?? 0) > 0) process.exitCode = SOME_REFUSED;
@@ -166,10 +165,8 @@ const summaryOf = ({ progress, state }: Job, dryRun: boolean): string => {
 
 const exporting =
   (file: string, format: 'ndjson' | 'csv') =>
-  async ({ users, emit, where }: CommandModules): Promise<void> => {
-    const { actor, client } = commandCause();
-    emit('UsersExported', { actor, client, format });
-    const lines = Readable.from(users.bulk.exported(format));
+  async ({ users, where }: CommandModules): Promise<void> => {
+    const lines = Readable.from(users.bulk.exportUsers({ ...commandCause(), format }));
     const target: Writable =
       file === '-' ? process.stdout : createWriteStream(file, { mode: 0o600, flags: 'wx' });
     if (isGzip(file)) await pipeline(lines, createGzip(), target);

@@ -79,7 +79,7 @@ export interface Users extends Module<DomainEvents> {
   readonly administration: UserAdministration;
   /** For the module that authenticates. */
   readonly accounts: Accounts;
-  readonly bulk: Pick<Bulk, 'intake' | 'exported'>;
+  readonly bulk: Pick<Bulk, 'requestImport' | 'exportUsers'>;
   /** Lifts bans at their end, until the process closes. */
   start(): void;
 }

@@ -30,8 +30,6 @@ export interface BulkDependencies {
 
 export interface Bulk extends BulkRequests {
   readonly routes: readonly Route[];
-  readonly intake: ReturnType<typeof createIntake>;
-  readonly exported: ReturnType<typeof createExport>;
   readonly jobs: Readonly<Record<string, JobHandler>>;
 }
 
@@ -56,8 +54,6 @@ export function createBulk(deps: BulkDependencies, context: Context): Bulk {
   const own = { users, noPassword, presentRequester, activeJobs: deps.store.active };
   return {
     ...requests,
-    intake,
-    exported,
     routes: createBulkRoutes({ ...deps, ...context, requests, presentRequester }),
     jobs: {
       [IMPORT_KIND]: {
