@@ -3098,6 +3098,12 @@ export interface paths {
             'text/event-stream': components['schemas']['JobEvent'];
           };
         };
+        204: {
+          headers: {
+            [name: string]: unknown;
+          };
+          content?: never;
+        };
       };
     };
     put?: never;

@@ -115,6 +115,7 @@ export const jobEndpoints = {
           'Events `progress` and, at the end, `end`; the data of each is a job as JSON. `Last-Event-ID` is honoured.',
         schema: jobEvent,
       },
+      204: { description: 'The event of `Last-Event-ID` was the last one.' },
     },
     problems: ['job_not_found', 'too_many_streams'],
   }),

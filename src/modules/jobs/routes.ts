@@ -5,7 +5,7 @@ import { clientOf } from '../../platform/http/client-info';
 import { type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import { NO_STORE } from '../../platform/http/no-store';
-import type { Job } from '../../platform/jobs/job';
+import { isFinal, type Job } from '../../platform/jobs/job';
 import type { ActorCause } from '../domain-events';
 import { jobEndpoints, viewOfJob } from './contract';
 import type { createProgressEvents } from './progress-events';
@@ -46,6 +46,8 @@ export function createJobRoutes(deps: JobRoutesDependencies): Route[] {
       const job = await service.find(params.id);
       const header = req.headers['last-event-id'];
       const seen = typeof header === 'string' ? header : undefined;
+      // Anything else, and an EventSource would connect again and again.
+      if (isFinal(job) && seen === String(job.revision)) return { status: 204, headers: NO_STORE };
       const isAllowed = () => deps.mayStill(req, 'users:import');
       return {
         status: 200,
