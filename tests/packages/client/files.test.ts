@@ -70,7 +70,8 @@ test('reads the report of a job, also an empty one, and its events', async () =>
   expect(await report(bad.id)).toContain('no address');
   expect(await report(good.id)).toBe('');
   const events = await client.request('GET', '/api/jobs/{id}/events', { path: { id: good.id } });
-  expect(await events.text()).toContain('event:');
+  // Undefined for a `Last-Event-ID` of the end.
+  expect(await events?.text()).toContain('event:');
 });
 
 test('a refusal of such an operation is a ProblemError', async () => {
