@@ -11,11 +11,8 @@ const run = promisify(execFile);
 const WORKERS = 3;
 const LANES = 6;
 const ROTATIONS = 3;
-/**
- * A lane's pause between refreshes: the rotations take their time, and a processor kept busy
- * meanwhile shows nothing more.
- */
-const PACE_MS = 25;
+/** A lane's pause between refreshes. A session has at most 100 within its grace window of 10 s. */
+const PACE_MS = 110;
 const SETTINGS = {
   KEY_ROTATION_SECONDS: '6',
   KEY_LEAD_SECONDS: '3',
