@@ -21,6 +21,8 @@ import { redisAvailable, startTestRedis, type TestRedis } from '../../support/re
 
 const LIMIT = 10;
 const WORKERS = 4;
+/** A hundred at once wait for one document, on a busy machine longer than a request may. */
+const TIMEOUT_MS = 20_000;
 let mongo: TestMongo;
 let database: Database;
 /** In the midst of a day's and of every shorter window; tests move it. */
@@ -28,7 +30,9 @@ let nowMs = 0;
 const now = () => nowMs;
 beforeAll(async () => {
   mongo = await startTestMongo();
-  database = await connectDatabase(mongo.uri, parseConfig({ NODE_ENV: 'test' }).database, quiet);
+  const config = parseConfig({ NODE_ENV: 'test' });
+  const patient = { ...config.database, operationTimeoutMs: TIMEOUT_MS };
+  database = await connectDatabase(mongo.uri, patient, quiet);
 });
 afterAll(async () => {
   await database?.close();
@@ -38,7 +42,7 @@ beforeEach(() => {
   nowMs = Math.ceil(Date.now() / 86_400_000) * 86_400_000 + 30_000;
 });
 
-const inDatabase = () => createMongoCounters(database.connection, { timeoutMs: 2000, now });
+const inDatabase = () => createMongoCounters(database.connection, { timeoutMs: TIMEOUT_MS, now });
 const settings = (limits: { account?: number; network?: number; device?: number }) =>
   parseConfig({
     NODE_ENV: 'test',
@@ -197,11 +201,8 @@ describe.each(stores)('attempts counted in %s, over several workers', (_, withRe
     const { one, looked } = attempts(guardsWith({ account: LIMIT }));
     const attempt = attemptAt();
     const answers = await Promise.all(times(100, () => one(attempt, 'wrong')));
-    expect([countOf(answers, 'wrong'), countOf(answers, 429), looked.length]).toEqual([
-      LIMIT,
-      90,
-      LIMIT,
-    ]);
+    const others = answers.filter((one) => one !== 'wrong' && one !== 429);
+    expect([countOf(answers, 'wrong'), others, looked.length]).toEqual([LIMIT, [], LIMIT]);
     expect(await one(attempt, 'right')).toBe(429);
   });
 
