@@ -73,7 +73,7 @@ export function createApply(deps: ApplyDependencies) {
 
   /** A user that a line made before a crash, and that was removed since, is not made again. */
   async function withoutRemoved(decided: readonly Decided[], context: ApplyContext) {
-    const idOf = ({ line }: TakenRow) => rowId(context.job, line).toHexString();
+    const idOf = ({ line }: TakenRow) => rowId(context.job, line);
     const inserted = decided.filter(([, { kind }]) => kind === 'insert').map(([row]) => idOf(row));
     if (inserted.length === 0 || context.order.dryRun) return decided;
     const removed = await bounded(deps.removedAmong(inserted), context);

@@ -1,4 +1,4 @@
-import { Types } from 'mongoose';
+import type { Types } from 'mongoose';
 import { Problem } from '../../../kernel/errors';
 import { type Actor, ADMIN, type Policy, USER } from '../../../kernel/permissions';
 import type { Changes, MetadataChanges } from '../changes';
@@ -44,11 +44,10 @@ export interface Holders {
  * The `_id` of a new user follows from the job and the line: a line that is done again after a
  * crash cannot make a second user. In the order of the lines, as the index likes it.
  */
-export function rowId(job: string, line: number): Types.ObjectId {
+export function rowId(job: string, line: number): string {
+  const counter = (line + counterOf(job)).toString(16).padStart(8, '0');
   // The time of the job, then its random bytes in place of the process's, then the line.
-  return new Types.ObjectId(
-    `${job.slice(0, 8)}${job.slice(10, 18)}${(line + counterOf(job)).toString(16).padStart(8, '0')}`,
-  );
+  return `${job.slice(0, 8)}${job.slice(10, 18)}${counter}`;
 }
 
 /** Jobs of one process in one second differ in their counter only. */
@@ -57,9 +56,9 @@ const LINES = 0x2000000;
 
 /** The line of the job that made the user; undefined where the job did not. */
 function lineOfMade(job: string, id: Types.ObjectId): number | undefined {
-  const [hex, ids] = [id.toHexString(), rowId(job, 0).toHexString()];
+  const hex = id.toHexString();
   const line = Number.parseInt(hex.slice(16), 16) - counterOf(job);
-  return hex.startsWith(ids.slice(0, 16)) && line > 0 && line < LINES ? line : undefined;
+  return hex.startsWith(rowId(job, 0).slice(0, 16)) && line > 0 && line < LINES ? line : undefined;
 }
 
 const refuse = (code: string, message: string): Decision => ({

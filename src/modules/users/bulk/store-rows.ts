@@ -25,7 +25,7 @@ export async function findHolders(
   { job, timeoutMs }: { readonly job: string; readonly timeoutMs: number },
 ): Promise<(row: TakenRow) => Holders> {
   const options = { projection: SEEN_PROJECTION, maxTimeMS: timeoutMs };
-  const made = { _id: { $in: rows.map(({ line }) => rowId(job, line)) } };
+  const made = { _id: { $in: rows.map(({ line }) => new Types.ObjectId(rowId(job, line))) } };
   const emails = rows.flatMap(({ email }) => (email === undefined ? [] : [foldEmail(email)]));
   const ids = rows.flatMap(({ metadata }) => metadata.external_id ?? []);
   const find = (field: 'emailKey' | 'externalId', values: readonly string[]) =>
@@ -45,7 +45,7 @@ export async function findHolders(
   const withEmail = new Map(byEmail.map((seen) => [seen.emailKey, seen]));
   const withId = new Map(byId.map((seen) => [seen.externalId, seen]));
   return ({ line, email, metadata: { external_id: id } }) => ({
-    made: withRow.has(rowId(job, line).toHexString()),
+    made: withRow.has(rowId(job, line)),
     email: email === undefined ? undefined : withEmail.get(foldEmail(email)),
     externalId: typeof id === 'string' ? withId.get(id) : undefined,
   });
@@ -82,7 +82,7 @@ function documentOf(
 ): UserDocument {
   const { line, email = '', name = email.slice(0, email.indexOf('@')), role = USER } = row;
   const { passwordHash = noPassword, createdAt = at } = row;
-  const user = { id: rowId(job, line).toHexString(), name, email, passwordHash, role, metadata };
+  const user = { id: rowId(job, line), name, email, passwordHash, role, metadata };
   return {
     ...newDocument(user, createdAt, at),
     ...present(rowMembers(row)),
