@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Request, RequestHandler } from 'express';
@@ -48,7 +49,7 @@ export function allowUpload(
     res.on('timeout', () => {
       const isRead = !req.complete && req.readableLength === 0;
       if (isRead) socket.destroy();
-      else socket.setTimeout(socket.timeout ?? 0);
+      else restartTimeout(socket);
     });
     res.once('close', () => {
       clearTimeout(timer);
@@ -57,6 +58,8 @@ export function allowUpload(
     next();
   };
 }
+
+const restartTimeout = (socket: Socket) => socket.setTimeout(socket.timeout ?? 0);
 
 function encodingFault(req: Request): Problem | undefined {
   if (['identity', 'gzip', 'x-gzip'].includes(encodingOf(req))) return undefined;
@@ -78,8 +81,11 @@ export async function* openUpload(req: Request): AsyncGenerator<Buffer> {
   if (req.destroyed) throw broken(undefined);
   const source: Readable = encodingOf(req) === 'identity' ? req : gunzip(req);
   try {
-    for await (const bytes of source.iterator({ destroyOnReturn: source !== req }))
+    for await (const bytes of source.iterator({ destroyOnReturn: source !== req })) {
       yield bytes as Buffer;
+      // The client's time counts from here: until now the reader was busy with what it had.
+      restartTimeout(req.socket);
+    }
   } catch (error) {
     throw error instanceof Problem ? error : broken(error);
   }
