@@ -53,12 +53,25 @@ export async function ensureIndexes(
       await connection
         .collection(collection)
         .createIndexes([...indexes], { maxTimeMS: INDEX_BUILD_TIMEOUT_MS });
+    } catch (error) {
+      throw isConflict(error) ? differs(collection, error) : error;
     } finally {
       stop();
     }
     log.debug({ collection, indexes: indexes.length }, 'indexes are in place');
   }
 }
+
+/** IndexOptionsConflict, IndexKeySpecsConflict. */
+const isConflict = (error: unknown): error is Error =>
+  error instanceof Error && [85, 86].includes((error as { code?: unknown }).code as number);
+
+/** The server's message names the index. */
+const differs = (collection: string, cause: Error) =>
+  new Error(
+    `an index of ${collection} is not as this version declares it: ${cause.message}. Drop it with db.${collection}.dropIndex(name); the next start builds it`,
+    { cause },
+  );
 
 /** Logs every 10 s that indexes are being built, with the progress if the server tells it. */
 function reportBuild(connection: Connection, collection: string, log: Logger): () => void {
