@@ -92,7 +92,12 @@ const commands: Readonly<Record<string, Command>> = {
 
 async function main(): Promise<void> {
   const [first = '', ...rest] = process.argv.slice(2);
-  if (first === '--help' || first === '-h' || first === 'help' || rest.includes('--help'))
+  if (
+    first === '--help' ||
+    first === '-h' ||
+    first === 'help' ||
+    rest.some((one) => ['--help', '-h'].includes(one))
+  )
     return void process.stdout.write(HELP);
   const name = first === 'create-admin' ? 'create' : first;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -49,7 +49,10 @@ const KIB_PER_MIB = 1024;
 
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
-  if (['--help', '-h', 'help'].includes(command ?? '') || rest.includes('--help'))
+  if (
+    ['--help', '-h', 'help'].includes(command ?? '') ||
+    rest.some((one) => ['--help', '-h'].includes(one))
+  )
     return void process.stdout.write(HELP);
   const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
     tune,

@@ -45,7 +45,10 @@ type Options = ReadonlyMap<string, string>;
 
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
-  if (['--help', '-h', 'help'].includes(command ?? '') || rest.includes('--help'))
+  if (
+    ['--help', '-h', 'help'].includes(command ?? '') ||
+    rest.some((one) => ['--help', '-h'].includes(one))
+  )
     return void process.stdout.write(HELP);
   if (command !== 'import' && command !== 'export')
     throw new UsageError(`${unknownCommand(command)}\n\n${HELP}`);

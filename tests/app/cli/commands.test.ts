@@ -50,6 +50,15 @@ test.each([...COMMANDS, ...WITH_WORDS, ...Object.keys(TOOLS)])(
   },
 );
 
+test.each([
+  ['admin', 'promote'],
+  ['passwords', 'tune'],
+  ['users', 'import'],
+])('%s %s -h does nothing but help', async (name, command) => {
+  const { code, stdout } = await run(name, command, '-h');
+  expect({ code, isHelp: stdout.startsWith('Usage:') }).toEqual({ code: 0, isHelp: true });
+});
+
 test.each<[string, string[], string]>([
   ...COMMANDS.map((name): [string, string[], string] => [name, ['frobnicate'], '"frobnicate"']),
   ...COMMANDS.filter((name) => name !== 'cluster').map((name): [string, string[], string] => [
