@@ -110,6 +110,6 @@ function assertFits(name: string, value: unknown, { must, fits }: Check): void {
 
 function shown(value: unknown): string {
   // A password in an address stays out of logs.
-  if (typeof value === 'string') return JSON.stringify(value.replace(/\/\/.*@/, '//…@'));
+  if (typeof value === 'string') return JSON.stringify(value.replace(/^.*@/, '…@'));
   return value !== null && /object|function/.test(typeof value) ? typeof value : String(value);
 }

@@ -32,8 +32,12 @@ test.each<[object, string]>([
   expect(create).toThrow(message);
 });
 
-test('a password in the address is not in the message', () => {
-  const create = () => createClient({ ...good, baseUrl: 'https://ada:hidden@id.example.test' });
+test.each([
+  'https://ada:hidden@id.example.test',
+  'ada:hidden@id.example.test',
+  'https:/ada:hidden@id.example.test',
+])('a password in the address %s is not in the message', (baseUrl) => {
+  const create = () => createClient({ ...good, baseUrl });
   expect(create).toThrow(/^createClient: baseUrl (?!.*hidden)/);
 });
 
