@@ -25,7 +25,7 @@ const POLL_MS = 150;
 /** Between two rounds while there are some: what is written meanwhile costs one round together. */
 const BUSY_POLL_MS = 80;
 const BUSY_MS = 500;
-/** A round that moved so many goes on at once: there may be more. */
+/** A round that moved so many, the batch of the mover, goes on at once: there may be more. */
 const MANY = 100;
 const PURGE_EVERY_MS = 60_000;
 /** In one turn. Where there are more, the next turn goes on. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import { problems } from '../../kernel/errors';
-import { DRIVER_GRACE_MS } from './bounded';
+import { DatabaseTimeoutError, DRIVER_GRACE_MS } from './bounded';
 import { isInDoubt } from './errors';
 import { isBefore } from './expressions';
 
@@ -25,7 +25,11 @@ export async function insertWithin<T extends { readonly _id: string }>(
   { filter, max, timeoutMs: maxTimeMS, now }: Limit<T>,
 ): Promise<boolean> {
   const until = new Date(now() + maxTimeMS);
-  const remove = () => rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS });
+  /** A document that may have stayed is said to, with the `cause`. */
+  const remove = (cause: unknown) =>
+    rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS }).catch(() => {
+      throw problems.unconfirmed(cause);
+    });
   const options = { maxTimeMS, limit: max + 1, readPreference: 'primary' } as const;
   try {
     await insertBefore(rows, row, until, maxTimeMS);
@@ -33,14 +37,15 @@ export async function insertWithin<T extends { readonly _id: string }>(
   } catch (error) {
     // What is still on its way to the database has no effect from then on.
     if (isInDoubt(error)) await delay(Math.max(0, until.getTime() - now()) + DRIVER_GRACE_MS);
-    await remove().catch(() => {
-      throw problems.unconfirmed(error);
-    });
-    throw error;
+    await remove(error);
+    throw isLate(error) ? new DatabaseTimeoutError('an insert came too late') : error;
   }
-  await remove();
+  await remove(new Error('one too many'));
   return false;
 }
+
+/** ConversionFailure: the condition of `insertBefore`. */
+const isLate = (error: unknown) => (error as { code?: unknown }).code === 241;
 
 /** An insert has no condition. This one fails in the database once the time is over. */
 const insertBefore = <T extends { readonly _id: string }>(

@@ -26,7 +26,7 @@ const PROVIDER_PART = 1 / 8;
 
 const shareRefusal = (detail: string, retryAfterSeconds: number) =>
   new Problem(429, 'rate_limited', 'Too many requests', {
-    detail: `${detail} Most of them come from this network.`,
+    detail: `${detail} This network has used up its share.`,
     headers: { 'Retry-After': String(retryAfterSeconds) },
   });
 
