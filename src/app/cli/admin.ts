@@ -8,7 +8,7 @@ import { displayName, emailAddress, objectId } from '../../platform/http/fields'
 import { createLogger } from '../../platform/telemetry/logger';
 import { type Account, type Accounts, withAccounts } from './accounts';
 import { type Options, parseArguments, readSecretLine } from './arguments';
-import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
+import { asksForHelp, exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
 const HELP = `Usage: npm run admin -- COMMAND [OPTIONS]
 In an image without npm: node dist/cli/admin.js COMMAND …
@@ -91,14 +91,9 @@ const commands: Readonly<Record<string, Command>> = {
 };
 
 async function main(): Promise<void> {
-  const [first = '', ...rest] = process.argv.slice(2);
-  if (
-    first === '--help' ||
-    first === '-h' ||
-    first === 'help' ||
-    rest.some((one) => ['--help', '-h'].includes(one))
-  )
-    return void process.stdout.write(HELP);
+  const argv = process.argv.slice(2);
+  if (asksForHelp(argv)) return void process.stdout.write(HELP);
+  const [first = '', ...rest] = argv;
   const name = first === 'create-admin' ? 'create' : first;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined)

@@ -3,7 +3,7 @@ import { exitCodes } from '../../runtime/exit-codes';
 import { liveWorkers } from '../../runtime/metrics/exchange';
 import { askControl, type ControlAnswer, type ControlRequest } from '../../runtime/primary/control';
 import { openRuntimeDir } from '../../runtime/runtime-dir';
-import { runCli, UsageError } from './run';
+import { asksForHelp, runCli, UsageError } from './run';
 
 const HELP = `Usage: npm run cluster -- COMMAND
 
@@ -69,8 +69,7 @@ function whyUnanswered(config: Config, runtimeDir: string, error: unknown): stri
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
-  if (argv[0] === 'help' || argv.includes('--help') || argv.includes('-h'))
-    return void process.stdout.write(HELP);
+  if (asksForHelp(argv)) return void process.stdout.write(HELP);
   const request = requestOf(argv);
   const config = loadConfig();
   const runtimeDir = openRuntimeDir(config);

@@ -17,7 +17,7 @@ import { workerCount } from '../../runtime/primary/cores';
 import { usableMemoryBytes } from '../hash-memory';
 import { parseArguments, readSecretLine } from './arguments';
 import { progressOn } from './progress';
-import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
+import { asksForHelp, exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
 const HELP = `Usage: npm run passwords -- COMMAND [OPTIONS]
 In an image without npm: node dist/cli/passwords.js COMMAND …
@@ -48,12 +48,9 @@ const FOUND = 1;
 const KIB_PER_MIB = 1024;
 
 async function main(): Promise<void> {
-  const [command, ...rest] = process.argv.slice(2);
-  if (
-    ['--help', '-h', 'help'].includes(command ?? '') ||
-    rest.some((one) => ['--help', '-h'].includes(one))
-  )
-    return void process.stdout.write(HELP);
+  const argv = process.argv.slice(2);
+  if (asksForHelp(argv)) return void process.stdout.write(HELP);
+  const [command, ...rest] = argv;
   const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
     tune,
     'build-list': build,

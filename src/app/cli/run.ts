@@ -7,6 +7,10 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** `help` as the command, or the option anywhere. */
+export const asksForHelp = (argv: readonly string[]): boolean =>
+  argv[0] === 'help' || argv.includes('--help') || argv.includes('-h');
+
 /** `word`: what stands where the command should. */
 export const unknownCommand = (word: string | undefined): string =>
   word === undefined ? 'A command is missing.' : `Unknown command ${JSON.stringify(word)}.`;

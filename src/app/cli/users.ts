@@ -12,7 +12,7 @@ import { parseArguments } from './arguments';
 import { commandCause } from './audit';
 import { type CommandModules, withModules } from './modules';
 import { progressOn, type Show } from './progress';
-import { exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
+import { asksForHelp, exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
 const HELP = `Usage: npm run users -- import FILE [OPTIONS]
        npm run users -- export FILE [--format ndjson|csv]
@@ -44,12 +44,9 @@ const IMPORT_OPTIONS = {
 type Options = ReadonlyMap<string, string>;
 
 async function main(): Promise<void> {
-  const [command, ...rest] = process.argv.slice(2);
-  if (
-    ['--help', '-h', 'help'].includes(command ?? '') ||
-    rest.some((one) => ['--help', '-h'].includes(one))
-  )
-    return void process.stdout.write(HELP);
+  const argv = process.argv.slice(2);
+  if (asksForHelp(argv)) return void process.stdout.write(HELP);
+  const [command, ...rest] = argv;
   if (command !== 'import' && command !== 'export')
     throw new UsageError(`${unknownCommand(command)}\n\n${HELP}`);
   const { words, options } = parseArguments(
