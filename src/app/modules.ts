@@ -75,8 +75,8 @@ export async function connectModules(deps: ModulesDependencies): Promise<Modules
   }
   if (deps.runsJobs) shared.jobs.start(users.jobs ?? {});
   // The jobs are imports of users. Last: their paths are rare.
-  const ofUsers = [{ routes: auth.userRoutes }, jobs, privacy, events, webhooks];
-  const served = servedBy(shared, [users, auth, audit], ofUsers);
+  const withUsers = [{ routes: auth.userRoutes }, jobs, privacy, events, webhooks];
+  const served = servedBy(shared, [users, auth, audit], withUsers);
   return { users, auth, served, emit, jobs: shared.jobs };
 }
 
@@ -89,12 +89,18 @@ interface Accounts {
 /** The modules that are served with the users. */
 function connectOthers(shared: Shared, { users, auth, audit }: Accounts) {
   const { removals, own, log, metrics, timeoutMs, emit, now, draining } = shared;
-  const doors = { requesterOf: principalOf, assertRecentLogin: auth.assertRecentLogin };
-  const jobs = createJobs({ ...shared.jobs, ...doors, draining, mayStill: auth.mayStill, emit });
+  const ofRequests = { requesterOf: principalOf, assertRecentLogin: auth.assertRecentLogin };
+  const jobs = createJobs({
+    ...shared.jobs,
+    ...ofRequests,
+    draining,
+    mayStill: auth.mayStill,
+    emit,
+  });
   const { events, webhooks } = connectEvents(shared, users, auth);
   const privacy = createPrivacy({
     ...{ removals, own, log, metrics, timeoutMs, emit, now },
-    ...doors,
+    ...ofRequests,
     contributors: [users, auth, audit, jobs, events, webhooks],
     userExists: users.exists,
     sweeps: shared.sendsMail,
@@ -102,16 +108,16 @@ function connectOthers(shared: Shared, { users, auth, audit }: Accounts) {
   return { jobs, privacy, events, webhooks };
 }
 
-/** By MODULES. */
+/** What the setting MODULES chooses; `withUsers` goes with the users. */
 function servedBy(
   { config, policy }: Shared,
   main: readonly Module<DomainEvents>[],
-  ofUsers: readonly Served[],
+  withUsers: readonly Served[],
 ): Served[] {
   const isServed = (name: string) => (config.server.modules as readonly string[]).includes(name);
   return [
     ...main.filter(({ name }) => isServed(name)),
-    ...(isServed('users') ? ofUsers : []),
+    ...(isServed('users') ? withUsers : []),
     { routes: [], ...openAdminPage(config, policy) },
   ];
 }

@@ -1,8 +1,4 @@
 import type { RequestHandler } from 'express';
-import type { Connection } from 'mongoose';
-import type { Config } from '../../kernel/config/config';
-import type { Secrets } from '../../kernel/crypto/encryption';
-import type { Closable } from '../../kernel/lifecycle';
 import type { Policy } from '../../kernel/permissions';
 import type { KeyRing, RemoteKeyRing } from '../../modules/auth';
 import type { EmitEvent } from '../../modules/domain-events';
@@ -10,23 +6,13 @@ import type { Removals } from '../../modules/privacy';
 import type { Cache } from '../../platform/cache/port';
 import type { AttemptCounters } from '../../platform/counters/counters';
 import type { Locks } from '../../platform/mongo/locks';
-import type { Logger } from '../../platform/telemetry/logger';
-import type { Metrics } from '../../platform/telemetry/metrics';
-import type { Tracing } from '../../platform/telemetry/tracing';
-import type { DurableJobs } from '../jobs';
+import type { DurableJobs, JobsOptions } from '../jobs';
 
 /** From outside of the modules. */
-export interface ModulesDependencies {
-  readonly config: Config;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly tracing?: Tracing | undefined;
-  readonly own: <T extends Closable>(name: string, resource: T) => T;
-  readonly connection: Connection;
+export interface ModulesDependencies extends Omit<JobsOptions, 'stored'> {
   readonly cache: Cache;
   readonly counters: AttemptCounters;
   readonly locks: Locks;
-  readonly secrets: Secrets;
   /** Rate limiter of the routes on which credentials could be guessed. */
   readonly limiter: RequestHandler;
   readonly openKeys: (emit: EmitEvent) => Promise<KeyRing | RemoteKeyRing>;
@@ -41,12 +27,10 @@ export interface ModulesDependencies {
 }
 
 /** What the modules of one process share. */
-export interface Shared extends ModulesDependencies {
+export interface Shared extends ModulesDependencies, JobsOptions {
   readonly timeoutMs: number;
   readonly emit: EmitEvent;
   readonly policy: Policy;
   readonly jobs: DurableJobs;
   readonly removals: Removals;
-  /** Resolves when the events emitted so far are in the audit log. */
-  readonly stored: () => Promise<void>;
 }
