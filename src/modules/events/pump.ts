@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog } from '../../platform/event-log/event-log';
-import type { Mover } from '../../platform/event-log/mover';
+import { BATCH, type Mover } from '../../platform/event-log/mover';
 import type { Locks } from '../../platform/mongo/locks';
 import { inTurns, type Turn } from '../../platform/mongo/turns';
 import type { Logger } from '../../platform/telemetry/logger';
@@ -25,8 +25,6 @@ const POLL_MS = 150;
 /** Between two rounds while there are some: what is written meanwhile costs one round together. */
 const BUSY_POLL_MS = 80;
 const BUSY_MS = 500;
-/** A round that moved so many, the batch of the mover, goes on at once: there may be more. */
-const MANY = 100;
 const PURGE_EVERY_MS = 60_000;
 /** In one turn. Where there are more, the next turn goes on. */
 const PURGE_MAX = 5000;
@@ -51,7 +49,8 @@ export function startPump(options: PumpOptions): Closable {
 
   /** Until the next round; `moved`: how many events the last one moved. */
   function pauseMs(moved: number): number {
-    if (moved >= MANY) return 0;
+    // Of a whole batch: there may be more.
+    if (moved >= BATCH) return 0;
     return performance.now() - foundMs < BUSY_MS ? BUSY_POLL_MS : POLL_MS;
   }
 

@@ -8,7 +8,7 @@ export interface Mover {
 }
 
 /** Documents of one round, per source. */
-const BATCH = 100;
+export const BATCH = 100;
 
 /**
  * Any process may move at any time: the log takes each event once, and those of one document in
