@@ -25,10 +25,9 @@ export async function insertWithin<T extends { readonly _id: string }>(
   { filter, max, timeoutMs: maxTimeMS, now }: Limit<T>,
 ): Promise<boolean> {
   const until = new Date(now() + maxTimeMS);
-  /** A document that may have stayed is said to, with the `cause`. */
-  const remove = (cause: unknown) =>
-    rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS }).catch(() => {
-      throw problems.unconfirmed(cause);
+  const remove = () =>
+    rows.deleteOne({ _id: row._id } as mongo.Filter<T>, { maxTimeMS }).catch((error: unknown) => {
+      throw problems.unconfirmed(error);
     });
   const options = { maxTimeMS, limit: max + 1, readPreference: 'primary' } as const;
   try {
@@ -37,17 +36,20 @@ export async function insertWithin<T extends { readonly _id: string }>(
   } catch (error) {
     // What is still on its way to the database has no effect from then on.
     if (isInDoubt(error)) await delay(Math.max(0, until.getTime() - now()) + DRIVER_GRACE_MS);
-    await remove(error);
+    await remove();
     throw isLate(error) ? new DatabaseTimeoutError('an insert came too late') : error;
   }
-  await remove(new Error('one too many'));
+  await remove();
   return false;
 }
 
 /** ConversionFailure: the condition of `insertBefore`. */
 const isLate = (error: unknown) => (error as { code?: unknown }).code === 241;
 
-/** An insert has no condition. This one fails in the database once the time is over. */
+/**
+ * An insert has no condition. This one fails in the database once the time is over: it converts a
+ * text that is no number.
+ */
 const insertBefore = <T extends { readonly _id: string }>(
   rows: mongo.Collection<T>,
   row: T,
@@ -58,7 +60,7 @@ const insertBefore = <T extends { readonly _id: string }>(
     { _id: row._id } as mongo.Filter<T>,
     [
       { $replaceWith: { $literal: row } },
-      // No number can be read from the text. Made of a field, it is not evaluated beforehand.
+      // Made of a field, the text is not converted beforehand.
       {
         $set: {
           _id: { $cond: [isBefore(until), '$_id', { $toInt: { $concat: ['late ', '$_id'] } }] },
