@@ -75,9 +75,10 @@ describe.each(WAYS)('sign-ins that begin %s', (_, [method, path], settings, coll
   });
 
   test('are of a bounded number, over all hosts (planted: no bound)', async () => {
-    for (let n = 17; n < Number(MAX); n += 1) expect(await begin(`10.${n}.0.1`)).toBe(true);
-    expect(await begin('10.200.0.1')).toEqual([503, 'overloaded']);
     const rows = hosts[0]?.database.connection.collection(collection);
+    const before = (await rows?.countDocuments()) ?? 0;
+    for (let n = before; n < Number(MAX); n += 1) expect(await begin(`10.${n}.0.1`)).toBe(true);
+    expect(await begin('10.200.0.1')).toEqual([503, 'overloaded']);
     expect(await rows?.countDocuments()).toBe(Number(MAX));
   });
 });
