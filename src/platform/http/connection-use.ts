@@ -19,7 +19,7 @@ export interface ConnectionUse {
 /** The open connections of a server. */
 export type Connections = ReadonlyMap<Socket, ConnectionUse>;
 
-export const unused = (): ConnectionUse => ({
+export const newUse = (): ConnectionUse => ({
   requests: 0,
   firstMs: 0,
   lastMs: 0,

@@ -13,9 +13,9 @@ import {
   type ConnectionUse,
   closeAfterAnswers,
   isAnyInUse,
+  newUse,
   recordUse,
   trackPending,
-  unused,
 } from './connection-use';
 import {
   type ConnectionError,
@@ -106,7 +106,7 @@ export function createServer(
   let draining: Promise<{ cut: number }> | undefined;
 
   server.on('connection', (socket: Socket) => {
-    sockets.set(socket, unused());
+    sockets.set(socket, newUse());
     socket.once('close', () => sockets.delete(socket));
   });
 
