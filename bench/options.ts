@@ -1,4 +1,4 @@
-import { parseArguments } from '../src/app/cli/arguments';
+import { parseValues } from '../src/app/cli/arguments';
 import { refuseWords, UsageError } from '../src/app/cli/run';
 
 export interface Options {
@@ -52,33 +52,32 @@ const wrapped = (ids: readonly string[]): string =>
 
 /** Throws UsageError; undefined: help was asked for. `ids`: of the questions. */
 export function parseOptions(args: readonly string[], ids: readonly string[]): Options | undefined {
-  const { words, options } = parseArguments(args, {
-    ...{ quick: 'boolean', 'no-write': 'boolean', json: 'string', mongodb: 'string' },
-    ...{ report: 'string', node: 'string', only: 'string' },
-    ...{ rounds: 'string', seconds: 'string', warm: 'string' },
+  const { words, values } = parseValues(args, {
+    texts: ['json', 'mongodb', 'report', 'node', 'only', 'rounds', 'seconds', 'warm'],
+    flags: ['quick', 'no-write'],
   });
-  if (options.has('help')) return undefined;
+  if (values.help) return undefined;
   refuseWords(words, helpText(ids));
-  const quick = options.has('quick');
-  const only = list(options.get('only'));
+  const { quick } = values;
+  const only = list(values.only);
   const unknown = only.filter((id) => !ids.includes(id));
   if (unknown.length > 0)
     throw new UsageError(
       `There is no question ${unknown.join(', ')}; there are ${ids.join(', ')}.`,
     );
-  const whole = (name: string, fallback: number): number => {
-    const text = options.get(name) ?? String(fallback);
+  const whole = (name: 'rounds' | 'seconds' | 'warm', fallback: number): number => {
+    const text = values[name] ?? String(fallback);
     if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
     throw new UsageError(`--${name} must be a whole number from 1 to 9999.`);
   };
   return {
     quick,
-    json: options.get('json'),
-    mongodbUri: options.get('mongodb'),
-    report: list(options.get('report')),
-    nodes: list(options.get('node')),
+    json: values.json,
+    mongodbUri: values.mongodb,
+    report: list(values.report),
+    nodes: list(values.node),
     only,
-    write: !options.has('no-write') && !quick && only.length === 0,
+    write: !values['no-write'] && !quick && only.length === 0,
     rounds: whole('rounds', quick ? 2 : 5),
     seconds: whole('seconds', quick ? 1 : 4),
     warmSeconds: whole('warm', quick ? 1 : 10),

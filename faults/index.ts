@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArguments } from '../src/app/cli/arguments';
+import { parseValues } from '../src/app/cli/arguments';
 import { refuseWords, runCli, UsageError } from '../src/app/cli/run';
 import { watchStarted } from '../tests/support/started-processes';
 import { type Result, verdict, writeReport } from './report';
@@ -67,19 +67,19 @@ async function runOne(scenario: Scenario, quick: boolean, withPlanted: boolean):
 }
 
 async function main(): Promise<void> {
-  const { words, options } = parseArguments(process.argv.slice(2), {
-    ...{ only: 'string', quick: 'boolean', 'no-planted': 'boolean', 'no-report': 'boolean' },
+  const { words, values } = parseValues(process.argv.slice(2), {
+    texts: ['only'],
+    flags: ['quick', 'no-planted', 'no-report'],
   });
-  if (options.has('help')) return void process.stdout.write(HELP);
+  if (values.help) return void process.stdout.write(HELP);
   const suite = loadSuite(words[0]);
   refuseWords(words.slice(1), HELP);
-  const only = options.get('only');
+  const { only, quick: isQuick, 'no-planted': isUnplanted } = values;
   const chosen = suite.scenarios.filter(({ name }) => only === undefined || name === only);
   if (chosen.length === 0) {
     const names = suite.scenarios.map(({ name }) => name).join(', ');
     throw new UsageError(`There is no scenario ${only} in ${suite.name}; there are ${names}.`);
   }
-  const [isQuick, isUnplanted] = [options.has('quick'), options.has('no-planted')];
   const results: Result[] = [];
   for (const scenario of chosen) {
     const result = {
@@ -90,7 +90,7 @@ async function main(): Promise<void> {
     console.log(JSON.stringify({ ...result, verdict: verdict(result) }));
     // After each one: a suite takes long, and may be broken off. Quick results, and results without
     // planted faults, must not replace complete ones.
-    if (!isQuick && !isUnplanted && !options.has('no-report'))
+    if (!isQuick && !isUnplanted && !values['no-report'])
       writeReport(suite, [result], new Date().toISOString().slice(0, 10));
   }
   if (results.some((result) => !['met', 'skipped'].includes(verdict(result)))) process.exitCode = 1;
