@@ -4,6 +4,8 @@ import { badge, deviceOf, time, words } from '../format.mjs';
 
 const COLUMNS = [['When'], ['Event'], ['By'], ['Account'], ['From', 'wide']];
 const LIMIT = 20;
+/** An event is stored a moment after the answer to its cause. */
+const STORED_AFTER_MS = 1000;
 const ID = /^[0-9a-f]{24}$/;
 
 function detailOf({ reason, note, count }) {
@@ -15,10 +17,13 @@ function detailOf({ reason, note, count }) {
   return parts.length === 0 ? undefined : h('span', { class: 'soft' }, parts.join(', '));
 }
 
-/** Audit events, the newest first; older ones by a button. `query`: subject, type. */
-export function eventsTable(session, query, signal) {
+/**
+ * Audit events, the newest first; older ones by a button. `query`: subject, type. After a `change`
+ * it reads once more, since the event of that change may be on its way.
+ */
+export function eventsTable(session, query, signal, { change = false } = {}) {
   const names = new Map([[session.user.id, session.user.name]]);
-  const rows = [];
+  let rows = [];
   const alert = createAlert();
   const place = h('div', {}, h('p', { class: 'soft' }, 'Loading…'));
   const element = h('div', {}, alert, place);
@@ -59,6 +64,11 @@ export function eventsTable(session, query, signal) {
     h('span', { title: event.user_agent }, `${event.network}, ${deviceOf(event.user_agent)}`),
   ];
 
+  function rowsShown() {
+    if (rows.length === 0) return h('p', { class: 'empty' }, 'No events.');
+    return table('Audit events', columns, rows.map(rowOf), isOfOne ? {} : { class: 'listed' });
+  }
+
   async function load(cursor) {
     try {
       const page = await session.client.request('GET', '/api/audit-events', {
@@ -66,14 +76,10 @@ export function eventsTable(session, query, signal) {
         signal,
       });
       await learnNames(page.data);
-      rows.push(...page.data);
+      rows = cursor === undefined ? page.data : [...rows, ...page.data];
       const older = button('Older events', () => void load(page.next_cursor));
-      place.replaceChildren(
-        rows.length === 0
-          ? h('p', { class: 'empty' }, 'No events.')
-          : table('Audit events', columns, rows.map(rowOf), isOfOne ? {} : { class: 'listed' }),
-        page.has_more ? h('div', { class: 'actions pager' }, older) : '',
-      );
+      const pager = page.has_more ? h('div', { class: 'actions pager' }, older) : '';
+      place.replaceChildren(rowsShown(), pager);
       if (cursor !== undefined) older.focus();
     } catch (error) {
       if (!signal.aborted) alert.textContent = textOf(error);
@@ -81,5 +87,9 @@ export function eventsTable(session, query, signal) {
   }
 
   void load();
+  const again = () => {
+    if (!signal.aborted && element.isConnected && rows.length <= LIMIT) void load();
+  };
+  if (change) setTimeout(again, STORED_AFTER_MS);
   return element;
 }

@@ -64,7 +64,7 @@ export function userView({ session, id }) {
     return session.client.request('GET', '/api/users/{id}', options);
   }
 
-  function show(user) {
+  function show(user, options) {
     title.textContent = user.name;
     document.title = `${user.name} – Administration`;
     const context = { session, user, read, refresh };
@@ -82,7 +82,7 @@ export function userView({ session, id }) {
           {},
           session.can('sessions:read') && panel('Sessions', sessionsPart(context, signal)),
           session.can('audit:read') &&
-            panel('Audit', eventsTable(session, { subject: id }, signal)),
+            panel('Audit', eventsTable(session, { subject: id }, signal, options)),
         ),
       ),
     );
@@ -99,10 +99,10 @@ export function userView({ session, id }) {
     }
   }
 
-  async function refresh() {
+  async function refresh(options = { change: true }) {
     alert.textContent = '';
     try {
-      show(await read());
+      show(await read(), options);
     } catch (error) {
       if (signal.aborted) return;
       body.replaceChildren();
@@ -119,6 +119,6 @@ export function userView({ session, id }) {
     alert,
     body,
   );
-  void refresh();
+  void refresh({ change: false });
   return { element, close: () => control.abort() };
 }
