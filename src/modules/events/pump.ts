@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Closable } from '../../kernel/lifecycle';
 import type { EventLog } from '../../platform/event-log/event-log';
 import { BATCH, type Mover } from '../../platform/event-log/mover';
@@ -54,7 +53,7 @@ export function startPump(options: PumpOptions): Closable {
     return performance.now() - foundMs < BUSY_MS ? BUSY_POLL_MS : POLL_MS;
   }
 
-  async function work({ isOver }: Turn): Promise<void> {
+  async function work({ isOver, pause }: Turn): Promise<void> {
     if (!isHolder) log.info('event pump lock acquired');
     isHolder = true;
     let moved = 0;
@@ -62,7 +61,7 @@ export function startPump(options: PumpOptions): Closable {
       // Where there were some, there are likely more.
       moved = moved > 0 || (await anyPending()) ? await mover.round() : 0;
       if (moved > 0) foundMs = performance.now();
-      await delay(pauseMs(moved), undefined, { ref: false });
+      await pause(pauseMs(moved));
     }
     await purge();
   }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Closable } from '../../kernel/lifecycle';
 import { withTimeLimit } from '../../kernel/time-limit';
 import type { EventLog } from '../../platform/event-log/event-log';
@@ -83,11 +82,8 @@ export function startDispatcher(options: DispatcherOptions): Closable {
     return POLL_MS;
   }
 
-  async function work({ isOver, leftMs }: Turn): Promise<void> {
-    while (!isOver()) {
-      const waitMs = Math.min(await look(), Math.max(1, leftMs()));
-      await delay(waitMs, undefined, { ref: false });
-    }
+  async function work({ isOver, pause }: Turn): Promise<void> {
+    while (!isOver()) await pause(await look());
   }
 
   const looks = inTurns({

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Closable, jittered, repeatedly } from '../../kernel/lifecycle';
 import { isLockBusy, type Locks } from './locks';
 
@@ -6,6 +7,8 @@ export interface Turn {
   /** Time left before another process may, in ms. */
   leftMs(): number;
   isOver(): boolean;
+  /** Waits, for as long as the turn lasts: a close does not wait for it. */
+  pause(ms: number): Promise<void>;
 }
 
 export interface TurnsOptions {
@@ -35,7 +38,10 @@ export function inTurns({ name, locks, work, waiting, failed }: TurnsOptions): C
   async function turn(signal: AbortSignal): Promise<void> {
     const endMs = performance.now() + TURN_MS;
     const leftMs = () => endMs - performance.now();
-    await work({ leftMs, isOver: () => signal.aborted || leftMs() <= 0 });
+    const isOver = () => signal.aborted || leftMs() <= 0;
+    const pause = (ms: number) =>
+      delay(Math.min(ms, Math.max(1, leftMs())), undefined, { signal, ref: false }).catch(() => {});
+    await work({ leftMs, isOver, pause });
     pauseMs = 0;
   }
 
