@@ -48,7 +48,8 @@ export function allowUpload(
     // Nothing moves on the connection, also while the reader is busy with what has arrived.
     res.on('timeout', () => {
       const isRead = !req.complete && req.readableLength === 0;
-      if (isRead) socket.destroy();
+      const waitsForClient = isRead || res.writableEnded;
+      if (waitsForClient) socket.destroy();
       else restartTimeout(socket);
     });
     res.once('close', () => {
