@@ -1,12 +1,32 @@
 // Runs the built tests with Jest, and ends with them: a run that takes longer than
-// TEST_LIMIT_MINUTES is ended with all that it has started, however it hangs. Arguments go to Jest:
+// TEST_LIMIT_MINUTES is ended with all that it has started, however it hangs. Without a file it runs
+// the fast files, with --slow the others. Other arguments go to Jest:
 // npm test -- dist/tests/modules/users/users.test.js
 import { spawn, spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const limitMinutes = Number(process.env.TEST_LIMIT_MINUTES ?? 40);
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+const given = process.argv.slice(2).filter((arg) => arg !== '--slow');
+const isChosen = given.some((arg) => !arg.startsWith('-') || arg === '--onlyFailures');
+
+/** The arguments that choose the files. */
+function chosen() {
+  if (isChosen) return [];
+  const { SLOW_TESTS } = createRequire(import.meta.url)('../dist/tests/support/slow-tests.js');
+  if (process.argv.includes('--slow'))
+    return ['--runTestsByPath', ...SLOW_TESTS.map((name) => `${root}dist/tests/${name}.test.js`)];
+  return [
+    '--testPathIgnorePatterns',
+    '/node_modules/',
+    `/dist/tests/(${SLOW_TESTS.join('|')})\\.test\\.js$`,
+  ];
+}
+
 // Jest has its own way to load ES modules, which some of the libraries are.
 const command = [
   '--experimental-vm-modules',
@@ -16,7 +36,8 @@ const command = [
   ...(process.argv.some((arg) => arg.startsWith('--maxWorkers')) ? [] : ['--maxWorkers=2']),
   // A failed hook may leave what keeps Jest from ending; the tests have named it by then.
   '--forceExit',
-  ...process.argv.slice(2),
+  ...given,
+  ...chosen(),
 ];
 
 const child = spawn(process.execPath, command, { stdio: 'inherit' });

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { userView } from '../src/modules/users/view';
+import { SLOW_TESTS } from './support/slow-tests';
 
 const ROOT = resolve(__dirname, '../..');
 const SKIPPED = new Set(['node_modules', 'dist', 'data', 'coverage', '.git']);
@@ -198,4 +199,10 @@ test('the table of planted misconfigurations is that of the tests', () => {
   expect(
     checks.filter(([, check]) => !text.includes(`'${check}'`)).map(([, check]) => check),
   ).toEqual([]);
+});
+
+test('the list of slow tests names files, each once', () => {
+  const missing = SLOW_TESTS.filter((name) => !existsSync(join(ROOT, `tests/${name}.test.ts`)));
+  expect(missing).toEqual([]);
+  expect(SLOW_TESTS.filter((name, i) => SLOW_TESTS.indexOf(name) !== i)).toEqual([]);
 });

@@ -1,6 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import type { AggregatedResult, Reporter } from '@jest/reporters';
+import { SLOW_TESTS } from './slow-tests';
+
+/** Of a file of `npm test`, also on a busy machine. */
+const SLOW_MS = 30_000;
 
 /**
  * The file for the names of failed tests, one per line: `.ci/run` detects flaky tests with them.
@@ -37,6 +41,12 @@ class SummaryReporter implements Pick<Reporter, 'onRunComplete'> {
         : [`${testFilePath.replace(root, '')}${brief(testExecError.message)}`]),
     ]);
     if (why.length > 0) process.stdout.write(`\nFailed:\n  ${why.join('\n  ')}\n`);
+    const slow = results.testResults
+      .filter(({ perfStats: { runtime } }) => runtime > SLOW_MS)
+      .map(({ testFilePath }) => /tests\/(.*)\.test\.js$/.exec(testFilePath)?.[1] ?? '')
+      .filter((name) => !SLOW_TESTS.includes(name));
+    if (slow.length > 0)
+      process.stdout.write(`\nFor tests/support/slow-tests.ts: ${slow.join(', ')}\n`);
     const file = process.env[FAILED_FILE];
     if (file !== undefined && file !== '')
       writeFileSync(file, failed.map((name) => `${name}\n`).join(''));
