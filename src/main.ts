@@ -1,15 +1,12 @@
 import cluster from 'node:cluster';
 import { hostname } from 'node:os';
-import { loadEmbeddedMongo } from './app/development-database';
-import { prepareDatabase } from './app/prepare';
+import { serveAsPrimary, serveAsWorker } from './app/roles';
 import { loadServiceConfig } from './app/service-config';
-import { runWorker } from './app/worker';
 import {
   ConfigError,
   environmentWarnings,
   loadConfig,
   type ProcessRole,
-  parentToFollow,
   processRole,
 } from './kernel/config/config';
 import { VERSION } from './kernel/version';
@@ -17,10 +14,8 @@ import { connectTracing, openActiveSpan } from './platform/telemetry/connect-tra
 import { createDestination } from './platform/telemetry/destination';
 import { createLogger } from './platform/telemetry/logger';
 import { createRecentLines } from './platform/telemetry/recent-lines';
-import { exitCodeOf, exitCodes } from './runtime/exit-codes';
+import { exitCodes } from './runtime/exit-codes';
 import { isSupervision } from './runtime/ops/supervision-lines';
-import { runPrimary } from './runtime/primary/primary';
-import { createMember } from './runtime/worker/member';
 import { keepTickObject } from './runtime/worker/tick-object';
 
 async function main(): Promise<number> {
@@ -32,9 +27,8 @@ async function main(): Promise<number> {
     );
     return exitCodes.config;
   }
-  // Of a host whose folders change later, the workers go on.
+  // Only the primary checks the host's folders: workers keep running when those change later.
   const config = role.role === 'primary' ? loadServiceConfig() : loadConfig();
-  const { uri, embedded, dataDir } = config.database;
   // PM2 takes a worker's lines from process.stdout, which it has replaced, not from the descriptor.
   const recent = createRecentLines(role.role === 'primary' ? isSupervision : undefined);
   const active = openActiveSpan(config.tracing);
@@ -50,40 +44,11 @@ async function main(): Promise<number> {
     ...{ settings: config.tracing, active, log },
     resource: resourceOf(role),
   });
-  const prepare = (databaseUri: string) =>
-    prepareDatabase(databaseUri, config, log, { embedded: uri === undefined, tracing });
-  if (role.role === 'primary') {
-    const mode = embedded === 'off' ? 'auto' : embedded;
-    const startDatabase = async () =>
-      (await loadEmbeddedMongo()).startEmbeddedDatabase({ mode, dataDir, log });
-    const options = {
-      config,
-      log,
-      recent,
-      tracing,
-      startDatabase,
-      prepareDatabase: prepare,
-      hasTerminal: process.stdin.isTTY === true,
-    };
-    return runPrimary({ ...options, parentPid: parentToFollow() });
-  }
-  const databaseUri = uri ?? (await loadEmbeddedMongo()).embeddedUri(dataDir);
-  const member = createMember({ config, role, log, recent });
-  try {
-    // To prepare twice does no harm.
-    if (role.prepares) await prepare(databaseUri);
-    // Told to end before it was ready, a worker does not first wait for its stores.
-    return await Promise.race([
-      runWorker({ config, log, member, tracing, databaseUri }),
-      member.done,
-    ]);
-  } catch (error) {
-    member.fail(error, exitCodeOf(error));
-    return member.done;
-  }
+  const parts = { config, log, recent, tracing };
+  return role.role === 'primary' ? serveAsPrimary(parts) : serveAsWorker(parts, role);
 }
 
-/** What traces say about this process. */
+/** The resource attributes of this process's traces. */
 const resourceOf = ({ role, workerId }: ProcessRole) => ({
   'service.version': VERSION,
   'service.instance.id': `${hostname()}-${process.pid}`,
