@@ -1,3 +1,4 @@
+import type { Express } from 'express';
 import type { Config } from '../kernel/config/config';
 import { createLifecycle } from '../kernel/lifecycle';
 import { VERSION } from '../kernel/version';
@@ -6,9 +7,9 @@ import { corsOriginsOf } from '../platform/http/cors';
 import { createEarlyAnswers } from '../platform/http/early-answers';
 import { messageConstructors } from '../platform/http/fast-prototypes';
 import { HEALTH_PATHS } from '../platform/http/health';
-import { createServer } from '../platform/http/server';
+import { type ApiServer, createServer } from '../platform/http/server';
 import type { Logger } from '../platform/telemetry/logger';
-import { createMetrics } from '../platform/telemetry/metrics';
+import { createMetrics, type Metrics } from '../platform/telemetry/metrics';
 import { exposeProcess } from '../platform/telemetry/process-metrics';
 import type { Tracing } from '../platform/telemetry/tracing';
 import { exposeTracing } from '../platform/telemetry/tracing-metrics';
@@ -25,13 +26,8 @@ export interface WorkerOptions {
 }
 
 /** Runs one worker from its start to the end of its drain. Resolves with the exit code. */
-export async function runWorker({
-  config,
-  log,
-  member,
-  tracing,
-  databaseUri,
-}: WorkerOptions): Promise<number> {
+export async function runWorker(options: WorkerOptions): Promise<number> {
+  const { config, log, member, tracing, databaseUri } = options;
   const poolThreads = await lowerPoolPriority(config.auth.hashNiceness);
   log.debug(
     { poolThreads, niceness: config.auth.hashNiceness },
@@ -59,6 +55,21 @@ export async function runWorker({
     workers: member.workers,
     draining: () => leaving(),
   });
+  const server = createAdmittingServer(app, options, metrics);
+  leaving = () => server.leaving;
+  lifecycle.own('metrics', await member.exposeMetrics(metrics));
+  lifecycle.own('server', server);
+  await member.listen(server);
+  member.ready();
+  return member.done;
+}
+
+/** The HTTP server, with admission in front of the app. */
+function createAdmittingServer(
+  app: Express,
+  { config, log }: WorkerOptions,
+  metrics: Metrics,
+): ApiServer {
   const early = createEarlyAnswers({
     cors: corsOriginsOf(config),
     metrics,
@@ -70,17 +81,11 @@ export async function runWorker({
     metrics,
     early,
   });
-  const server = createServer(
+  return createServer(
     admission.wrap(app),
     config.server,
     messageConstructors(app),
     early,
     admission.isWaiting,
   );
-  leaving = () => server.leaving;
-  lifecycle.own('metrics', await member.exposeMetrics(metrics));
-  lifecycle.own('server', server);
-  await member.listen(server);
-  member.ready();
-  return member.done;
 }
