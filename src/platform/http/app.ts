@@ -41,20 +41,8 @@ export interface AppDependencies {
 const COMPRESS_FROM_BYTES = 1024;
 
 /** Middleware runs from top to bottom. */
-export function createApp({
-  settings,
-  cors,
-  log,
-  metrics,
-  tracing = NO_TRACING,
-  health,
-  limiter,
-  guardsOf,
-  extensions,
-  idempotency,
-  routes,
-  pages,
-}: AppDependencies): Express {
+export function createApp(deps: AppDependencies): Express {
+  const { settings, cors, log, metrics, tracing = NO_TRACING, extensions, routes } = deps;
   const app = express();
   app
     .disable('x-powered-by')
@@ -69,32 +57,33 @@ export function createApp({
   if (tracing.isOn) app.use(traceRequests(tracing, extensions.hasSecretPath));
   app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
   app.use(securityHeaders());
-  mountHealth(app, health);
+  mountHealth(app, deps.health);
   if (cors.plain.length + cors.withCookies.length > 0)
     app.use(corsFor(cors, Object.keys(extensions.requestHeaders)));
-  app.use(limiter);
+  app.use(deps.limiter);
 
   const compress = compression({ threshold: COMPRESS_FROM_BYTES });
   mountRoutes(app, routes, {
-    guardsOf,
-    idempotency,
+    guardsOf: deps.guardsOf,
+    idempotency: deps.idempotency,
     bodyLimitBytes: settings.bodyLimitBytes,
     compress,
     compressFromBytes: COMPRESS_FROM_BYTES,
   });
-  const openApi = createOpenApi(routes, {
-    serverUrl: settings.publicUrl,
-    environment: settings.environment,
-    extensions,
-  });
+  for (const page of deps.pages) app.use(page);
   app.use(['/docs', '/openapi.json'], compress);
-  for (const page of pages) app.use(page);
-  const { docsTry, environment, assetBaseUrl } = settings;
-  const isTried = docsTry === 'on' || (docsTry === 'auto' && environment !== 'production');
-  if (isTried) app.use(tryPage());
-  app.use(docsPage(openApi, { assetBaseUrl, isTried }));
+  mountDocs(app, deps);
 
   app.use(notFoundHandler());
   app.use(problemHandler(log));
   return app;
+}
+
+/** The OpenAPI document of the routes, and the pages that show it. */
+function mountDocs(app: Express, { settings, extensions, routes }: AppDependencies): void {
+  const { publicUrl, environment, docsTry, assetBaseUrl } = settings;
+  const openApi = createOpenApi(routes, { serverUrl: publicUrl, environment, extensions });
+  const isTried = docsTry === 'on' || (docsTry === 'auto' && environment !== 'production');
+  if (isTried) app.use(tryPage());
+  app.use(docsPage(openApi, { assetBaseUrl, isTried }));
 }

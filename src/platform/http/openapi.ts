@@ -20,35 +20,24 @@ export interface OpenApiOptions {
 
 const TOKEN_PATH = '/api/auth/token';
 
+const INFO = {
+  title: 'User and authentication API',
+  version: VERSION,
+  description:
+    'Errors are RFC 9457 problem details: compare `code`. Send `Authorization: Bearer <access_token>` where `bearer` is shown. Every path may also answer 405, and unknown paths answer 404.',
+  license: { name: 'MIT', identifier: 'MIT' },
+  contact: { name: 'The operator of this service' },
+} as const;
+
 /** Creates the OpenAPI 3.1 document from the validators that parse the requests. */
 export function createOpenApi(routes: readonly Route[], options: OpenApiOptions): OpenApi {
   const { extensions } = options;
   const components = createComponents();
   components.schemaOf(problemSchema, 'output');
-  const paths: Record<string, Record<string, unknown>> = {};
-  const responses: Record<string, unknown> = {};
-  const examples: Record<string, unknown> = {};
-  for (const { endpoint } of routes) {
-    const path = endpoint.path.replaceAll(/:(\w+)/g, '{$1}');
-    const extension = extensions.extensionOf(endpoint);
-    const { named, byStatus, codes } = problemResponses(endpoint, extension);
-    addNamed(responses, named);
-    for (const code of codes) examples[code] = problemExample(code);
-    paths[path] = {
-      ...paths[path],
-      [endpoint.method]: operationOf({ endpoint, extension }, components, { named, byStatus }),
-    };
-  }
+  const { paths, responses, examples } = describeRoutes(routes, extensions, components);
   return {
     openapi: '3.1.0',
-    info: {
-      title: 'User and authentication API',
-      version: VERSION,
-      description:
-        'Errors are RFC 9457 problem details: compare `code`. Send `Authorization: Bearer <access_token>` where `bearer` is shown. Every path may also answer 405, and unknown paths answer 404.',
-      license: { name: 'MIT', identifier: 'MIT' },
-      contact: { name: 'The operator of this service' },
-    },
+    info: INFO,
     servers: [
       {
         url: options.serverUrl?.replace(/\/+$/, '') || '/',
@@ -67,6 +56,29 @@ export function createOpenApi(routes: readonly Route[], options: OpenApiOptions)
       securitySchemes: { ...securitySchemes(routes), ...extensions.securitySchemes },
     },
   };
+}
+
+/** The operations by path, with the responses and examples that they name. */
+function describeRoutes(
+  routes: readonly Route[],
+  extensions: Extensions,
+  components: ReturnType<typeof createComponents>,
+) {
+  const paths: Record<string, Record<string, unknown>> = {};
+  const responses: Record<string, unknown> = {};
+  const examples: Record<string, unknown> = {};
+  for (const { endpoint } of routes) {
+    const path = endpoint.path.replaceAll(/:(\w+)/g, '{$1}');
+    const extension = extensions.extensionOf(endpoint);
+    const { named, byStatus, codes } = problemResponses(endpoint, extension);
+    addNamed(responses, named);
+    for (const code of codes) examples[code] = problemExample(code);
+    paths[path] = {
+      ...paths[path],
+      [endpoint.method]: operationOf({ endpoint, extension }, components, { named, byStatus }),
+    };
+  }
+  return { paths, responses, examples };
 }
 
 function usedTags(routes: readonly Route[], tags: Extensions['tags']): object[] {
