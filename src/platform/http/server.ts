@@ -6,17 +6,11 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Config } from '../../kernel/config/config';
 import type { Closable } from '../../kernel/lifecycle';
-import {
-  type ConnectionUse,
-  closeAfterAnswers,
-  isAnyInUse,
-  newUse,
-  recordUse,
-  trackPending,
-} from './connection-use';
+import { type ConnectionUse, newUse, recordUse, trackPending } from './connection-use';
+import { drainConnections } from './drain';
 import {
   type ConnectionError,
   createEarlyAnswers,
@@ -66,7 +60,7 @@ export interface ApiServer extends Closable {
 
 /** Interval, in ms, of the check of unfinished requests against their timeouts. */
 const TIMEOUT_CHECK_MS = 1000;
-const DRAIN_POLL_MS = 20;
+
 export function createServer(
   app: RequestListener,
   limits: ServerLimits,
@@ -76,17 +70,7 @@ export function createServer(
 ): ApiServer {
   const serve = withRoutableTargets(app);
   const server = createHttpServer(
-    {
-      ...constructors,
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      keepAliveTimeout: limits.keepAliveTimeoutMs,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      noDelay: true,
-      // Admission checks the Host header, so that the response is a problem like all others.
-      requireHostHeader: false,
-    },
+    { ...constructors, ...nodeOptions(limits) },
     (request, response) => {
       if (draining !== undefined) response.setHeader('Connection', 'close');
       const use = recordUse(sockets, request.socket);
@@ -110,48 +94,10 @@ export function createServer(
     socket.once('close', () => sockets.delete(socket));
   });
 
-  /**
-   * Closes the listener only. http.Server's close() would also close idle connections, where a
-   * request may be on its way.
-   */
-  function stopAccepting(): void {
-    accepting = false;
-    if (server.listening) NetServer.prototype.close.call(server);
-  }
-
-  async function drain(timeoutMs: number): Promise<{ cut: number }> {
+  function drain(timeoutMs: number): Promise<{ cut: number }> {
     leaving = true;
-    stopAccepting();
-    closeAfterAnswers(sockets);
-    const start = performance.now();
-    for (;;) {
-      const spentMs = performance.now() - start;
-      if (
-        spentMs >= Math.min(limits.drainIdleMs, timeoutMs / 2) &&
-        !isAnyInUse(sockets, timeoutMs / 2)
-      )
-        closeIdle();
-      if (sockets.size === 0 || spentMs >= timeoutMs) break;
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-      // setImmediate runs after the sockets have been read, so a request that waited for a busy
-      // event loop is seen.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    const cut = sockets.size;
-    for (const socket of sockets.keys()) socket.destroy();
-    // Stops the server's timer; the listener and the connections are closed already.
-    server.close(() => {});
-    return { cut };
-  }
-
-  /**
-   * A client may be sending a request at this moment, and would lose it: the later the close, the
-   * fewer requests are lost.
-   */
-  function closeIdle(): void {
-    server.closeIdleConnections();
-    // Node does not count unused connections as idle.
-    for (const socket of sockets.keys()) if (socket.bytesRead === 0) socket.destroy();
+    accepting = false;
+    return drainConnections(server, sockets, { idleMs: limits.drainIdleMs, timeoutMs });
   }
 
   const api: ApiServer = {
@@ -196,6 +142,17 @@ export function createServer(
   };
   return api;
 }
+
+const nodeOptions = (limits: ServerLimits): ServerOptions => ({
+  maxHeaderSize: limits.maxHeaderBytes,
+  headersTimeout: limits.headersTimeoutMs,
+  requestTimeout: limits.requestTimeoutMs,
+  keepAliveTimeout: limits.keepAliveTimeoutMs,
+  connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  noDelay: true,
+  // Admission checks the Host header, so that the response is a problem like all others.
+  requireHostHeader: false,
+});
 
 /** Sends problems where Node would send a bare status line. */
 function answerParserErrors(
