@@ -3,7 +3,14 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareNginx, UnusableEdge } from './edge-nginx';
-import { isServing, sendWrites, startProbe, startProgram } from './edge-probe';
+import {
+  isServing,
+  type Probe,
+  type Program,
+  sendWrites,
+  startProbe,
+  startProgram,
+} from './edge-probe';
 import { type Report, record, skip } from './finding';
 
 export interface EdgeFile {
@@ -15,7 +22,8 @@ export interface EdgeFile {
  * Runs the edge's own configuration in its own program, on this machine, in front of two servers
  * that break the connection after each request, and counts how often writes arrive.
  */
-export async function checkEdge(report: Report, { kind, file }: EdgeFile): Promise<void> {
+export async function checkEdge(report: Report, edge: EdgeFile): Promise<void> {
+  const { kind, file } = edge;
   const folder = mkdtempSync(join(tmpdir(), 'doctor-edge-'));
   // NGINX started as root switches to another user, which needs its temporary files.
   chmodSync(folder, 0o755);
@@ -29,29 +37,7 @@ export async function checkEdge(report: Report, { kind, file }: EdgeFile): Promi
         : prepareHaproxy(folder, file, port, ports);
     const program = startProgram(command);
     try {
-      const base = `http://127.0.0.1:${port}`;
-      if (!(await isServing(base, program)))
-        return skip(
-          report,
-          'edge-repeats-writes',
-          `${kind} does not start: ${lastLine(program.output())}`,
-        );
-      const { repeated, lost } = await sendWrites(base, probes);
-      if (lost.length > 0)
-        return skip(report, 'edge-repeats-writes', `${lost.join(', ')} did not reach the servers`);
-      record(
-        report,
-        'edge-repeats-writes',
-        repeated.length > 0 && {
-          severity: 'fault',
-          seen: `${file} sends again after a broken connection: ${repeated.join(', ')}`,
-          means: 'A write may take place twice, or answer 404, 409 or 412 although it succeeded.',
-          fix:
-            kind === 'nginx'
-              ? 'No non_idempotent in proxy_next_upstream, and PUT and DELETE as in nginx/snippets/server.conf.'
-              : 'A backend of their own for writes, with retry-on conn-failure and http-reuse never (haproxy/haproxy.cfg).',
-        },
-      );
+      await checkWrites(report, edge, { base: `http://127.0.0.1:${port}`, program, probes });
     } finally {
       await program.close();
     }
@@ -62,6 +48,35 @@ export async function checkEdge(report: Report, { kind, file }: EdgeFile): Promi
     await Promise.all(probes.map((probe) => probe.close()));
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function checkWrites(
+  report: Report,
+  { kind, file }: EdgeFile,
+  { base, program, probes }: { base: string; program: Program; probes: readonly Probe[] },
+): Promise<void> {
+  if (!(await isServing(base, program)))
+    return skip(
+      report,
+      'edge-repeats-writes',
+      `${kind} does not start: ${lastLine(program.output())}`,
+    );
+  const { repeated, lost } = await sendWrites(base, probes);
+  if (lost.length > 0)
+    return skip(report, 'edge-repeats-writes', `${lost.join(', ')} did not reach the servers`);
+  record(
+    report,
+    'edge-repeats-writes',
+    repeated.length > 0 && {
+      severity: 'fault',
+      seen: `${file} sends again after a broken connection: ${repeated.join(', ')}`,
+      means: 'A write may take place twice, or answer 404, 409 or 412 although it succeeded.',
+      fix:
+        kind === 'nginx'
+          ? 'No non_idempotent in proxy_next_upstream, and PUT and DELETE as in nginx/snippets/server.conf.'
+          : 'A backend of their own for writes, with retry-on conn-failure and http-reuse never (haproxy/haproxy.cfg).',
+    },
+  );
 }
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';

@@ -18,6 +18,17 @@ export async function checkDatabase(
   config: Config,
   { connection, clock }: Database,
 ): Promise<void> {
+  await checkIndexes(report, config, connection);
+  await checkMigrations(report, connection);
+  checkClock(report, config, clock.offsetMs());
+  await checkMembers(report, connection);
+}
+
+async function checkIndexes(
+  report: Report,
+  config: Config,
+  connection: Database['connection'],
+): Promise<void> {
   const drift = await indexDrift(connection, indexesOf(config));
   const bad = drift.filter(({ fault }) => fault !== 'undeclared');
   record(
@@ -32,6 +43,9 @@ export async function checkDatabase(
       fix: `${MIGRATE}; "different" needs a look first: docs/operate.md, exit code 65.`,
     },
   );
+}
+
+async function checkMigrations(report: Report, connection: Database['connection']): Promise<void> {
   const status = await migrationStatus(connection, migrations, { timeoutMs: TIMEOUT_MS });
   const pending = status.filter(({ state }) => state === 'pending').map(({ id }) => id);
   record(
@@ -44,7 +58,9 @@ export async function checkDatabase(
       fix: MIGRATE,
     },
   );
-  const offsetMs = clock.offsetMs();
+}
+
+function checkClock(report: Report, config: Config, offsetMs: number): void {
   const limitMs = Math.max(1000, config.auth.clockLeewaySeconds * 1000);
   record(
     report,
@@ -56,7 +72,6 @@ export async function checkDatabase(
       fix: 'Run a time service (chrony, systemd-timesyncd) on this host and on the database’s.',
     },
   );
-  await checkMembers(report, connection);
 }
 
 export const describeOffset = (ms: number): string =>
