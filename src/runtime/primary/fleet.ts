@@ -42,19 +42,7 @@ export function createFleet(
 ): Fleet {
   const now = () => performance.now();
   const { server, cluster: bounds } = config;
-  const distributor = createDistributor({
-    host: server.host,
-    port: server.port,
-    waitMs: bounds.acceptWaitMs,
-    busyWaitMs: bounds.acceptBusyWaitMs,
-    queueMax: bounds.acceptQueueMax,
-    log,
-    now,
-    refusals: createEarlyAnswers({
-      cors: corsOriginsOf(config),
-      ...(server.accessLog && { log }),
-    }),
-  });
+  const distributor = distributorOf(config, log, now);
   const restarts = createRestarts({
     baseMs: bounds.restartBaseMs,
     maxMs: bounds.restartMaxMs,
@@ -104,6 +92,23 @@ export function createFleet(
     },
   });
   return { supervisor, distributor, restarts };
+}
+
+function distributorOf(config: Config, log: Logger, now: () => number): Distributor {
+  const { server, cluster: bounds } = config;
+  return createDistributor({
+    host: server.host,
+    port: server.port,
+    waitMs: bounds.acceptWaitMs,
+    busyWaitMs: bounds.acceptBusyWaitMs,
+    queueMax: bounds.acceptQueueMax,
+    log,
+    now,
+    refusals: createEarlyAnswers({
+      cors: corsOriginsOf(config),
+      ...(server.accessLog && { log }),
+    }),
+  });
 }
 
 function workerEnvironment(

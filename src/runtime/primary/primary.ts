@@ -121,22 +121,9 @@ async function start(
   const unprepared = await openDatabase(options, handed, owned);
   if (unprepared !== undefined) return unprepared;
   const runtimeDir = await openFolders(options, handed, owned);
-  const failed = await fleet.supervisor.start();
+  const failed =
+    (await fleet.supervisor.start()) ?? (await listen(options, fleet, owned, startedMs));
   if (failed !== undefined) return failed;
-  const address = await owned
-    .own('listener', fleet.distributor)
-    .listen()
-    .catch((error: unknown) => void log.fatal({ err: error }, `cannot listen on ${host}:${port}`));
-  if (address === undefined) return exitCodes.address;
-  log.info(
-    {
-      host: address.address,
-      port: address.port,
-      workers: fleet.supervisor.wanted(),
-      tookMs: Math.round(performance.now() - startedMs),
-    },
-    'listening',
-  );
   // A supervisor above us (PM2 in fork mode, a test) may wait for this.
   process.send?.('ready');
   if (runtimeDir !== undefined)
@@ -149,6 +136,31 @@ async function start(
       },
       owned,
     );
+  return undefined;
+}
+
+/** Accepts connections for the ready workers; an exit code on failure. */
+async function listen(
+  { config, log }: PrimaryOptions,
+  { supervisor, distributor }: Fleet,
+  owned: Lifecycle,
+  startedMs: number,
+): Promise<number | undefined> {
+  const { host, port } = config.server;
+  const address = await owned
+    .own('listener', distributor)
+    .listen()
+    .catch((error: unknown) => void log.fatal({ err: error }, `cannot listen on ${host}:${port}`));
+  if (address === undefined) return exitCodes.address;
+  log.info(
+    {
+      host: address.address,
+      port: address.port,
+      workers: supervisor.wanted(),
+      tookMs: Math.round(performance.now() - startedMs),
+    },
+    'listening',
+  );
   return undefined;
 }
 
