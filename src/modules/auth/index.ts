@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import type { Role, Scope } from '../../kernel/permissions';
+import type { Scope } from '../../kernel/permissions';
 import type { GuardsOf, Route } from '../../platform/http/endpoint';
 import type { Module } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
@@ -9,7 +9,7 @@ import { createFactorAdministrationRoutes } from './administration/factor-routes
 import { createMailAdministrationRoutes } from './administration/mail-routes';
 import { createSessionAdministration } from './administration/session-administration';
 import { createSessionAdministrationRoutes } from './administration/session-routes';
-import { createGuards, createRecheck } from './authenticate';
+import { createGuards, type createRecheck } from './authenticate';
 import { refuseImpersonator } from './authorize';
 import { withCookieGuard } from './browser/cookie-guard';
 import { createPageOrigins } from './browser/page-origin';
@@ -18,9 +18,7 @@ import { withTokenBinding } from './browser/token-binding';
 import { createEmailSignInRoutes } from './email-sign-in/routes';
 import { createFactorRoutes } from './factors/routes';
 import { createFederation } from './federation';
-import { createImpersonation } from './impersonation/impersonation';
 import { createDiscoveryRoutes } from './oauth/discovery-routes';
-import { createOAuth } from './oauth/oauth';
 import { createOAuthRoutes } from './oauth/routes';
 import { type AuthDependencies, createParts } from './parts';
 import { createPasskeyRoutes } from './passkeys/routes';
@@ -30,16 +28,15 @@ import { principalOf } from './principal';
 import { accountPage } from './recovery/account-page';
 import type { MailFlows } from './recovery/mail-flows';
 import { createMailRoutes } from './recovery/routes';
-import { type OpenRevocations, openRevocations } from './revocations/open-revocations';
+import type { OpenRevocations } from './revocations/open-revocations';
 import { createServiceAccountRoutes } from './service-accounts/routes';
-import { createServiceAccounts } from './service-accounts/service-accounts';
 import { createSessionRoutes } from './sessions/routes';
-import { baseUrlOf, tokenSettings } from './settings';
+import { baseUrlOf } from './settings';
 import { signInAnswerOf } from './sign-in/contract';
 import { createAuthRoutes } from './sign-in/routes';
 import { authStorage } from './storage';
 import { authSubscribers } from './subscribers';
-import { createSubjectResolver } from './tokens/subject-resolver';
+import { createTokenParts } from './token-parts';
 
 export { authExtension } from './http-extension';
 export { developmentSecretIn } from './keys/development-secret';
@@ -112,27 +109,11 @@ export interface Auth extends Module<DomainEvents> {
 
 /** Puts the parts of authentication together. No I/O: the stores are connected. */
 export function createAuth(deps: AuthDependencies): Auth {
-  const { config, connection, keys, users, policy, emit, limiter, now } = deps;
+  const { config, keys, users, policy, limiter } = deps;
   const newPassword = newPasswordOf(config.auth.passwordHash);
   const parts = createParts(deps);
   const { service, sessions, tokens, mails, passwords, dpop } = parts;
-  const { tokensEnded } = users;
-  const timeoutMs = config.database.operationTimeoutMs;
-  const services = createServiceAccounts(connection, deps.cache, {
-    ...{ timeoutMs, now, tokensEnded, emit },
-  });
-  const mayImpersonate = (role: Role) => policy.permissionsOf(role).has('users:impersonate');
-  const subjects = createSubjectResolver(users, services, mayImpersonate);
-  const mayStill = createRecheck({ tokens, subjects, policy });
-  const outside = openRevocations({ ...deps, mayStill }, services);
-  const { issuer, audience } = tokenSettings(config);
-  const impersonation = createImpersonation({
-    ...{ tokens, subjects, sessions, users, policy, emit, now },
-    ttlSeconds: config.auth.impersonationTtlSeconds,
-  });
-  const oauth = createOAuth({
-    ...{ tokens, sessions, subjects, services, impersonation, emit, issuer, audience, tokensEnded },
-  });
+  const { services, subjects, mayStill, oauth, external, issuer } = createTokenParts(deps, parts);
   const pages = createPageOrigins(config.browser.origins);
   const cookieSeconds = config.sessions.idleTtlSeconds;
   const refresh = createRefresh({ refresh: sessions.refresh, pages, dpop, cookieSeconds });
@@ -162,9 +143,9 @@ export function createAuth(deps: AuthDependencies): Auth {
     serviceScopes: async (id) => (await services.findStored(id))?.scopes ?? null,
     mayStill,
     guardsOf: withCookieGuard(guardsOf, { pages, sessions, dpop, policy }),
-    revocations: outside.revocations,
+    revocations: external.revocations,
     async start() {
-      outside.revocations.start();
+      external.revocations.start();
       await passwords.start();
     },
     pages: accountPage(),
@@ -178,7 +159,7 @@ export function createAuth(deps: AuthDependencies): Auth {
         ...createMailRoutes({ mails, service, newPassword, limiter }),
         ...federation.routes,
         ...createOAuthRoutes({ oauth, dpop, limiter }),
-        ...outside.routes,
+        ...external.routes,
         ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
         ...createServiceAccountRoutes({ services, users, policy, assertRecentLogin }),
       ],

@@ -46,6 +46,8 @@ export interface AuthDependencies extends DeliveryDependencies {
   readonly limiter: RequestHandler;
 }
 
+export type AuthParts = ReturnType<typeof createParts>;
+
 /** Passwords, sessions, mails and the services on them. */
 export function createParts(deps: AuthDependencies) {
   const { config, log, metrics, connection, keys, counters, users, emit, now } = deps;
