@@ -104,12 +104,8 @@ export function createUsers(deps: UsersDependencies): Users {
   // failure because Redis hangs.
   const startDeadline = createDeadlines(boundMs);
   const common = {
-    repository,
-    users: cached,
-    cache,
+    ...{ repository, users: cached, cache, startDeadline, timeoutMs },
     now: () => new Date(now()),
-    startDeadline,
-    timeoutMs,
   };
   /** A service account has no login: its token alone stands for it. */
   const assertRecentLogin = async (req: Request) => {
@@ -119,6 +115,11 @@ export function createUsers(deps: UsersDependencies): Users {
   const service = settlingEnds(
     createUserService({ ...common, locks, policy, emit, noPassword: deps.passwords.none }),
     deps.tokensEnded,
+  );
+  const { secrets, indexed } = deps;
+  const list = boundCalls(
+    createUserList(model, cache, { timeoutMs, secrets, metadata: indexed }),
+    boundMs,
   );
   const bulk = createBulk(deps.bulk, { ...deps, assertRecentLogin, model, accounts: repository });
   const expiry = createBanExpiry({
@@ -159,20 +160,7 @@ export function createUsers(deps: UsersDependencies): Users {
     bulk,
     jobs: bulk.jobs,
     routes: namesFirst([
-      ...createUserRoutes({
-        ...deps,
-        assertRecentLogin,
-        service,
-        list: boundCalls(
-          createUserList(model, cache, {
-            timeoutMs,
-            secrets: deps.secrets,
-            metadata: deps.indexed,
-          }),
-          boundMs,
-        ),
-        startDeadline,
-      }),
+      ...createUserRoutes({ ...deps, assertRecentLogin, service, list, startDeadline }),
       ...bulk.routes,
       ...createUserAdministrationRoutes({ ...deps, assertRecentLogin, service, startDeadline }),
     ]),
