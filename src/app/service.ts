@@ -9,9 +9,10 @@ import { NO_CLIENT } from '../platform/http/client-info';
 import { corsOriginsOf } from '../platform/http/cors';
 import { createIdempotency, type Idempotency, underAll } from '../platform/http/idempotency';
 import { createIdempotencyStore } from '../platform/http/idempotency-store';
-import { limitClients, limitRate } from '../platform/http/rate-limit';
 import type { Database } from '../platform/mongo/connection';
 import { watchMigrations } from '../platform/mongo/migrations/watch';
+import { limitClients } from '../platform/rate-limits/client-limit';
+import { limitExactly } from '../platform/rate-limits/exact-limit';
 import type { Logger } from '../platform/telemetry/logger';
 import type { Metrics } from '../platform/telemetry/metrics';
 import { migrations } from './migrate';
@@ -67,7 +68,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     sendsMail: true,
     runsJobs: config.jobs.run,
     draining: options.draining,
-    limiter: limitRate({ ...limits, name: 'credentials', limit: authPerClient }),
+    limiter: limitExactly({ ...limits, name: 'credentials', limit: authPerClient }),
     openKeys: (emit) => {
       const made = () => emit('SigningKeyRotated', { reason: 'schedule', client: NO_CLIENT });
       return connectKeys({ config, connection, log, now, made });

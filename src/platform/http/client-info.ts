@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { TokenBinding } from '../../kernel/token-binding';
-import { clientKey } from './rate-limit';
+import { networkOf } from './client-networks';
 
 /** The origin of a request, for limits and the audit log. */
 export interface ClientInfo {
@@ -23,7 +23,7 @@ export const NO_CLIENT: ClientInfo = { network: '', ipPrefix: '', userAgent: '',
 const MAX_AGENT_CHARS = 256;
 
 export function clientOf(req: Request): ClientInfo {
-  const network = clientKey(req);
+  const network = networkOf(req);
   const { principal, tokenBinding } = req.context;
   return {
     network,

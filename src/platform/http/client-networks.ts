@@ -1,3 +1,4 @@
+import type { Request } from 'express';
 import { ipKeyGenerator } from 'express-rate-limit';
 
 /** The networks around a client. */
@@ -6,6 +7,14 @@ export interface ClientNetworks {
   readonly site: string;
   /** IPv6 /32 or IPv4 /16: what a network provider has. */
   readonly provider: string;
+}
+
+/**
+ * Clients are limited by network: IPv4 by address, IPv6 by /56. A household gets one bucket, and
+ * cannot get more by its 2^72 addresses.
+ */
+export function networkOf({ context: { clientAddress } }: Request): string {
+  return clientAddress.includes(':') ? ipKeyGenerator(clientAddress, 56) : clientAddress;
 }
 
 /** `network`: as in `ClientInfo`. */

@@ -2,10 +2,10 @@ import { createHmac, hkdfSync } from 'node:crypto';
 import type { Request } from 'express';
 import { Problem, problems } from '../../kernel/errors';
 import type { Logger } from '../telemetry/logger';
+import { networkOf } from './client-networks';
 import type { Reply } from './endpoint';
 import type { EncryptedAnswer, Granted, IdempotencyStore, Lifetimes } from './idempotency-store';
 import { PROBLEM_TYPE, problemBody } from './problem';
-import { clientKey } from './rate-limit';
 
 /**
  * draft-ietf-httpapi-idempotency-key-header: a repeated POST with the same key gets the first
@@ -168,7 +168,7 @@ export const underAll = (idempotencies: readonly Idempotency[]): Idempotency =>
 
 function scopeOf(req: Request): string {
   const { principal } = req.context;
-  return principal === undefined ? `network ${clientKey(req)}` : principal.idempotencyScope;
+  return principal === undefined ? `network ${networkOf(req)}` : principal.idempotencyScope;
 }
 
 /** The content of the fingerprint. Public endpoints may read credentials from Authorization. */

@@ -1,5 +1,5 @@
+import type { Counters } from '../counters/counters';
 import { forRequest, type Requested, timed } from '../telemetry/request-work';
-import type { Counters } from './counters';
 
 export interface Decision {
   readonly allowed: boolean;

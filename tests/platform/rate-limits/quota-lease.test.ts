@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Counters } from '../../../src/platform/counters/counters';
-import { createQuotaLease, type QuotaLease } from '../../../src/platform/counters/quota-lease';
+import { createQuotaLease, type QuotaLease } from '../../../src/platform/rate-limits/quota-lease';
 
 const WINDOW_MS = 60_000;
 /** In the middle of a window. */
