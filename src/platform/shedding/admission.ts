@@ -1,9 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { Counter, Gauge } from 'prom-client';
 import type { Config } from '../../kernel/config/config';
-import { type Problem, problems } from '../../kernel/errors';
+import { problems } from '../../kernel/errors';
+import { createEarlyAnswers, type EarlyAnswers } from '../http/early-answers';
+import { faultOfHost } from '../http/host-header';
 import type { Metrics } from '../telemetry/metrics';
-import { createEarlyAnswers, type EarlyAnswers, hostInvalid, hostMissing } from './early-answers';
+import { createInFlight } from './in-flight';
+import { createLateTurns } from './late-turns';
+import { exposeShedding } from './metrics';
 
 /**
  * Refuses requests that could not be answered in time, before they cost anything. It uses two
@@ -45,20 +48,6 @@ const overloaded = problems.unavailable(
   1,
 );
 
-/**
- * Consecutive turns over the budget are overload after this time. Shorter ones come from a cold
- * start or a garbage collection.
- */
-const OVERLOAD_AFTER_MS = 300;
-/**
- * The same in the first seconds of the process, while V8 compiles its code and other workers may
- * start.
- */
-const OVERLOAD_AFTER_MS_AT_START = 1000;
-const START_MS = 10_000;
-/** The first requests of a turn are always served: they are some ms of work. */
-const ALWAYS_SERVED_PER_TURN = 8;
-
 export function createAdmission(options: AdmissionOptions): Admission {
   const {
     limits,
@@ -67,64 +56,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     early = createEarlyAnswers(),
     now = () => performance.now(),
   } = options;
-  let inFlight = 0;
+  const isLate = createLateTurns(limits.loopBudgetMs, now);
+  const inFlight = createInFlight();
+  const counter = metrics && exposeShedding(metrics, inFlight.count);
   let shed = 0;
-  let longSinceMs: number | undefined;
-  let turnStartedMs: number | undefined;
-  let firstTurnMs: number | undefined;
-  let inTurn = 0;
-
-  function isLate(): boolean {
-    if (turnStartedMs === undefined) {
-      turnStartedMs = now();
-      firstTurnMs ??= turnStartedMs;
-      inTurn = 1;
-      setImmediate(endTurn);
-      return false;
-    }
-    if (++inTurn <= ALWAYS_SERVED_PER_TURN) return false;
-    const overloadAfterMs =
-      turnStartedMs - (firstTurnMs ?? turnStartedMs) < START_MS
-        ? OVERLOAD_AFTER_MS_AT_START
-        : OVERLOAD_AFTER_MS;
-    if (longSinceMs === undefined || turnStartedMs - longSinceMs < overloadAfterMs) return false;
-    return now() - turnStartedMs > limits.loopBudgetMs;
-  }
-  const endTurn = () => {
-    const isLong = turnStartedMs !== undefined && now() - turnStartedMs > limits.loopBudgetMs;
-    // Starts with the end of the first long turn: the requests that waited for that turn are
-    // served.
-    longSinceMs = isLong ? (longSinceMs ?? now()) : undefined;
-    turnStartedMs = undefined;
-  };
-  /** Requests in flight by connection. */
-  const inFlightBySocket = new WeakMap<object, { count: number }>();
-
-  /**
-   * A pipelined response that is not yet at the front has no socket, and emits no 'close' when the
-   * connection closes. So the close of the connection ends every request that is left.
-   */
-  function trackInFlight({ socket }: IncomingMessage, response: ServerResponse): void {
-    let slot = inFlightBySocket.get(socket);
-    if (slot === undefined) {
-      const opened = { count: 0 };
-      slot = opened;
-      inFlightBySocket.set(socket, opened);
-      socket.once('close', () => {
-        inFlight -= opened.count;
-        opened.count = 0;
-      });
-    }
-    slot.count++;
-    inFlight++;
-    response.once('close', () => {
-      if (slot.count === 0) return;
-      slot.count--;
-      inFlight--;
-    });
-  }
-
-  const count = createCounts(metrics, () => inFlight);
 
   function refuse(
     request: IncomingMessage,
@@ -132,7 +67,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     reason: 'in_flight' | 'loop',
   ): void {
     shed++;
-    count?.inc({ reason });
+    counter?.inc({ reason });
     early.answer(request, response, overloaded);
   }
 
@@ -143,7 +78,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
       return true;
     }
     const late = isLate();
-    if ((!late && inFlight < limits.inFlightMax) || exempt.has(pathOf(request.url))) return false;
+    const hasRoom = !late && inFlight.count() < limits.inFlightMax;
+    if (hasRoom || exempt.has(pathOf(request.url))) return false;
     refuse(request, response, late ? 'loop' : 'in_flight');
     return true;
   }
@@ -156,51 +92,14 @@ export function createAdmission(options: AdmissionOptions): Admission {
         // A response that was decided within the call (end-batch.ts) waits for nothing and is not
         // in flight.
         if (response.writableEnded || response.headersSent) return;
-        trackInFlight(request, response);
+        inFlight.track(request, response);
       },
-    isWaiting: (socket) => (inFlightBySocket.get(socket)?.count ?? 0) > 0,
-    state: () => ({ inFlight, shed }),
+    isWaiting: (socket) => inFlight.countOf(socket) > 0,
+    state: () => ({ inFlight: inFlight.count(), shed }),
   };
-}
-
-/** RFC 3986 §3.2.2 and §3.2.3: a name, an address or one in brackets, and a port. */
-const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(?::\d{0,5})?$/i;
-
-function faultOfHost({ headers, rawHeaders, httpVersion }: IncomingMessage): Problem | undefined {
-  const { host } = headers;
-  if (host === undefined) return httpVersion === '1.1' ? hostMissing() : undefined;
-  return HOST.test(host) && isAlone(rawHeaders) ? undefined : hostInvalid();
-}
-
-/** Names and values alternate. */
-function isAlone(rawHeaders: readonly string[]): boolean {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2)
-    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') count += 1;
-  return count === 1;
 }
 
 function pathOf(url = '/'): string {
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
-}
-
-function createCounts(metrics: Metrics | undefined, inFlight: () => number) {
-  if (metrics === undefined) return undefined;
-  new Gauge({
-    name: 'http_requests_in_flight',
-    help: 'Requests in flight, over all workers.',
-    registers: [metrics],
-    collect() {
-      this.set(inFlight());
-    },
-  });
-  const counter = new Counter({
-    name: 'http_requests_shed_total',
-    help: 'Requests refused because of overload.',
-    labelNames: ['reason'],
-    registers: [metrics],
-  });
-  for (const reason of ['in_flight', 'loop']) counter.inc({ reason }, 0);
-  return counter;
 }

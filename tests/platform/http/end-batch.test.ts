@@ -2,10 +2,10 @@ import { createServer, type RequestListener } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express, type Response } from 'express';
-import { createAdmission } from '../../../src/platform/http/admission';
 import type { RequestContext } from '../../../src/platform/http/context';
 import { createEndBatch } from '../../../src/platform/http/end-batch';
 import { endWith, installPendingHeaders } from '../../../src/platform/http/response-head';
+import { createAdmission } from '../../../src/platform/shedding/admission';
 import { say, withServer } from '../../support/with-server';
 
 const LIMITS = { inFlightMax: 1, loopBudgetMs: 1000 };

@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { Registry } from 'prom-client';
-import { runLoad, startLoad } from '../../faults/load';
-import { summarise } from '../../faults/summary';
-import { createAdmission } from '../../src/platform/http/admission';
-import { startService, until } from '../support/service';
+import { runLoad, startLoad } from '../../../faults/load';
+import { summarise } from '../../../faults/summary';
+import { createAdmission } from '../../../src/platform/shedding/admission';
+import { startService, until } from '../../support/service';
 
 let server: Server | undefined;
 async function serve(
@@ -119,7 +119,7 @@ test('at three times the capacity, accepted requests stay fast, the others are r
   // 4 ms of work per request: the capacity of the one worker is 250 requests/s whatever the
   // machine.
   const service = await startService({
-    entry: path.join(__dirname, 'fixtures', 'service.js'),
+    entry: path.join(__dirname, '../../runtime/fixtures/service.js'),
     env: { WORKERS: '1', MONGODB_URI: 'mongodb://unused', DRAIN_IDLE_MS: '100', LOG_LEVEL: 'info' },
   });
   try {

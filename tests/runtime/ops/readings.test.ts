@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
-import { createAdmission } from '../../../src/platform/http/admission';
 import { createEarlyAnswers } from '../../../src/platform/http/early-answers';
+import { createAdmission } from '../../../src/platform/shedding/admission';
 import { exposeProcess } from '../../../src/platform/telemetry/process-metrics';
 import { createRecentLines } from '../../../src/platform/telemetry/recent-lines';
 import { createHistory } from '../../../src/runtime/ops/history';
