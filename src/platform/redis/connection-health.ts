@@ -1,7 +1,8 @@
-import { ErrorReply } from 'redis';
 import { TimeoutError } from '../../kernel/lifecycle';
 import type { Logger } from '../telemetry/logger';
 import { type Deployment, type DeploymentEvents, MisdeliveredError } from './deployment';
+import { createProbe } from './probe';
+import { createReasonLog } from './reason-log';
 
 /** Whether Redis may be used now, found out by a probe several times a second. */
 export interface ConnectionHealth {
@@ -38,10 +39,7 @@ export interface ConnectionHealthOptions {
   readonly withoutBreaker?: boolean;
 }
 
-const PROBE_MS = 250;
 const FAILURES_TO_OPEN = 3;
-/** Lines about one outage. */
-const REASONS_MAX = 10;
 
 export function createConnectionHealth(
   connect: (events: DeploymentEvents) => Deployment,
@@ -160,72 +158,6 @@ export function createConnectionHealth(
       reconnect();
     },
     settled: (timeoutMs) => (identity === undefined ? waiters.wait(timeoutMs) : Promise.resolve()),
-  };
-}
-
-/** Logs why Redis is not in use, each reason once until it is in use again. */
-function createReasonLog(log: Logger) {
-  /** Attempts to connect end now in one way, now in another. */
-  const told = new Set<string>();
-  return {
-    warn(error: unknown): void {
-      const text = error instanceof Error ? error.message || error.name : String(error);
-      const event =
-        error instanceof ErrorReply
-          ? 'Redis refused a command that the cache needs'
-          : 'Redis is unreachable';
-      if (told.has(text) || told.size >= REASONS_MAX) return;
-      told.add(text);
-      log.warn({ err: error }, `${event}, reading from MongoDB`);
-    },
-    clear(): void {
-      told.clear();
-    },
-  };
-}
-
-interface ProbeOptions extends Pick<ConnectionHealthOptions, 'commandTimeoutMs' | 'now'> {
-  /** Asks Redis for its identity; undefined while there is no connection. */
-  ask(): Promise<unknown> | undefined;
-  /** The answer to the last question has not come in time. */
-  overdue(): void;
-}
-
-/**
- * Asks which server answers. This opens the breaker's circuit at the start and closes it again, and
- * notices that a master was demoted.
- */
-function createProbe({ ask, overdue, commandTimeoutMs, now }: ProbeOptions) {
-  let timer: NodeJS.Timeout | undefined;
-  let askedAt: number | undefined;
-  let stopped = false;
-
-  function schedule(delayMs: number): void {
-    if (stopped) return;
-    clearTimeout(timer);
-    timer = setTimeout(run, delayMs);
-  }
-
-  function run(): void {
-    schedule(PROBE_MS);
-    if (askedAt !== undefined) {
-      if (now() - askedAt > commandTimeoutMs + PROBE_MS) overdue();
-      return;
-    }
-    const answer = ask();
-    if (answer === undefined) return;
-    askedAt = now();
-    answer.finally(() => {
-      askedAt = undefined;
-    });
-  }
-
-  return {
-    schedule,
-    stop(): void {
-      stopped = true;
-      clearTimeout(timer);
-    },
   };
 }
 
