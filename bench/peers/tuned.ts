@@ -7,7 +7,7 @@ import { createTokens } from '../../src/modules/auth/tokens/tokens';
 import { type CachedUser, cachedUsers, sessionStands } from '../../src/modules/users/cached';
 import { createUserModel } from '../../src/modules/users/model';
 import { createUserRepository } from '../../src/modules/users/repository';
-import { connectCache } from '../../src/platform/cache';
+import { connectCache } from '../../src/platform/cache/connect';
 import { createMongoEpochStore, EPOCH_COLLECTION } from '../../src/platform/cache/epoch-store';
 import { createMongoCounters } from '../../src/platform/counters/mongo-counters';
 import { SECURITY_HEADERS } from '../../src/platform/http/security-headers';

@@ -1,7 +1,7 @@
 import type { Config } from '../kernel/config/config';
 import { createDeadlines } from '../kernel/deadline';
 import type { Closable } from '../kernel/lifecycle';
-import { connectCache } from '../platform/cache';
+import { connectCache } from '../platform/cache/connect';
 import { createMongoEpochStore, EPOCH_COLLECTION } from '../platform/cache/epoch-store';
 import { connectDigest } from '../platform/cache/key-digest';
 import type { Cache } from '../platform/cache/port';

@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConnection } from 'mongoose';
 import { Registry } from 'prom-client';
-import { type CacheSeams, connectCache } from '../../src/platform/cache';
+import type { CacheSeams } from '../../src/platform/cache/cache';
+import { connectCache } from '../../src/platform/cache/connect';
 import { createMongoEpochStore, EPOCH_COLLECTION } from '../../src/platform/cache/epoch-store';
 import type { CacheMembers } from '../../src/platform/cache/members';
 import { ENTER, FILL, LEASE, LEAVE } from '../../src/platform/cache/scripts';

@@ -8,7 +8,7 @@ import { cachedUsers } from '../../src/modules/users/cached';
 import { createUserModel } from '../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../src/modules/users/repository';
 import { createUserService, type UserService } from '../../src/modules/users/service';
-import { createCache } from '../../src/platform/cache';
+import { createCache } from '../../src/platform/cache/cache';
 import type { Cache } from '../../src/platform/cache/port';
 import { boundCalls } from '../../src/platform/mongo/bounded';
 import { connectDatabase } from '../../src/platform/mongo/connection';

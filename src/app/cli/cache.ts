@@ -1,6 +1,6 @@
 import type { Connection } from 'mongoose';
 import type { Config } from '../../kernel/config/config';
-import { connectCache } from '../../platform/cache';
+import { connectCache } from '../../platform/cache/connect';
 import {
   cacheName,
   createMongoEpochStore,

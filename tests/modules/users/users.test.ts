@@ -6,7 +6,7 @@ import { cachedUsers } from '../../../src/modules/users/cached';
 import { createUserModel } from '../../../src/modules/users/model';
 import { createUserRepository, type UserRepository } from '../../../src/modules/users/repository';
 import { createUserService } from '../../../src/modules/users/service';
-import { createCache } from '../../../src/platform/cache';
+import { createCache } from '../../../src/platform/cache/cache';
 import { createLocks } from '../../../src/platform/mongo/locks';
 import { createLogger } from '../../../src/platform/telemetry/logger';
 import { startTestService, type TestService } from '../../support/app';

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
-import { type CacheSeams, connectCache } from '../../../src/platform/cache';
+import type { CacheSeams } from '../../../src/platform/cache/cache';
+import { connectCache } from '../../../src/platform/cache/connect';
 import type { Cache } from '../../../src/platform/cache/port';
 import {
   cacheSettings,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createDeadlines } from '../../../src/kernel/deadline';
-import { type ConnectCacheDeps, connectCache } from '../../../src/platform/cache';
+import { type ConnectCacheDeps, connectCache } from '../../../src/platform/cache/connect';
 import { VALID_MS } from '../../../src/platform/cache/epoch-view';
 import type { Cache } from '../../../src/platform/cache/port';
 import {

@@ -1,4 +1,5 @@
-import { type CacheSeams, connectCache } from '../../../src/platform/cache';
+import type { CacheSeams } from '../../../src/platform/cache/cache';
+import { connectCache } from '../../../src/platform/cache/connect';
 import type { Cache } from '../../../src/platform/cache/port';
 import type { RedisConnection } from '../../../src/platform/redis/connection';
 import { cacheSettings, docCache, memoryEpochStore, quiet } from '../../support/cache-fixture';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Registry } from 'prom-client';
-import { connectCache } from '../../../src/platform/cache';
+import { connectCache } from '../../../src/platform/cache/connect';
 import { bucketOf } from '../../../src/platform/cache/invalidation-counters';
 import type { Cache } from '../../../src/platform/cache/port';
 import { INCREMENT_COUNTERS } from '../../../src/platform/cache/scripts';

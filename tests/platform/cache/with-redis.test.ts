@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client';
-import { connectCache } from '../../../src/platform/cache';
+import { connectCache } from '../../../src/platform/cache/connect';
 import type { Cache } from '../../../src/platform/cache/port';
 import { cacheSettings, docCache, memoryEpochStore, quiet } from '../../support/cache-fixture';
 import { type RealRedis, startRedis, until } from '../../support/cache-redis';

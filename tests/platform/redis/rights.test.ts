@@ -1,5 +1,5 @@
 import { parseConfig } from '../../../src/kernel/config/config';
-import { connectCache } from '../../../src/platform/cache';
+import { connectCache } from '../../../src/platform/cache/connect';
 import { createLogger } from '../../../src/platform/telemetry/logger';
 import { memoryEpochStore } from '../../support/cache-fixture';
 import { describeWithRedis, startTestRedis } from '../../support/redis';

@@ -6,7 +6,7 @@ import {
   cachedUsers,
   sessionStands,
 } from '../../../../src/modules/users/cached';
-import { createCache } from '../../../../src/platform/cache';
+import { createCache } from '../../../../src/platform/cache/cache';
 import { cacheSettings, quiet } from '../../../support/cache-fixture';
 
 const USER: CachedUser = {

@@ -4,18 +4,14 @@ import type { Config } from '../../kernel/config/config';
 import type { StartDeadline } from '../../kernel/deadline';
 import { jittered } from '../../kernel/lifecycle';
 import type { RedisConnection } from '../redis/connection';
-import { parseAddresses } from '../redis/deployment';
-import { openRedisConnection } from '../redis/open-connection';
 import type { Logger } from '../telemetry/logger';
 import { NO_TRACING, type Tracing } from '../telemetry/tracing';
-import { type CacheLease, createCacheLease } from './cache-lease';
+import type { CacheLease } from './cache-lease';
 import { createCounts } from './cache-metrics';
 import { soleLifetime } from './entry-lifetime';
-import { cacheName, type EpochStore, NO_REDIS } from './epoch-store';
-import { VALID_MS } from './epoch-view';
 import { createInvalidationCounters } from './invalidation-counters';
 import { createDigest, type Digest } from './key-digest';
-import { type CacheMembers, createCacheMembers } from './members';
+import type { CacheMembers } from './members';
 import type { Cache, CacheState } from './port';
 import { createRedisEntries } from './redis-entries';
 import { createCacheTrace } from './traced-cache';
@@ -58,8 +54,6 @@ export interface Agreement {
   readonly redis?: RedisConnection | undefined;
 }
 
-/** How long a starting worker waits for Redis before it serves without. */
-const FIRST_CONTACT_MS = 1500;
 /** Values that were filled together must not expire together. */
 const TTL_JITTER = 0.1;
 
@@ -168,60 +162,3 @@ const SUSPENDED =
 
 const foreignWarning = (foreign: readonly string[]): string =>
   `Other processes on this database use another cache (${foreign.join('; ')}): reads go to the database. Give all of them the same REDIS_URL, its database number included, and the same CACHE_KEY_PREFIX.`;
-
-export interface ConnectCacheDeps extends CacheDeps {
-  readonly epochStore: EpochStore;
-  /** A command-line tool: it writes as the service does, keeps no local entries, and ends soon. */
-  readonly isTool?: boolean;
-}
-
-/**
- * Registers this process in the epoch store, and connects to Redis when REDIS_URL is set. Resolves
- * in any case: without Redis the service is degraded, and recovers by itself.
- */
-export async function connectCache(given: ConnectCacheDeps): Promise<Cache> {
-  const { seams, isTool = false, now = () => performance.now() } = given;
-  const settings = isTool ? { ...given.settings, nearTtlMs: 0 } : given.settings;
-  const deps = { ...given, settings, isTool, now };
-  const redis = openRedis(deps);
-  const members = openMembers(deps);
-  const lease = createCacheLease({
-    ...{ epochStore: given.epochStore, log: given.log, members, isTool, now },
-    prefix: redis && settings.keyPrefix,
-    identity: () => redis?.identity,
-    connected: async (ms) => redis?.settled(ms),
-  });
-  const deadline = now() + FIRST_CONTACT_MS;
-  redis?.start();
-  lease.start();
-  await redis?.settled(FIRST_CONTACT_MS);
-  await lease.settled(deadline - now());
-  return createCache(deps, { redis, members, lease: seams?.lease?.(lease) ?? lease });
-}
-
-type ConnectDeps = ConnectCacheDeps & Required<Pick<ConnectCacheDeps, 'isTool' | 'now'>>;
-
-function openRedis({
-  settings,
-  log,
-  now,
-  seams,
-  tracing,
-}: ConnectDeps): RedisConnection | undefined {
-  const { redisUrl: url } = settings;
-  if (url === undefined) return undefined;
-  const withoutBreaker = seams?.withoutBreaker ?? false;
-  const redis = openRedisConnection(settings, { url, log, now, withoutBreaker, tracing });
-  return seams?.redis?.(redis) ?? redis;
-}
-
-function openMembers({ settings, epochStore, isTool, log, now, seams }: ConnectDeps): CacheMembers {
-  const { redisUrl: url, keyPrefix, nearTtlMs } = settings;
-  const cache = url === undefined ? NO_REDIS : cacheName(keyPrefix, parseAddresses(url).database);
-  const members = createCacheMembers({
-    ...{ epochStore, isTool, log, now },
-    settings: { nearTtlMs, cache },
-    validMs: VALID_MS,
-  });
-  return seams?.members?.(members) ?? members;
-}
