@@ -115,11 +115,11 @@ const SPEAKS_OF_MODULES = [
   // Calls of packages/client, which the documentation page shows for operations by their ids.
   /docs\/samples\.ts: .*client\.users\.list/,
   // The name of responses in the published OpenAPI document: clients have types by it.
-  /openapi-problems\.ts: \['Role', /,
+  /openapi\/problems\.ts: \['Role', /,
   // The one schema of problems lists the members of all modules.
   /problem-schema\.ts: (roles_max|.*`role`)/,
   // An error of MongoDB's driver.
-  /problem\.ts: 'MongoExpiredSessionError'/,
+  /to-problem\.ts: 'MongoExpiredSessionError'/,
 ];
 
 test('HTTP knows neither sessions, roles nor DPoP: their module hands in what it adds', () => {

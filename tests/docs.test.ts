@@ -169,7 +169,7 @@ test('the first conversation shows each member of a user', () => {
 test('the badges say what the files of the project say, and come from here', () => {
   const svg = readFileSync(join(ROOT, 'docs/pictures/badges.svg'), 'utf8');
   const { engines, license } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  const openApi = readFileSync(join(ROOT, 'src/platform/http/openapi.ts'), 'utf8');
+  const openApi = readFileSync(join(ROOT, 'src/platform/http/openapi/document.ts'), 'utf8');
   const version = /openapi: '([\d.]+)'/.exec(openApi)?.[1];
   expect(svg).toContain(
     `Node.js ${engines.node.replace('>=', '≥ ')}, OpenAPI ${version}, licence ${license}`,

@@ -14,7 +14,7 @@ import type { Extensions } from './extension';
 import { type HealthSources, mountHealth } from './health';
 import type { Idempotency } from './idempotency';
 import { mountRoutes } from './mount';
-import { createOpenApi } from './openapi';
+import { createOpenApi } from './openapi/document';
 import { notFoundHandler, problemHandler } from './problem';
 import { installPendingHeaders } from './response-head';
 import { securityHeaders } from './security-headers';

@@ -2,11 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Counter } from 'prom-client';
-import { Problem, problems } from '../../kernel/errors';
+import { type Problem, problems } from '../../kernel/errors';
 import { type Logger, unredacted } from '../telemetry/logger';
 import type { Metrics } from '../telemetry/metrics';
 import { correlationIdOf } from './context';
 import { type CorsOrigins, corsLines } from './cors';
+import {
+  type ConnectionError,
+  hostInvalid,
+  hostMissing,
+  problemOfConnection,
+  unknownExpectation,
+} from './early-problems';
 import { PROBLEM_TYPE, problemBody } from './problem';
 import { SECURITY_HEADERS } from './security-headers';
 
@@ -26,53 +33,11 @@ export interface EarlyAnswers {
   unread(problem: Problem): string;
 }
 
-/** The error of http.Server's event `clientError`. */
-export interface ConnectionError extends Error {
-  readonly code?: string;
-  /** The bytes that could not be parsed. */
-  readonly rawPacket?: Buffer;
-}
-
 export interface EarlyAnswersOptions {
   readonly cors?: CorsOrigins;
   readonly log?: Logger;
   readonly metrics?: Metrics;
 }
-
-const badRequest = () =>
-  problems.malformed('malformed_request', 'The request is not valid HTTP/1.1.');
-
-function problemOf({ code }: ConnectionError): Problem {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new Problem(431, 'headers_too_large', 'Request header fields too large', {
-        detail: 'The headers of the request are larger than this service accepts.',
-      });
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new Problem(413, 'body_too_large', 'Content too large', {
-        detail: 'The chunk extensions of the body are too large.',
-      });
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Problem(408, 'request_timeout', 'Request timeout', {
-        detail: 'The request did not arrive in time.',
-      });
-    default:
-      return badRequest();
-  }
-}
-
-export const unknownExpectation = () =>
-  new Problem(417, 'unknown_expectation', 'Expectation failed', {
-    detail: 'The only supported expectation is 100-continue.',
-  });
-
-/** RFC 9112 §3.2: an HTTP/1.1 request has a Host header. */
-export const hostMissing = () =>
-  problems.malformed('host_required', 'The request has no Host header.');
-
-/** The same section: one, and a valid one. */
-export const hostInvalid = () =>
-  problems.malformed('malformed_request', 'The request has more than one Host, or no valid one.');
 
 /** The counters of these problems start at 0. */
 const KNOWN = [
@@ -81,7 +46,7 @@ const KNOWN = [
     'HPE_HEADER_OVERFLOW',
     'HPE_CHUNK_EXTENSIONS_OVERFLOW',
     'ERR_HTTP_REQUEST_TIMEOUT',
-  ].map((code) => problemOf(Object.assign(new Error(), { code }))),
+  ].map((code) => problemOfConnection(Object.assign(new Error(), { code }))),
   unknownExpectation(),
   hostMissing(),
   hostInvalid(),
@@ -169,7 +134,7 @@ export function createEarlyAnswers({
       response.end(request.method === 'HEAD' ? undefined : body);
     },
     refuse(socket, error) {
-      const problem = problemOf(error);
+      const problem = problemOfConnection(error);
       const client =
         'remoteAddress' in socket && typeof socket.remoteAddress === 'string'
           ? socket.remoteAddress

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Problem } from '../../kernel/errors';
-import { hostInvalid, hostMissing } from './early-answers';
+import { hostInvalid, hostMissing } from './early-problems';
 
 /** RFC 3986 §3.2.2 and §3.2.3: a name, an address or one in brackets, and a port. */
 const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\da-f:.v]+\])(?::\d{0,5})?$/i;

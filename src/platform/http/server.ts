@@ -11,12 +11,8 @@ import type { Config } from '../../kernel/config/config';
 import type { Closable } from '../../kernel/lifecycle';
 import { type ConnectionUse, newUse, recordUse, trackPending } from './connection-use';
 import { drainConnections } from './drain';
-import {
-  type ConnectionError,
-  createEarlyAnswers,
-  type EarlyAnswers,
-  unknownExpectation,
-} from './early-answers';
+import { createEarlyAnswers, type EarlyAnswers } from './early-answers';
+import { type ConnectionError, unknownExpectation } from './early-problems';
 import { withRoutableTargets } from './target';
 import { isUploading } from './upload';
 

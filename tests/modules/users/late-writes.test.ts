@@ -5,7 +5,7 @@ import { parseConfig } from '../../../src/kernel/config/config';
 import { problems } from '../../../src/kernel/errors';
 import { ALL_PERMISSIONS } from '../../../src/kernel/permissions';
 import type { UserService } from '../../../src/modules/users/service';
-import { toProblem } from '../../../src/platform/http/problem';
+import { toProblem } from '../../../src/platform/http/to-problem';
 import { connectDatabase, type Database } from '../../../src/platform/mongo/connection';
 import { startTestService, type TestService } from '../../support/app';
 import { quiet } from '../../support/cache-fixture';

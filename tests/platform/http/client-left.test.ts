@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express';
 import { formBody, jsonBody, noBody } from '../../../src/platform/http/json-body';
-import { toProblem } from '../../../src/platform/http/problem';
+import { toProblem } from '../../../src/platform/http/to-problem';
 import { allowUpload, isUploading, openUpload } from '../../../src/platform/http/upload';
 import { eventually } from '../../support/http';
 

@@ -1,4 +1,4 @@
-import { toProblem } from '../../../src/platform/http/problem';
+import { toProblem } from '../../../src/platform/http/to-problem';
 import { boundCalls, DatabaseTimeoutError } from '../../../src/platform/mongo/bounded';
 
 test('a call that takes too long rejects with an error that becomes 503; other results are unchanged', async () => {

@@ -1,6 +1,6 @@
 import type { Deadline } from '../../../kernel/deadline';
 import type { ProblemCode } from '../../../kernel/problem-codes';
-import { toProblem } from '../../../platform/http/problem';
+import { toProblem } from '../../../platform/http/to-problem';
 import type { Logger } from '../../../platform/telemetry/logger';
 
 /** The result for one id: the status and code that the single operation would have answered. */

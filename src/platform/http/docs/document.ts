@@ -1,4 +1,4 @@
-import type { OpenApi } from '../openapi';
+import type { OpenApi } from '../openapi/document';
 
 /** The parts of an OpenAPI document that the documentation shows. */
 export interface Schema {

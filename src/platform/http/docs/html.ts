@@ -1,6 +1,6 @@
 import { escapeHtml } from '../../../kernel/html';
 import { FIELD_CODES, PROBLEM_CODES } from '../../../kernel/problem-codes';
-import type { OpenApi } from '../openapi';
+import type { OpenApi } from '../openapi/document';
 import {
   type Answer,
   type Document,

@@ -1,5 +1,5 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
-import type { OpenApi } from '../openapi';
+import type { OpenApi } from '../openapi/document';
 import { hashOf, serve } from '../page-file';
 import { pagePolicy } from '../security-headers';
 import { DOCS_CSS } from './css';

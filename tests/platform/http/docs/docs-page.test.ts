@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { z } from 'zod';
 import { readDocument } from '../../../../src/platform/http/docs/document';
 import { schemaHtml } from '../../../../src/platform/http/docs/schema';
-import { createComponents } from '../../../../src/platform/http/openapi-schemas';
+import { createComponents } from '../../../../src/platform/http/openapi/schemas';
 import { startTestService, type TestService } from '../../../support/app';
 import {
   complaintsOf,

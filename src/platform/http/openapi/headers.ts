@@ -1,7 +1,7 @@
-import { isRepeatable } from './endpoint';
-import type { Extensions, Operation } from './extension';
-import { IDEMPOTENCY_KEY_PATTERN } from './idempotency';
-import { headerText, type ResponseHeader } from './response-headers';
+import { isRepeatable } from '../endpoint';
+import type { Extensions, Operation } from '../extension';
+import { IDEMPOTENCY_KEY_PATTERN } from '../idempotency';
+import { headerText, type ResponseHeader } from '../response-headers';
 
 const ALWAYS = [
   'X-Request-Id',

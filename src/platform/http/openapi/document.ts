@@ -1,13 +1,13 @@
-import { isScope } from '../../kernel/permissions';
-import { VERSION } from '../../kernel/version';
-import type { Route } from './endpoint';
-import type { Extensions } from './extension';
-import { headerParametersFor } from './openapi-headers';
-import { operationOf } from './openapi-operation';
-import { problemExample, problemResponses } from './openapi-problems';
-import { createComponents } from './openapi-schemas';
-import { problemSchema } from './problem-schema';
-import { RESPONSE_HEADERS } from './response-headers';
+import { isScope } from '../../../kernel/permissions';
+import { VERSION } from '../../../kernel/version';
+import type { Route } from '../endpoint';
+import type { Extensions } from '../extension';
+import { problemSchema } from '../problem-schema';
+import { RESPONSE_HEADERS } from '../response-headers';
+import { headerParametersFor } from './headers';
+import { operationOf } from './operation';
+import { problemExample, problemResponses } from './problems';
+import { createComponents } from './schemas';
 
 export type OpenApi = Readonly<Record<string, unknown>>;
 

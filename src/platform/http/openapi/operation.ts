@@ -1,11 +1,11 @@
 import type { z } from 'zod';
-import { isScope, type Permission } from '../../kernel/permissions';
-import { type Endpoint, isRepeatable } from './endpoint';
-import type { Operation } from './extension';
-import { headerParametersOf, headersOf } from './openapi-headers';
-import type { ProblemResponses } from './openapi-problems';
-import type { Components } from './openapi-schemas';
-import { RESPONSE_HEADERS } from './response-headers';
+import { isScope, type Permission } from '../../../kernel/permissions';
+import { type Endpoint, isRepeatable } from '../endpoint';
+import type { Operation } from '../extension';
+import { RESPONSE_HEADERS } from '../response-headers';
+import { headerParametersOf, headersOf } from './headers';
+import type { ProblemResponses } from './problems';
+import type { Components } from './schemas';
 
 /** `{}` means no authentication. Some tools do not read an empty list in this way. */
 function securityOf({ endpoint, extension }: Operation): readonly object[] {
