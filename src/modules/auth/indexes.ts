@@ -1,4 +1,4 @@
-import { mailQueueIndexes } from '../../platform/mail/queue';
+import { mailQueueIndexes } from '../../platform/mail/mail-row';
 import type { IndexedCollection } from '../../platform/mongo/indexed-collection';
 import { usedProofIndexes } from './dpop/used-proofs';
 import { mailedCodeIndexes } from './email-sign-in/mailed-codes';

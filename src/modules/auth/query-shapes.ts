@@ -1,5 +1,5 @@
 import type { Connection } from 'mongoose';
-import { MAIL_QUEUE_COLLECTION } from '../../platform/mail/queue';
+import { MAIL_QUEUE_COLLECTION } from '../../platform/mail/mail-row';
 import type { QueryShape } from '../../platform/mongo/explain';
 import { dueFilter } from '../../platform/mongo/expressions';
 import { MAILED_CODES_COLLECTION } from './email-sign-in/mailed-codes';

@@ -1,18 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import { keyedDigest } from '../../kernel/crypto/digest';
-import {
-  decryptWithAny,
-  type Encrypted,
-  encryptForAll,
-  type Secrets,
-} from '../../kernel/crypto/encryption';
+import { decryptWithAny, encryptForAll, type Secrets } from '../../kernel/crypto/encryption';
 import { foldEmail } from '../../kernel/fold';
 import { afterNow, asLiterals, dueFilter } from '../mongo/expressions';
 import { NO_TRACING, type Tracing } from '../telemetry/tracing';
+import { MAIL_QUEUE_COLLECTION, type MailRow } from './mail-row';
 import type { Mail } from './templates';
-
-export const MAIL_QUEUE_COLLECTION = 'mail_queue';
 
 /** The recipient, the account and the kind of a mail: the limits count by these. */
 export interface Envelope {
@@ -20,25 +14,6 @@ export interface Envelope {
   /** The user's id. */
   readonly account: string;
   readonly to: string;
-}
-
-interface MailRow {
-  readonly _id: string;
-  readonly kind: string;
-  readonly account: string;
-  /** Identifies the address without revealing it (`recipientTag`). */
-  readonly recipient: string;
-  /** The mail with its address and link, encrypted. */
-  readonly sealed: Encrypted;
-  readonly attempts: number;
-  readonly createdAt: Date;
-  /** Any sender may take it from then on: the end of a pause between attempts, or of a lease. */
-  readonly dueAt: Date;
-  /** It is dropped from then on: its link has expired, or it was retried for long enough. */
-  readonly expiresAt: Date;
-  readonly holder?: string;
-  /** `traceparent` of the request that asked for it, where that was traced. */
-  readonly origin?: string;
 }
 
 /** A mail as its recipient may know of it before it is sent. */
@@ -90,19 +65,6 @@ export interface MailQueue {
   /** Counts over all hosts. */
   backlog(): Promise<{ readonly waiting: number; readonly oldestSeconds: number }>;
 }
-
-export const mailQueueIndexes = {
-  collection: MAIL_QUEUE_COLLECTION,
-  indexes: [
-    { key: { dueAt: 1 }, name: 'by_due' },
-    { key: { createdAt: 1 }, name: 'by_age' },
-    { key: { kind: 1 }, name: 'by_kind' },
-    { key: { recipient: 1 }, name: 'by_recipient' },
-    { key: { account: 1, kind: 1 }, name: 'by_account' },
-    // Senders drop and count expired mails. This index serves a deployment without a sender.
-    { key: { expiresAt: 1 }, name: 'expiry', expireAfterSeconds: 86_400 },
-  ],
-} as const;
 
 /** Mails to one address that may wait at a time. */
 const PER_RECIPIENT_MAX = 20;

@@ -1,8 +1,9 @@
 import { type Connection, createConnection } from 'mongoose';
 import { parseConfig } from '../../../src/kernel/config/config';
+import { mailQueueIndexes } from '../../../src/platform/mail/mail-row';
 import { createMailer, type Mailer } from '../../../src/platform/mail/mailer';
 import { createMailMetrics } from '../../../src/platform/mail/metrics';
-import { createMailQueue, type Envelope, mailQueueIndexes } from '../../../src/platform/mail/queue';
+import { createMailQueue, type Envelope } from '../../../src/platform/mail/queue';
 import { startMailSender } from '../../../src/platform/mail/sender';
 import type { Mail } from '../../../src/platform/mail/templates';
 import { ensureIndexes } from '../../../src/platform/mongo/indexes';
