@@ -1,13 +1,12 @@
-import type { z } from 'zod';
 import { type Config, loadConfig } from '../../kernel/config/config';
-import { randomToken } from '../../kernel/crypto/random';
-import { ADMIN, createPolicy, type Role, USER } from '../../kernel/permissions';
-import { isKnownBy, newPasswordOf, PASSWORD_IS_IDENTITY } from '../../modules/auth';
+import { ADMIN, type Role, USER } from '../../kernel/permissions';
+import { isKnownBy, PASSWORD_IS_IDENTITY } from '../../modules/auth';
 import { banEnd, banReason } from '../../modules/users';
-import { displayName, emailAddress, objectId } from '../../platform/http/fields';
+import { displayName, emailAddress } from '../../platform/http/fields';
 import { createLogger } from '../../platform/telemetry/logger';
+import { check, readPassword, roleIn, selected } from './account-options';
 import { type Account, type Accounts, withAccounts } from './accounts';
-import { type Options, parseArguments, readSecretLine } from './arguments';
+import { type Options, parseArguments } from './arguments';
 import { asksForHelp, exitCodesHelp, runCli, UsageError, unknownCommand } from './run';
 
 const HELP = `Usage: npm run admin -- COMMAND [OPTIONS]
@@ -130,14 +129,6 @@ function onAccount(work: (accounts: Accounts, account: Account) => Promise<strin
   };
 }
 
-function roleIn(options: ReadonlyMap<string, string>, { auth }: Config): Role | undefined {
-  const role = options.get('role');
-  const { roles } = createPolicy(auth.roles);
-  if (role !== undefined && !roles.includes(role))
-    throw new UsageError(`--role must be one of ${roles.join(', ')}.`);
-  return role;
-}
-
 function list(options: ReadonlyMap<string, string>, config: Config): Work {
   const role = roleIn(options, config);
   const limit = options.get('limit') ?? '100';
@@ -227,42 +218,6 @@ async function setRole(accounts: Accounts, account: Account, role: Role): Promis
   if (account.role === role) return `${account.email} is ${described} already`;
   await accounts.setRole(account, role);
   return `${account.email} is ${described} now`;
-}
-
-function selected(options: ReadonlyMap<string, string>): { email: string } | { id: string } {
-  if (options.has('email') === options.has('id'))
-    throw new UsageError('Name the account by --email or by --id.');
-  return options.has('id')
-    ? { id: check(objectId, options.get('id'), '--id') }
-    : { email: check(emailAddress, options.get('email'), '--email') };
-}
-
-async function readPassword(
-  options: ReadonlyMap<string, string>,
-  account: { name: string; email: string },
-  config: Config,
-): Promise<{ password: string; shown: string }> {
-  if (options.has('generate') && options.has('password-stdin'))
-    throw new UsageError('Give --generate or --password-stdin, not both.');
-  const generated = options.has('generate') ? randomToken(18) : undefined;
-  const password = check(
-    newPasswordOf(config.auth.passwordHash),
-    generated ?? (await readSecretLine('Password: ')),
-    'The password',
-  );
-  if (isKnownBy(password, account))
-    throw new UsageError(`The password ${PASSWORD_IS_IDENTITY.message}.`);
-  return {
-    password,
-    shown: generated === undefined ? '' : `Password, shown only now: ${generated}\n`,
-  };
-}
-
-function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  if (value === undefined) throw new UsageError(`${what} is missing.`);
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new UsageError(`${what} ${result.error.issues[0]?.message ?? 'is not valid'}.`);
 }
 
 runCli(main);
