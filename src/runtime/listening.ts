@@ -1,4 +1,4 @@
-import { connect, type ListenOptions, type Server } from 'node:net';
+import { connect, createServer, type ListenOptions, type Server } from 'node:net';
 
 /** Resolves when the server listens; rejects with the error of listening there (EADDRINUSE …). */
 export function listening(server: Server, where: ListenOptions): Promise<void> {
@@ -6,6 +6,13 @@ export function listening(server: Server, where: ListenOptions): Promise<void> {
     server.once('error', reject);
     server.listen(where, resolve);
   });
+}
+
+/** Rejects with the error of listening there, if any (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
+export async function probeAddress(host: string, port: number): Promise<void> {
+  const server = createServer();
+  await listening(server, { host, port });
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** Whether a process listens on the socket file. */

@@ -1,9 +1,8 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { problems } from '../../kernel/errors';
 import type { Closable } from '../../kernel/lifecycle';
 import { createEarlyAnswers, type EarlyAnswers } from '../../platform/http/early-answers';
 import type { Logger } from '../../platform/telemetry/logger';
-import { listening } from '../listening';
+import { overloadedProblem, refuseConnection } from './refuse-connection';
 import type { WorkerHandle } from './worker-handle';
 import { isUnresponsive } from './worker-state';
 
@@ -253,28 +252,4 @@ export function createDistributor(options: DistributorOptions): Distributor {
       for (const waiting of queue.splice(0)) refuse(waiting);
     },
   };
-}
-
-const overloadedProblem = problems.unavailable(
-  'overloaded',
-  'No worker accepted the connection in time. Try again after the time in Retry-After.',
-  1,
-);
-const REFUSAL_LINGER_MS = 1000;
-
-/** Sends an answer that any HTTP client understands, whatever its request. */
-function refuseConnection(socket: Socket, answer: string): void {
-  // The request must be read: closing with unread bytes would reset the connection, and the answer
-  // would be lost.
-  socket.resume();
-  socket.end(answer);
-  socket.setTimeout(REFUSAL_LINGER_MS, () => socket.destroy());
-  socket.once('end', () => socket.destroy());
-}
-
-/** Rejects with the error of listening there, if any (EADDRINUSE, EACCES, EADDRNOTAVAIL). */
-export async function probeAddress(host: string, port: number): Promise<void> {
-  const server = createServer();
-  await listening(server, { host, port });
-  await new Promise((resolve) => server.close(resolve));
 }

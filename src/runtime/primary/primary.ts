@@ -5,14 +5,11 @@ import { type Closable, createLifecycle, type Lifecycle } from '../../kernel/lif
 import type { Logger } from '../../platform/telemetry/logger';
 import type { RecentLines } from '../../platform/telemetry/recent-lines';
 import { databaseAdvice, exitCodeOf, exitCodes } from '../exit-codes';
-import { startOps } from '../metrics/ops-server';
-import { actionsOf, createOpsToken, viewOf } from '../ops/primary-ops';
+import { probeAddress } from '../listening';
 import { openRuntimeDir, openWorkersDir, removeLeftFolders } from '../runtime-dir';
 import { listenToSignals } from '../signals';
-import { startControl } from './control';
-import { probeAddress } from './distributor';
 import { createFleet, type Fleet, type Handed } from './fleet';
-import { createPrimaryMetrics } from './primary-metrics';
+import { startSideServices } from './side-services';
 import { createStop } from './stop';
 
 /** The database that the primary runs for its workers; /health shows `engine`. */
@@ -206,46 +203,6 @@ async function openFolders(
   } catch (error) {
     log.error({ err: error }, 'RUNTIME_DIR unusable, metrics and control socket disabled');
     return undefined;
-  }
-}
-
-interface SideServices {
-  readonly runtimeDir: string;
-  readonly workersDir: string;
-  /** The name of this primary. */
-  readonly instance: string;
-}
-
-/** Metrics and control socket. The service runs without them: their failure is only logged. */
-async function startSideServices(
-  { config, log, recent }: PrimaryOptions,
-  fleet: Fleet,
-  { runtimeDir, workersDir, instance }: SideServices,
-  owned: Lifecycle,
-): Promise<void> {
-  const { opsHost, opsPort, opsNames, environment } = config.server;
-  const token = createOpsToken();
-  try {
-    owned.own('control socket', await startControl(runtimeDir, fleet, token));
-  } catch (error) {
-    log.error({ err: error }, 'control socket unavailable');
-  }
-  if (opsPort === 0) return;
-  try {
-    const ops = await startOps({
-      host: opsHost,
-      port: opsPort,
-      names: opsNames,
-      runtimeDir: workersDir,
-      own: createPrimaryMetrics(fleet),
-      page: {
-        ...{ environment, instance, recent },
-        ...{ fleet: viewOf(fleet), actions: actionsOf(fleet, token) },
-      },
-    });
-    owned.own('ops port', ops);
-  } catch (error) {
-    log.error({ err: error, opsHost, opsPort }, 'ops port unavailable, /metrics not served');
   }
 }
 
