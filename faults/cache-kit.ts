@@ -178,11 +178,11 @@ export function watchMetric(stage: CacheStage, name: string): { stop(): Promise<
  */
 export async function cacheBackMs(stage: CacheStage): Promise<number> {
   const from = performance.now();
-  const before = await stage.metric('cache_shared_hits_total');
+  const before = await stage.metric('cache_redis_hits_total');
   while (performance.now() - from < 20_000) {
     const [inUse, hits] = await Promise.all([
-      stage.metric('cache_shared_in_use'),
-      stage.metric('cache_shared_hits_total'),
+      stage.metric('cache_redis_entries_in_use'),
+      stage.metric('cache_redis_hits_total'),
     ]);
     if (inUse === WORKERS && hits > before) return Math.round(performance.now() - from);
     await pause(50);

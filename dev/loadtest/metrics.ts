@@ -69,10 +69,10 @@ export function readingOf(text: string, atMs: number): Reading {
     mongoSeconds: sum('mongodb_command_duration_seconds_sum'),
     mongoWaiting: sum('mongodb_pool_connections', ({ labels }) => labels['state'] === 'waiting'),
     mongoRefused: sum('mongodb_pool_checkouts_failed_total'),
-    redisInUse: sum('cache_shared_in_use') > 0,
+    redisInUse: sum('cache_redis_entries_in_use') > 0,
     redisOutstanding: sum('cache_redis_outstanding'),
     redisErrors: sum('cache_redis_errors_total'),
-    redisReads: sum('cache_shared_hits_total'),
+    redisReads: sum('cache_redis_hits_total'),
     breakersOpen: sum('cache_breaker_open'),
   };
 }

@@ -48,7 +48,7 @@ const HEALTHY: Series = {
   [`${COMMANDS}_bucket|${FIND},le="+Inf"`]: '0+6000x100',
   mongodb_pool_checkouts_failed_total: '0x100',
   cache_breaker_open: '0x100',
-  cache_shared_in_use: '2x100',
+  cache_redis_entries_in_use: '2x100',
   cache_redis_errors_total: '0x100',
   'auth_events_total|type="refresh_token_reused",result="failure"': '0x100',
   'auth_events_total|type="login",result="failure"': '0+6x100',
@@ -75,7 +75,7 @@ export const alertScenarios: readonly AlertScenario[] = [
   { name: 'a healthy host', series: {}, fires: [], at: '90m' },
   {
     name: 'PM2, no Redis and no traffic: a service without these series',
-    series: { up: '1x100', [SHED]: '0x100', cache_shared_in_use: '0x100' },
+    series: { up: '1x100', [SHED]: '0x100', cache_redis_entries_in_use: '0x100' },
     fires: [],
     alone: true,
   },
@@ -132,7 +132,7 @@ export const alertScenarios: readonly AlertScenario[] = [
   single('AuthDatabasePoolExhausted', 'mongodb_pool_checkouts_failed_total', '0+2x100'),
   {
     name: 'workers lose Redis',
-    series: { cache_breaker_open: '0x10 2x90', cache_shared_in_use: '2x10 0x90' },
+    series: { cache_breaker_open: '0x10 2x90', cache_redis_entries_in_use: '2x10 0x90' },
     fires: ['AuthRedisAway', 'AuthRedisUnused'],
   },
   single('AuthCacheRefused', 'cache_redis_errors_total', '0+60x100'),

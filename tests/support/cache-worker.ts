@@ -295,7 +295,7 @@ async function main(): Promise<void> {
         }
         return undefined;
       case 'near':
-        return (await metrics.getSingleMetric('cache_near_copies')?.get())?.values[0]?.value;
+        return (await metrics.getSingleMetric('cache_local_entries')?.get())?.values[0]?.value;
       case 'history':
         return (await recorder(request.options)) satisfies RecordedHistory;
       case 'status':

@@ -1,10 +1,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 const NAMES = {
-  nearHits: 'Reads answered by a local entry.',
-  nearRenewals: 'Local entries renewed because the invalidation counters showed no write.',
+  localHits: 'Reads answered by a local entry.',
+  localRenewals: 'Local entries renewed because the invalidation counters showed no write.',
   counterReads: 'Reads of the invalidation counters in Redis.',
-  sharedHits: 'Reads answered by Redis.',
+  redisHits: 'Reads answered by Redis.',
   misses: 'Reads that went to the database.',
   coalesced: 'Reads that joined another one in the same worker.',
   leasesTaken: 'Leases taken to fill a value in Redis.',
@@ -71,12 +71,12 @@ export function createCounts(registry: Registry | undefined, gauges: Gauges): Co
       },
     });
   };
-  gauge('cache_near_copies', 'Local entries held, expired ones included.', gauges.localEntries);
+  gauge('cache_local_entries', 'Local entries held, expired ones included.', gauges.localEntries);
   gauge('cache_redis_outstanding', 'Redis commands without a reply.', gauges.outstanding);
   gauge('cache_breaker_open', '1 while the circuit breaker to Redis is open.', () =>
     gauges.breakerOpen() ? 1 : 0,
   );
-  gauge('cache_shared_in_use', '1 while Redis entries are read and filled.', () =>
+  gauge('cache_redis_entries_in_use', '1 while Redis entries are read and filled.', () =>
     gauges.redisEntriesInUse() ? 1 : 0,
   );
   gauge(

@@ -50,7 +50,7 @@ export function createTypedCache<T>(
     maxEntries: deps.maxLocalEntries,
     invalidations,
     onRenewal() {
-      counts.nearRenewals += 1;
+      counts.localRenewals += 1;
     },
   });
   const untraced = createReadThrough(spec, deps, local);
@@ -83,14 +83,14 @@ export function createTypedCache<T>(
     },
     peek(key) {
       const value = local.peek(key, now());
-      if (value !== undefined) counts.nearHits += 1;
+      if (value !== undefined) counts.localHits += 1;
       return value;
     },
     get(key) {
       const at = now();
       const value = local.peek(key, at);
       if (value !== undefined) {
-        counts.nearHits += 1;
+        counts.localHits += 1;
         return Promise.resolve(value);
       }
       const read = inFlight.get(key);
@@ -182,7 +182,7 @@ function createReadThrough<T>(
     const value =
       found.kind === 'none' ? null : found.kind === 'value' ? decoded(key, found.bytes) : undefined;
     if (value !== undefined) {
-      counts.sharedHits += 1;
+      counts.redisHits += 1;
       context.isRenewable = true;
       context.answeredBy = 'redis';
       return value;

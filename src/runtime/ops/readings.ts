@@ -57,8 +57,8 @@ export function read(metrics: Snapshot, atMs: number): Reading {
     ),
     durations,
     reads: {
-      local: sum('cache_near_hits_total') + sum('cache_near_renewals_total'),
-      redis: sum('cache_shared_hits_total'),
+      local: sum('cache_local_hits_total') + sum('cache_local_renewals_total'),
+      redis: sum('cache_redis_hits_total'),
       mongodb: sum('cache_misses_total'),
     },
     refused: {
@@ -76,7 +76,7 @@ export function read(metrics: Snapshot, atMs: number): Reading {
       values('auth_hash_seconds').find((v) => v.metricName === 'auth_hash_seconds_count')?.value ??
       0,
     breakersOpen: gauge('cache_breaker_open'),
-    redisEntriesInUse: gauge('cache_shared_in_use'),
+    redisEntriesInUse: gauge('cache_redis_entries_in_use'),
     redisErrors: sum('cache_redis_errors_total'),
     jobs: grouped('jobs_attempts_total', ({ labels }) => `${labels['kind']}: ${labels['result']}`),
     backgroundWaiting: gauge('auth_background_jobs_waiting'),

@@ -215,7 +215,7 @@ mongodb_command_duration_seconds_sum{command="find",result="ok"} 0
 mongodb_command_duration_seconds_count{command="find",result="ok"} 0
 mongodb_pool_connections{state="waiting"} 0
 auth_hash_queue_length 0
-cache_shared_in_use 2
+cache_redis_entries_in_use 2
 `;
 
 /** Two readings ten seconds apart, the second with these values. */

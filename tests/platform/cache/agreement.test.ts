@@ -57,7 +57,7 @@ async function staleReads(reading: Process, writing: Process, times = 6): Promis
   await until(
     async () => {
       await reader.read();
-      return (await reader.count('near_hits')) + (await reader.count('shared_hits')) > 3;
+      return (await reader.count('local_hits')) + (await reader.count('redis_hits')) > 3;
     },
     5000,
     'cached reads',
@@ -107,11 +107,11 @@ describe('local entries with two values of τ', () => {
       await reader.read();
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    expect(await reader.count('near_hits')).toBe(0);
+    expect(await reader.count('local_hits')).toBe(0);
     await until(
       async () => {
         await reader.read();
-        return (await reader.count('near_hits')) > 0;
+        return (await reader.count('local_hits')) > 0;
       },
       3000,
       'local entries',

@@ -59,7 +59,7 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     const count = async (name: string) =>
       (await metrics.getSingleMetric(`cache_${name}_total`)?.get())?.values[0]?.value ?? 0;
     /** Reads of these keys that Redis or the database had to answer one by one. */
-    const asked = async () => (await count('shared_hits')) + (await count('misses'));
+    const asked = async () => (await count('redis_hits')) + (await count('misses'));
     return { read, write, count, asked };
   }
 
@@ -74,12 +74,12 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
   async function settle({ read, count }: Worker, keys: readonly string[]): Promise<void> {
     await until(
       async () => {
-        const before = await count('near_renewals');
+        const before = await count('local_renewals');
         for (let passed = 0; passed < 2 * TAU; passed += 10) {
           for (const key of keys) await read(key);
           await sleep(10);
         }
-        return (await count('near_renewals')) >= before + keys.length;
+        return (await count('local_renewals')) >= before + keys.length;
       },
       10_000,
       'renewals',
@@ -123,7 +123,7 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     const [asked, looks, renewed] = [
       await one.asked(),
       await one.count('counter_reads'),
-      await one.count('near_renewals'),
+      await one.count('local_renewals'),
     ];
     const began = performance.now();
     for (let round = 0; round < 40; round += 1) {
@@ -134,7 +134,7 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     // Read one by one they would have been `lives` times 200; a machine that stalls for more than τ
     // costs one life of all.
     expect((await one.asked()) - asked).toBeLessThan(KEYS.length * lives * 0.5);
-    expect((await one.count('near_renewals')) - renewed).toBeGreaterThan(KEYS.length * 3);
+    expect((await one.count('local_renewals')) - renewed).toBeGreaterThan(KEYS.length * 3);
     expect((await one.count('counter_reads')) - looks).toBeLessThanOrEqual(2 * lives + 2);
   });
 
@@ -143,12 +143,12 @@ describeWithRedis('local entries renewed by invalidation counters, over a real R
     await settle(reader, ['hot', 'cold']);
     let [renewals, stale] = [0, 0];
     for (let round = 0; round < 40; round += 1) {
-      const before = await reader.count('near_renewals');
+      const before = await reader.count('local_renewals');
       for (let passed = 0; passed < 3 * TAU; passed += 5) {
         await reader.read('hot');
         await sleep(5);
       }
-      renewals += Number((await reader.count('near_renewals')) > before);
+      renewals += Number((await reader.count('local_renewals')) > before);
       stale += Number(await staleAfterWrite(reader, writer, 'hot'));
     }
     expect(stale).toBe(0);

@@ -59,7 +59,7 @@ describeWithRedis('Redis Cluster and Sentinel, real servers', () => {
     try {
       const all = await workers(mongo, { REDIS_URL: deployment.url, ...environment });
       const before = check(await Promise.all(all.map((one) => record(one, 1500))), KEYS.length);
-      const sharedBefore = await total(all, 'shared_hits');
+      const sharedBefore = await total(all, 'redis_hits');
       const running = Promise.all(all.map((one) => record(one, 6000)));
       await kill();
       const during = check(await running, KEYS.length);
@@ -68,14 +68,14 @@ describeWithRedis('Redis Cluster and Sentinel, real servers', () => {
         25_000,
         'the promoted replica to be used',
       );
-      const sharedAtHealing = await total(all, 'shared_hits');
+      const sharedAtHealing = await total(all, 'redis_hits');
       const after = check(await Promise.all(all.map((one) => record(one, 1000))), KEYS.length);
       return {
         before,
         during,
         after,
         sharedBefore,
-        sharedAfter: (await total(all, 'shared_hits')) - sharedAtHealing,
+        sharedAfter: (await total(all, 'redis_hits')) - sharedAtHealing,
       };
     } finally {
       await deployment.stop();

@@ -20,7 +20,7 @@ function service() {
   const shed = new Counter({
     ...{ name: 'http_requests_shed_total', help: 'h', registers, labelNames: ['reason'] },
   });
-  const hits = new Counter({ name: 'cache_near_hits_total', help: 'h', registers });
+  const hits = new Counter({ name: 'cache_local_hits_total', help: 'h', registers });
   return { registry, duration, shed, hits };
 }
 const labels = { method: 'GET', route: '/x', status: 200 };
