@@ -110,7 +110,7 @@ test('Express is augmented once: the one contract of a request', () => {
   ]);
 });
 
-/** Lines of `platform/http` with a word of a module's own, each with its reason. */
+/** Lines of code with a word of a module's own, each with its reason. */
 const SPEAKS_OF_MODULES = [
   // Calls of packages/client, which the documentation page shows for operations by their ids.
   /docs\/samples\.ts: .*client\.users\.list/,
@@ -124,11 +124,11 @@ const SPEAKS_OF_MODULES = [
 
 test('HTTP knows neither sessions, roles nor DPoP: their module hands in what it adds', () => {
   const lines = files
-    .filter((file) => file.startsWith('platform/http/'))
+    .filter((file) => /^platform\/(http|rate-limits|shedding)\//.test(file))
     .flatMap((file) =>
-      read(file)
+      readCode(file)
         .split('\n')
-        .map((line) => `${file.slice('platform/http/'.length)}: ${line.trim()}`),
+        .map((line) => `${file.replace(/^platform\/(http\/)?/, '')}: ${line.trim()}`),
     )
     .filter((line) => /session|role|dpop/i.test(line));
   expect(lines.filter((line) => !SPEAKS_OF_MODULES.some((known) => known.test(line)))).toEqual([]);

@@ -2,18 +2,18 @@ import type { Request } from 'express';
 import type { TokenBinding } from '../../kernel/token-binding';
 import { networkOf } from './client-networks';
 
-/** The origin of a request, for limits and the audit log. */
+/** The origin of a request, for sessions, limits and the audit log. */
 export interface ClientInfo {
   /** IPv4 address or IPv6 /56: the key of rate limits. */
   readonly network: string;
-  /** Shown to the user: IPv4 /24 or IPv6 /56. */
+  /** Shown to the owner of a session: IPv4 /24 or IPv6 /56. */
   readonly ipPrefix: string;
   /** At most 256 printable characters. */
   readonly userAgent: string;
   readonly requestId: string;
   /** Of a request by which an administrator acts as a user: the ids of both. */
   readonly impersonation?: { readonly actor: string; readonly user: string };
-  /** Where authentication found other than the default. */
+  /** Of a request that opens a session. Absent: tokens in the JSON body, without DPoP. */
   readonly tokenBinding?: TokenBinding;
 }
 

@@ -31,7 +31,7 @@ export interface RequestContext {
   traceId: string | undefined;
   /** Set where tracing is on. */
   span?: Span;
-  /** Set where tracing is on: what stands in the path for its parameters is of their form. */
+  /** Set where tracing is on: the parameters in the path have the form that the route declares. */
   hasValidPath?: true;
   /**
    * The client's address: the peer's, or the one that trusted proxies report. One form per
@@ -40,11 +40,14 @@ export interface RequestContext {
   readonly clientAddress: string;
   /** Set by authentication. */
   principal: Caller | undefined;
-  /** Set by authentication for its handlers; absent: in JSON, and not bound. */
+  /**
+   * Set by authentication on routes that open a session. Absent: tokens in the JSON body, without
+   * DPoP.
+   */
   tokenBinding?: TokenBinding;
-  /** Set by authentication for its handlers: SHA-256 of the refresh token in a page's cookie. */
+  /** On routes that renew a session: SHA-256 of the refresh token in the page's cookie. */
   cookieHash?: string;
-  /** Of a request with an Idempotency-Key: the id of what it creates (idempotency-store.ts). */
+  /** Of a request with an Idempotency-Key: the id of the resource that it creates. */
   newId?: string;
   /**
    * The pattern of the matched route, e.g. `/api/users/:id`. Low cardinality for logs and metrics.

@@ -45,8 +45,8 @@ export interface Endpoint<
   readonly tag: string;
   readonly access: Access;
   /**
-   * What a user or the scopes of a service account must have. Undefined: any user, for itself;
-   * service accounts cannot use the endpoint. The guards check it.
+   * The permission that the user's role, or the scopes of a service account, must have. Undefined:
+   * any user, for itself; service accounts cannot use the endpoint. The guards check it.
    */
   readonly permission?: Permission;
   /** The user that `:id` in the path names needs no permission. */
