@@ -25,6 +25,10 @@ export const SERVER_CODES = {
     meaning: 'The provider did not answer, or not in time.',
   },
   database_unavailable: { status: 503, meaning: 'The database cannot be reached.' },
+  index_missing: {
+    status: 503,
+    meaning: 'The database lacks an index that the query needs; an operator has to create it.',
+  },
   signing_keys_unavailable: {
     status: 503,
     meaning: 'The keys to verify access tokens with cannot be read.',

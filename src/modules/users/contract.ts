@@ -109,7 +109,7 @@ export const userEndpoints = (
         headers: { ETag: 'Strong entity tag of the page.' },
       },
     },
-    problems: ['invalid_cursor', 'sort_not_supported', 'filters_not_supported'],
+    problems: ['invalid_cursor', 'sort_not_supported', 'filters_not_supported', 'index_missing'],
   }),
   create: endpoint({
     method: 'post',

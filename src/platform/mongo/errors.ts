@@ -24,3 +24,10 @@ export function isInDoubt(error: unknown): boolean {
 /** The same, by the unique index of this name. */
 export const isDuplicateOf = (error: unknown, index: string): boolean =>
   isDuplicateKey(error) && (error as Error).message.includes(` index: ${index} `);
+
+/** BadValue, for a query whose `hint` names an index that the collection does not have. */
+export const isHintRefused = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  error.code === 2 &&
+  error.message.includes('hint provided does not correspond to an existing index');

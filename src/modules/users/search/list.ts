@@ -1,7 +1,9 @@
 import type { Secrets } from '../../../kernel/crypto/encryption';
+import { problems } from '../../../kernel/errors';
 import type { Cache, TypedCache } from '../../../platform/cache/port';
+import { isHintRefused } from '../../../platform/mongo/errors';
 import { LIST_GROUP } from '../cached';
-import type { UserModel } from '../model';
+import { USERS_COLLECTION, type UserModel } from '../model';
 import { VIEW_PROJECTION } from '../view';
 import { createCursors, type Position } from './cursor';
 import {
@@ -56,9 +58,10 @@ export function createUserList(
     const projection = projectionOf(request.fields);
     const roles = plan.needsRoles ? await rolesInUse(users, bounded) : [];
     const { filter, ...options } = plan.find(position, roles);
-    const rows = await users.collection
+    const found = users.collection
       .find<Row>(filter, { ...bounded, ...options, limit: limit + 1, projection })
       .toArray();
+    const rows = await byIndex(options.hint, found);
     const shown = rows.slice(0, limit);
     if (position?.side === 'before') shown.reverse();
     return { shown, hasMore: rows.length > limit };
@@ -87,7 +90,8 @@ export function createUserList(
   async function count(plan: ListPlan): Promise<{ total: number; total_capped: boolean }> {
     const { filter, ...options } = plan.count;
     const limit = COUNT_CAP + 1;
-    const found = await users.collection.countDocuments(filter, { ...bounded, ...options, limit });
+    const counted = users.collection.countDocuments(filter, { ...bounded, ...options, limit });
+    const found = await byIndex(options.hint, counted);
     return { total: Math.min(found, COUNT_CAP), total_capped: found > COUNT_CAP };
   }
 
@@ -118,3 +122,15 @@ export function createUserList(
  */
 const rolesInUse = (users: UserModel, bounded: { maxTimeMS: number }): Promise<string[]> =>
   users.collection.distinct('role', {}, bounded);
+
+/** Only an operator can mend it: the log line says how. The database's message has the filter. */
+async function byIndex<T>(index: string, read: Promise<T>): Promise<T> {
+  try {
+    return await read;
+  } catch (error) {
+    if (!isHintRefused(error)) throw error;
+    const fault = `the index ${USERS_COLLECTION}.${index} is missing, run npm run migrate -- up`;
+    const detail = 'The database lacks an index that this query needs.';
+    throw problems.unavailable('index_missing', detail, 60, new Error(fault));
+  }
+}
