@@ -141,6 +141,10 @@ export interface Route {
 export const isRepeatable = ({ method, idempotencyKey }: Endpoint): boolean =>
   idempotencyKey ?? method === 'post';
 
+/** Whether a request without a body counts as `{}`: a POST whose JSON needs no member. */
+export const isBodyOptional = ({ method, body, consumes }: Endpoint): boolean =>
+  method === 'post' && consumes === undefined && body?.safeParse({}).success === true;
+
 /** Declares an endpoint and keeps the types of its schemas. */
 export function endpoint<
   P extends z.ZodType = z.ZodUndefined,

@@ -5,6 +5,8 @@ import { parseJsonText } from './json-text';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+const JSON_ONLY = ['application/json'] as const;
+
 /**
  * Strict RFC 8259: valid UTF-8 only, no BOM, any value at the top level (the validator checks its
  * type). express.json would replace invalid bytes and read an empty body as `{}`; here both are
@@ -12,9 +14,24 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function jsonBody(
   limitBytes: number,
-  mediaTypes: readonly string[] = ['application/json'],
+  mediaTypes: readonly string[] = JSON_ONLY,
 ): RequestHandler[] {
   return [bodyReader(limitBytes, mediaTypes, parseJson)];
+}
+
+/** The same, but an empty body of any media type counts as `{}`. */
+export function optionalJsonBody(limitBytes: number): RequestHandler[] {
+  const reader = bodyReader(limitBytes, JSON_ONLY, (body) =>
+    body.length === 0 ? {} : parseJson(body),
+  );
+  return [
+    (req, res, next) => {
+      if (isEmpty(req)) {
+        req.body = {};
+        next();
+      } else reader(req, res, next);
+    },
+  ];
 }
 
 export const bodyTooLarge = (limitBytes: number) =>
@@ -73,6 +90,10 @@ async function readBody(
   }
 }
 
+/** Known before a byte is read. */
+const isEmpty = ({ headers }: Request): boolean =>
+  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+
 /** Enough for `{}` and white space. */
 const NO_BODY_BYTES = 64;
 const EMPTY = /^\s*(\{\s*\})?\s*$/;
@@ -82,9 +103,8 @@ const EMPTY = /^\s*(\{\s*\})?\s*$/;
  * client would believe that the service has done what it asks for.
  */
 export const noBody: RequestHandler = (req, _res, next) => {
-  const { 'content-length': declared, 'transfer-encoding': encoding } = req.headers;
-  if (encoding === undefined && Number(declared ?? 0) === 0) return next();
-  if (Number(declared) > NO_BODY_BYTES) throw unexpectedBody();
+  if (isEmpty(req)) return next();
+  if (Number(req.headers['content-length']) > NO_BODY_BYTES) throw unexpectedBody();
   readBody(req, NO_BODY_BYTES, unexpectedBody).then(
     (body) => next(EMPTY.test(body.toString('latin1')) ? undefined : unexpectedBody()),
     next,

@@ -2,9 +2,16 @@ import type { Express, NextFunction, Request, RequestHandler, Response } from 'e
 import type { z } from 'zod';
 import { type FieldError, Problem, problems } from '../../kernel/errors';
 import { forRequest } from '../telemetry/request-work';
-import { type Endpoint, type GuardsOf, type Input, isRepeatable, type Route } from './endpoint';
+import {
+  type Endpoint,
+  type GuardsOf,
+  type Input,
+  isBodyOptional,
+  isRepeatable,
+  type Route,
+} from './endpoint';
 import type { Idempotency } from './idempotency';
-import { FORM, formBody, jsonBody, noBody } from './json-body';
+import { FORM, formBody, jsonBody, noBody, optionalJsonBody } from './json-body';
 import { type CompressOptions, createSender, type Sender } from './send-reply';
 import { allowUpload } from './upload';
 import { MAX_FIELD_ERRORS, parseBody, parseParameters } from './validation';
@@ -85,7 +92,8 @@ function bodyReader(endpoint: Endpoint, limitBytes: number): RequestHandler[] {
   const { body, consumes, upload, method } = endpoint;
   if (upload !== undefined) return [allowUpload(consumes ?? [], upload)];
   if (body === undefined) return method === 'get' ? [] : [noBody];
-  return consumes?.includes(FORM) === true ? formBody(limitBytes) : jsonBody(limitBytes, consumes);
+  if (consumes?.includes(FORM) === true) return formBody(limitBytes);
+  return isBodyOptional(endpoint) ? optionalJsonBody(limitBytes) : jsonBody(limitBytes, consumes);
 }
 
 const JSON_ONLY = ['application/json'] as const;

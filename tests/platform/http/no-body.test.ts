@@ -12,17 +12,18 @@ beforeAll(async () => {
 afterAll(() => service?.close());
 
 const ID = '652f1c3e9b1d4a0012ab34cd';
-/** Every writing operation without a body in the OpenAPI document. */
-async function operations(): Promise<[string, string][]> {
+type Body = { readonly required?: boolean } | undefined;
+
+/** Every writing operation of the OpenAPI document with such a body. */
+async function operations(has: (body: Body) => boolean): Promise<[string, string][]> {
   const { paths } = (await client('GET', '/openapi.json')).json as {
-    paths: Record<string, Record<string, { requestBody?: unknown }>>;
+    paths: Record<string, Record<string, { requestBody?: Body }>>;
   };
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(
-        ([method, operation]) =>
-          ['post', 'put', 'patch', 'delete'].includes(method) &&
-          operation.requestBody === undefined,
+        ([method, { requestBody }]) =>
+          ['post', 'put', 'patch', 'delete'].includes(method) && has(requestBody),
       )
       .map(([method]): [string, string] => [method.toUpperCase(), path.replace('{id}', ID)]),
   );
@@ -47,7 +48,7 @@ function streamed(method: string, path: string, token: string, text: string): Pr
 
 describe('operations without a body', () => {
   test('refuse a non-empty body of any type, and do nothing', async () => {
-    const all = await operations();
+    const all = await operations((body) => body === undefined);
     expect(all.map((one) => one.join(' '))).toEqual(
       expect.arrayContaining([
         'POST /api/auth/logout',
@@ -108,5 +109,40 @@ describe('operations without a body', () => {
       client('DELETE', `/api/auth/sessions/${ID}`, { token: access_token, raw: body });
     expect((await send('{}')).headers.get('connection')).not.toBe('close');
     expect((await send(`{"a":"${'x'.repeat(100)}"}`)).headers.get('connection')).toBe('close');
+  });
+});
+
+describe('operations whose body needs no member', () => {
+  test('take a request without a body as `{}`', async () => {
+    const all = await operations((body) => body?.required === false);
+    expect(all.map((one) => one.join(' ')).sort()).toEqual([
+      'POST /api/auth/factors/totp',
+      'POST /api/auth/refresh',
+      'POST /api/auth/security-events',
+      `POST /api/users/${ID}/ban`,
+      `POST /api/users/${ID}/require-password-change`,
+    ]);
+    for (const [method, path] of all) {
+      const expected = await client(method, path, { token: admin, body: {} });
+      expect([path, expected.status]).not.toEqual([path, 415]);
+      const { status, code } = { status: expected.status, code: expected.json?.code };
+      const empty = await client(method, path, { token: admin });
+      const typed = await client(method, path, { token: admin, raw: '' });
+      for (const answer of [empty, typed])
+        expect([path, answer.status, answer.json?.code]).toEqual([path, status, code]);
+      const text = { token: admin, raw: '{}', headers: { 'content-type': 'text/plain' } };
+      expect([path, (await client(method, path, text)).status]).toEqual([path, 415]);
+    }
+  });
+
+  test('a ban needs none', async () => {
+    const { user } = await register(client);
+    const answer = await client('POST', `/api/users/${user.id}/ban`, { token: admin });
+    expect([answer.status, answer.json.status]).toEqual([200, 'banned']);
+  });
+
+  test('an operation that needs a member still asks for a body', async () => {
+    const answer = await client('POST', '/api/users', { token: admin });
+    expect([answer.status, answer.json.code]).toEqual([415, 'unsupported_media_type']);
   });
 });

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { isScope, type Permission } from '../../../kernel/permissions';
-import { type Endpoint, isRepeatable } from '../endpoint';
+import { type Endpoint, isBodyOptional, isRepeatable } from '../endpoint';
 import type { Operation } from '../extension';
 import { RESPONSE_HEADERS } from '../response-headers';
 import { headerParametersOf, headersOf } from './headers';
@@ -80,7 +80,7 @@ export function operationOf(
       ? {}
       : {
           requestBody: {
-            required: true,
+            required: !isBodyOptional(endpoint),
             content: contentOf(components, body, 'input', endpoint),
           },
         }),
