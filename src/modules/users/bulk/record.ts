@@ -35,6 +35,18 @@ const orNull = <T extends z.ZodType>(schema: T) =>
     .optional()
     .transform((value) => value ?? undefined);
 
+/** An older one is a mistake: `0001-01-01` is how some systems write that there is none. */
+const since1970 = timestamp().refine((text) => Date.parse(text) >= 0, {
+  error: 'must not be before 1970',
+  params: { code: 'too_small' },
+});
+/** The clocks of two systems differ. */
+const LEEWAY_MS = 60_000;
+const pastTime = since1970.refine((text) => Date.parse(text) <= Date.now() + LEEWAY_MS, {
+  error: 'must not be in the future',
+  params: { code: 'too_big' },
+});
+
 /** One user of an import file. */
 export const recordSchema = ({ newPassword, refuseIdentity }: ImportPasswords) =>
   z
@@ -47,12 +59,12 @@ export const recordSchema = ({ newPassword, refuseIdentity }: ImportPasswords) =
       role: z.string().max(32).optional(),
       status: z.enum(['active', 'banned']).optional(),
       ban: z
-        .strictObject({ until: orNull(timestamp()), reason: orNull(displayLine(BAN_REASON_MAX)) })
+        .strictObject({ until: orNull(since1970), reason: orNull(displayLine(BAN_REASON_MAX)) })
         .nullable()
         .optional(),
       password_change_required: z.boolean().optional(),
       ...wholeMetadata,
-      created_at: timestamp().optional(),
+      created_at: pastTime.optional(),
       // Only the service decides these: accepted as exported, and ignored.
       id: z.unknown().optional(),
       updated_at: z.unknown().optional(),

@@ -322,6 +322,29 @@ describe('hostile lines become lines of the report', () => {
     expect(job.progress).toMatchObject({ total: 1, refused: 1 });
   });
 
+  test.each([
+    ['a creation in the year 1', { created_at: '0001-01-01T00:00:00Z' }, 'too_small'],
+    ['a creation before 1970', { created_at: '1969-12-31T23:59:59Z' }, 'too_small'],
+    ['a creation in 2999', { created_at: '2999-01-01T00:00:00Z' }, 'too_big'],
+    [
+      'the end of a ban in the year 1',
+      { status: 'banned', ban: { until: '0001-01-01T00:00:00Z' } },
+      'too_small',
+    ],
+  ])('%s', async (_name, members, code) => {
+    const { report } = await imported(lines({ email: email(), ...members }));
+    const pointer = 'ban' in members ? '/ban/until' : '/created_at';
+    expect(report.map(({ errors }) => errors)).toMatchObject([[{ pointer, code }]]);
+  });
+
+  test('a creation in 1970 and one of now are taken', async () => {
+    const ends = ['1970-01-01T00:00:00Z', new Date().toISOString()];
+    const { job } = await imported(
+      lines(...ends.map((created_at) => ({ email: email(), created_at }))),
+    );
+    expect(job.progress).toMatchObject({ created: 2 });
+  });
+
   test('among good ones, with CRLF, blank lines, a BOM and no end', async () => {
     const [a, b] = [email(), email()];
     const body = `\ufeff{"email":"${a}"}\r\n\r\n \nno\r\n{"email":"${b}"}`;
