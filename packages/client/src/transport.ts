@@ -96,7 +96,8 @@ export function createSend(options: TransportOptions): Send {
       deadline.check();
       const init = { credentials, signal: control.signal, cache: 'no-store', duplex: 'half' };
       const answer = await options.fetch(url, { ...given, headers, ...(init as RequestInit) });
-      const isHead = isStreamed && answer.ok;
+      // 204: there is nothing to stream.
+      const isHead = isStreamed && answer.ok && answer.status !== 204;
       const text = isHead ? '' : await answer.text();
       seen(answer.headers);
       const { status } = answer;

@@ -69,9 +69,12 @@ test('reads the report of a job, also an empty one, and its events', async () =>
     (await client.request('GET', '/api/jobs/{id}/report', { path: { id } })).text();
   expect(await report(bad.id)).toContain('no address');
   expect(await report(good.id)).toBe('');
-  const events = await client.request('GET', '/api/jobs/{id}/events', { path: { id: good.id } });
-  // Undefined for a `Last-Event-ID` of the end.
-  expect(await events?.text()).toContain('event:');
+  const follow = (headers = {}) =>
+    client.request('GET', '/api/jobs/{id}/events', { path: { id: good.id }, headers });
+  const [, last] = /^id: (\d+)\nevent: end$/m.exec((await (await follow())?.text()) ?? '') ?? [];
+  expect(last).toBeDefined();
+  // 204: there is no later one.
+  expect(await follow({ 'Last-Event-ID': last })).toBeUndefined();
 });
 
 test('a refusal of such an operation is a ProblemError', async () => {
