@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
 import { parseConfig } from '../../../src/kernel/config/config';
+import { toProblem } from '../../../src/platform/http/problem';
 import { connectDatabase, type Database } from '../../../src/platform/mongo/connection';
 import { insertWithin } from '../../../src/platform/mongo/insert-within';
 import { quiet } from '../../support/cache-fixture';
@@ -75,4 +76,20 @@ test('one that cannot be removed may be there, and the error says so', async () 
   await rows().countDocuments();
   proxy.loseAnswerOf('no-answer');
   expect(await failed(insert('a', 'no-answer'))).toMatchObject({ code: 'write_unconfirmed' });
+});
+
+test('one that comes after its time is 503, and no document', async () => {
+  const late = { ...limit, now: () => Date.now() - 60_000 };
+  const error = await failed(insertWithin(rows(), { _id: 'a', name: 'late' }, late));
+  expect(error).toMatchObject({ name: 'DatabaseTimeoutError' });
+  expect(toProblem(error)).toMatchObject({ status: 503, code: 'database_unavailable' });
+  expect(await rows().countDocuments()).toBe(0);
+});
+
+test('one too many that cannot be removed may be there, and the error says so', async () => {
+  await Promise.all([insert('a'), insert('b')]);
+  // The name of a command in BSON: the type, the name, a zero.
+  proxy.loseAnswerOf('\u0002delete\u0000');
+  const error = await failed(insert('c'));
+  expect(error).toMatchObject({ status: 503, code: 'write_unconfirmed' });
 });
