@@ -1,4 +1,4 @@
-import type { Connection, mongo, Types } from 'mongoose';
+import type { Connection, Types } from 'mongoose';
 import { exactReads } from '../mongo/exact-reads';
 import { HAS_PENDING, type PendingEvent } from './pending-event';
 
@@ -97,16 +97,14 @@ export function createOutboxSource(
     collection,
     pending: async (limit) => committedOf(await read(limit, {})),
     async moved(batch) {
-      const operations: mongo.AnyBulkWriteOperation<Documents>[] = batch.map(
-        ({ subject, events }) => ({
-          updateOne: {
-            filter: { _id: idOf(subject) },
-            update: { $pull: { outbox: { id: { $in: events.map(({ id }) => id) } } } } as never,
-          },
-        }),
+      if (batch.length === 0) return;
+      const ids = batch.flatMap(({ events }) => events.map(({ id }) => id));
+      // One update of them all: one for each document costs the database twice the time.
+      await documents().updateMany(
+        { _id: { $in: batch.map(({ subject }) => idOf(subject)) } },
+        { $pull: { outbox: { id: { $in: ids } } } } as never,
+        { maxTimeMS: timeoutMs },
       );
-      if (operations.length > 0)
-        await documents().bulkWrite(operations, { ordered: false, maxTimeMS: timeoutMs });
     },
   };
 }
