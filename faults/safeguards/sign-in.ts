@@ -371,6 +371,15 @@ const tokens: readonly Safeguard[] = [
     named: 'one network asks for five an hour',
   },
   {
+    name: 'mails-of-all-networks',
+    title: 'Accounts of many networks flood a mailbox',
+    file: 'modules/auth/recovery/mail-budget',
+    code: '[recipient, PER_RECIPIENT_OF_ALL], ',
+    without: '',
+    test: 'modules/auth/recovery/mail-budget',
+    named: 'accounts of many networks do not flood one address',
+  },
+  {
     name: 'mailed-code-tries',
     title: 'A mailed code can be guessed',
     file: 'modules/auth/email-sign-in/mailed-codes',

@@ -99,17 +99,30 @@ describe.each([
   });
 });
 
+const change =
+  (token: string): Ask =>
+  (its, new_email) =>
+    its('POST', '/api/auth/email/change', {
+      token,
+      body: { new_email, current_password: PASSWORD },
+    });
+
 test('who asks for a change to an address leaves mails to its owner', async () => {
   const [thief, owner] = [await account(), await account()];
   const next = uniqueEmail('next');
-  const change =
-    (token: string): Ask =>
-    (its, new_email) =>
-      its('POST', '/api/auth/email/change', {
-        token,
-        body: { new_email, current_password: PASSWORD },
-      });
   const sent = await mailed(next, Array(7).fill(stranger(1)), change(thief.token));
   expect(sent).toBeGreaterThanOrEqual(5);
   expect(await mailed(next, [HOME], change(owner.token))).toBe(1);
+});
+
+test('accounts of many networks do not flood one address (planted: no limit of all)', async () => {
+  const next = uniqueEmail('next');
+  let sent = 0;
+  for (const network of [10, 20, 30, 40, 50]) {
+    const { token } = await account();
+    sent += await mailed(next, Array(5).fill(stranger(network)), change(token));
+  }
+  expect(sent).toBeGreaterThanOrEqual(10);
+  // Two windows, if the hour has just turned.
+  expect(sent).toBeLessThanOrEqual(20);
 });
