@@ -2,7 +2,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const { engines, license } = JSON.parse(readFileSync('package.json', 'utf8'));
-const openApi = /openapi: '([\d.]+)'/.exec(readFileSync('src/platform/http/openapi/document.ts', 'utf8'))[1];
+const openApi = /openapi: '([\d.]+)'/.exec(
+  readFileSync('src/platform/http/openapi/document.ts', 'utf8'),
+)[1];
 const badges = [
   ['Node.js', engines.node.replace('>=', '≥ ')],
   ['OpenAPI', openApi],

@@ -80,7 +80,7 @@ export const SLOW_TESTS: readonly string[] = [
   'modules/users/metadata',
   'app/rolling-migration',
   'platform/cache/invalidation-counters',
-  'platform/counters/limits',
+  'platform/rate-limits/limits',
   'modules/users/administration/bans',
   'modules/auth/passwords/compromised/list',
   'app/tracing',

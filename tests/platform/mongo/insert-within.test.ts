@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
 import { parseConfig } from '../../../src/kernel/config/config';
-import { toProblem } from '../../../src/platform/http/problem';
+import { toProblem } from '../../../src/platform/http/to-problem';
 import { connectDatabase, type Database } from '../../../src/platform/mongo/connection';
 import { insertWithin } from '../../../src/platform/mongo/insert-within';
 import { quiet } from '../../support/cache-fixture';
