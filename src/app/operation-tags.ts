@@ -12,8 +12,7 @@ export const operationTags = {
   oauth: 'Token, revocation and introspection endpoints (RFC 6749, 7009, 7662).',
   discovery: 'Metadata and public keys, for verifiers of access tokens.',
   'service accounts': 'Accounts of programs. For the permission `service_accounts:manage`.',
-  events:
-    'What happened to users, for other services, in one order. For the permission `events:read`.',
+  events: 'Events of users for other services, in one order. For the permission `events:read`.',
   webhooks:
     'Addresses that events are posted to (Standard Webhooks). For the permission `webhooks:manage`.',
   audit: 'The record of security events. For the permission `audit:read`.',

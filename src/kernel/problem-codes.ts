@@ -239,7 +239,7 @@ export const PROBLEM_CODES = {
   position_gone: {
     status: 410,
     meaning:
-      'The log no longer has what follows the position in `after`: read it from the beginning.',
+      'The log no longer has the events after the position in `after`: read it from the beginning.',
   },
   precondition_failed: {
     status: 412,

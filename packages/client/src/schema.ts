@@ -325,7 +325,7 @@ export interface paths {
         };
       };
     };
-    /** Replace what can be changed of a user; what GET gave may be sent back, read-only members as they are */
+    /** Replace the members of a user that can be changed; the answer of GET may be sent back, read-only members unchanged */
     put: {
       parameters: {
         query?: never;
@@ -3043,7 +3043,7 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Stop a job; what it has done stays */
+    /** Stop a job; its changes so far stay */
     post: {
       parameters: {
         query?: never;
@@ -3193,7 +3193,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** What happened to users, the oldest first */
+    /** Events of users, the oldest first */
     get: {
       parameters: {
         query?: {

@@ -12,7 +12,7 @@ const NGINX_DEFAULT_SECONDS = 60;
 /** Names of files that are configuration. */
 const REWRITTEN = /\.conf$|^[^.]+$/;
 
-/** Without comments; what stands in quotes stays. */
+/** Without comments; quoted text stays. */
 const withoutComments = (text: string): string => text.replaceAll(/(^|[\s;{}])#.*$/gm, '$1');
 
 function filesOf(folder: string): string[] {
@@ -65,7 +65,7 @@ function requireCopied(by: string, given: string, folder: string): void {
 
 const BLOCK = String.raw`\{((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^}"'])*)\}`;
 
-/** Variables (`$name`) that hold the name of an upstream, whatever the request is. */
+/** Variables (`$name`) that hold the name of an upstream for every request. */
 function chosenByMaps(all: string, upstreams: ReadonlySet<string | undefined>): string[] {
   const values = new Map<string, (string | undefined)[]>();
   for (const [, name = '', body = ''] of all.matchAll(
@@ -81,7 +81,7 @@ function chosenByMaps(all: string, upstreams: ReadonlySet<string | undefined>): 
     .map(([name]) => name);
 }
 
-/** What might reach another server than the probes. Its own writes must not. */
+/** Directives that might send a request to another server than the probes. */
 const OTHER_WAYS =
   /\b(stream\s*\{|(?:fastcgi|grpc|memcached|scgi|uwsgi)_pass\s|\w+_by_lua|js_\w+\s|perl\w*\s)/;
 

@@ -63,7 +63,7 @@ export interface Probe {
 export async function startProbe(): Promise<Probe> {
   const seen = new Map<string, number>();
   const server: Server = createServer((request, response) => {
-    // What the edge asks by itself must be answered, or it sends nothing at all.
+    // Health checks of the edge must be answered, or it sends nothing at all.
     if (request.url === '/readyz' || request.url === '/livez' || request.url === '/health')
       return void response.end('{}');
     request.resume().on('end', () => {

@@ -25,7 +25,8 @@ export function checkOpsHost(
       open.length > 0 && {
         severity: 'warning',
         seen: `OPS_HOST=${opsHost}: the ops port ${opsPort} listens on ${open.join(', ')}`,
-        means: 'It has no sign-in: whoever reaches it sees traffic, failed logins and warnings.',
+        means:
+          'It has no sign-in: every client that reaches it sees traffic, failed logins and warnings.',
         fix: 'OPS_HOST=127.0.0.1, or an address of a network inside that the scraper reaches.',
       },
   );

@@ -57,7 +57,7 @@ const checks: Readonly<Partial<Record<Check, SettingsCheck>>> = {
       means:
         name === ''
           ? 'The database is called "test", where others may put theirs too.'
-          : 'It has the users of MongoDB: whoever may write accounts may write those.',
+          : 'It has the users of MongoDB: an account that may write this database may write those.',
       fix: 'mongodb://host/NAME, with ?authSource=admin for a user of admin. Move the data first.',
     };
   },

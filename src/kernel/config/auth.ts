@@ -114,7 +114,7 @@ export const auth = {
     'REVOCATION_LEASE_MS',
     integer(200, MAX_REVOCATION_LEASE_MS),
     '1000',
-    'For how long a verifier of another service decides by what it last looked up, in ms. A request that ends tokens waits at most as long for one that cannot be reached.',
+    'How long a verifier of another service relies on its last look at the log, in ms. A request that ends tokens waits at most as long for one that cannot be reached.',
   ),
   ...passwords,
 } as const;

@@ -14,10 +14,14 @@ const personalEvent = z
   .object({
     id: shownId('Id of the event.'),
     at: shownTime('When it happened.'),
-    type: z.enum(AUDIT_TYPES).meta({ description: 'What was done.' }),
+    type: z.enum(AUDIT_TYPES).meta({ description: 'The kind of event.' }),
     result: z.enum(['success', 'failure']).meta({ description: 'How it ended.' }),
     reason: shownText(512, 'Why it failed, or what it was done by.', 'wrong_password').nullable(),
-    note: shownText(500, 'What an administrator wrote about you: of a ban.', 'spam').nullable(),
+    note: shownText(
+      500,
+      'A note of an administrator about you: the reason of a ban.',
+      'spam',
+    ).nullable(),
     by: z.enum(['you', 'another', 'unknown']).meta({ description: 'The sender of the request.' }),
     account: z.enum(['you', 'another', 'none']).meta({ description: 'The account concerned.' }),
     session: shownText(

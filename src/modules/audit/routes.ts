@@ -12,15 +12,19 @@ const auditEvent = z
   .object({
     id: shownId('Id of the event.'),
     at: shownTime('When it happened.'),
-    type: z.enum(AUDIT_TYPES).meta({ description: 'What was done.' }),
+    type: z.enum(AUDIT_TYPES).meta({ description: 'The kind of event.' }),
     result: z.enum(['success', 'failure']).meta({ description: 'How it ended.' }),
     reason: shownText(
       200,
       'Why it failed, or what it was done by; a stable name. Of an impersonation: the reason that was given.',
       'invalid_credentials',
     ).nullable(),
-    note: shownText(500, 'What an administrator wrote about it: of a ban.', 'spam').nullable(),
-    actor: shownText(64, 'Who acted, where that is known.', '652f1c3e9b1d4a0012ab34cd').nullable(),
+    note: shownText(500, 'A note of the administrator: the reason of a ban.', 'spam').nullable(),
+    actor: shownText(
+      64,
+      'The id of the actor, where it is known.',
+      '652f1c3e9b1d4a0012ab34cd',
+    ).nullable(),
     subject: shownText(
       64,
       'The account concerned, where there is one.',

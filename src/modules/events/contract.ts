@@ -62,7 +62,7 @@ const eventView = (types: readonly string[]) =>
       specversion: z.literal('1.0'),
       id: shownId('Of the event. A reader that has seen it can leave it out.'),
       source: shownText(2048, 'The issuer of access tokens.', 'https://auth.example.org'),
-      type: z.enum(types).meta({ description: 'What happened.' }),
+      type: z.enum(types).meta({ description: 'The kind of event.' }),
       subject: shownId('Id of the user.'),
       time: shownTime('When it happened.'),
       datacontenttype: z.literal('application/json'),
@@ -113,7 +113,7 @@ export function eventEndpoints(types: readonly string[]) {
       ...common,
       path: '/api/events',
       id: 'listEvents',
-      summary: 'What happened to users, the oldest first',
+      summary: 'Events of users, the oldest first',
       query: z.strictObject({
         after,
         type: ofTypes,

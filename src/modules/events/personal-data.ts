@@ -8,7 +8,7 @@ const EVENTS_MAX = 10_000;
 
 const personalEvent = z.object({
   id: shownId('Id of an event that other services can read.'),
-  type: shownText(64, 'What happened.', 'user.updated'),
+  type: shownText(64, 'The kind of event.', 'user.updated'),
   at: shownTime('When it happened.'),
   fields: z
     .array(shownText(64, 'A member that changed.', 'email'))

@@ -15,7 +15,7 @@ const count = (description: string) =>
 const jobView = z
   .object({
     id: shownId('Id of the job.'),
-    kind: shownText(64, 'What the job does.', 'users.import'),
+    kind: shownText(64, 'The kind of work.', 'users.import'),
     state: z.enum(JOB_STATES).meta({
       description: '`done`, `failed` and `cancelled` are final.',
       examples: ['running'],
@@ -34,11 +34,14 @@ const jobView = z
         refused: count('Records that were not taken.'),
         reported: count('Lines of the report.'),
       })
-      .meta({ id: 'JobProgress', description: 'Of a dry run, what would be done.' }),
+      .meta({
+        id: 'JobProgress',
+        description: 'Of a dry run: the counts that an import would reach.',
+      }),
     failure: z
       .object({
         code: shownText(64, 'Stable snake_case code.', 'user_exists'),
-        message: shownText(500, 'What happened.', 'The user of line 3 exists already.'),
+        message: shownText(500, 'The failure in words.', 'The user of line 3 exists already.'),
       })
       .nullable()
       .meta({ description: 'Why it failed; null where it did not.' }),
@@ -96,7 +99,7 @@ export const jobEndpoints = {
     method: 'post',
     path: '/api/jobs/:id/cancel',
     id: 'cancelJob',
-    summary: 'Stop a job; what it has done stays',
+    summary: 'Stop a job; its changes so far stay',
     idempotencyKey: false,
     answers: { 202: job },
     problems: ['job_not_found'],

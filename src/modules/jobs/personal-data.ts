@@ -6,7 +6,7 @@ import type { PersonalData } from '../../platform/module';
 
 const personalJob = z.object({
   id: shownId('Id of a job that the user has started.'),
-  kind: shownText(64, 'What the job does.', 'users.import'),
+  kind: shownText(64, 'The kind of work.', 'users.import'),
   state: z.enum(JOB_STATES).meta({ description: 'Its state.' }),
   created_at: shownTime('When it was started.'),
 });

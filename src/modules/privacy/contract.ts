@@ -3,7 +3,7 @@ import { endpoint } from '../../platform/http/endpoint';
 import { shownTime } from '../../platform/http/view-schemas';
 import type { PersonalData } from '../../platform/module';
 
-/** `parts`: what each module keeps. */
+/** `parts`: the data that each module keeps. */
 export const exportEndpoint = (parts: readonly PersonalData[]) =>
   endpoint({
     method: 'get',

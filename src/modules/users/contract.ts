@@ -174,7 +174,7 @@ export const userEndpoints = (
     path: '/api/users/:id',
     id: 'replaceUser',
     summary:
-      'Replace what can be changed of a user; what GET gave may be sent back, read-only members as they are',
+      'Replace the members of a user that can be changed; the answer of GET may be sent back, read-only members unchanged',
     tag,
     access: 'user',
     permission: 'users:write',
@@ -201,7 +201,7 @@ export const userEndpoints = (
     own: true,
     params: byId,
     consumes: ['application/merge-patch+json', 'application/json'],
-    // What was computed from the old state cannot be recognized in the new one.
+    // A result computed from the old state cannot be recognised in the new one.
     idempotencyKey: true,
     body: z.strictObject({
       ...{

@@ -165,7 +165,7 @@ export function webhookEndpoints(types: readonly string[]) {
       params,
       answers: {
         200: {
-          description: 'What came of it.',
+          description: 'The result of the attempt.',
           schema: z
             .object({
               result: z.enum(['delivered', 'gone', 'failed']),

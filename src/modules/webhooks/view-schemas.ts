@@ -37,7 +37,7 @@ const gap = z
   .meta({
     id: 'WebhookGap',
     description:
-      'The events between the two expired before they were sent: read again what they are about.',
+      'The events between the two expired before they were sent: read their users again.',
   });
 
 export const webhookView = (types: readonly string[]) =>

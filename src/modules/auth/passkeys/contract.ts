@@ -60,7 +60,7 @@ const optionsAnswer = <T extends z.ZodType>(options: T, description: string) => 
 
 const params = z.strictObject({ id: shownId('Id of a passkey.') });
 const own = { tag, access: 'user' } as const;
-/** An administrator who acts as the user must not add, rename or remove what signs in. */
+/** An administrator who acts as the user must not add, rename or remove passkeys. */
 const guarded = { ...own, impersonation: false } as const;
 const fresh = 'insufficient_user_authentication';
 

@@ -24,7 +24,7 @@ const credential = <R extends z.ZodRawShape, E extends z.ZodRawShape>(response: 
     type: z.literal('public-key'),
     authenticatorAttachment: z.string().max(32).nullish().meta({ description: 'Not used.' }),
     response: z.object({
-      clientDataJSON: binary(8192, 'What the browser signed for: challenge, origin, type.'),
+      clientDataJSON: binary(8192, 'Data of the browser: challenge, origin, type.'),
       ...response,
     }),
     clientExtensionResults: z.object(extensions),
@@ -46,7 +46,7 @@ export type RegistrationJson = z.output<typeof registrationJson>;
 
 export const assertionJson = credential(
   {
-    authenticatorData: binary(4096, 'What the authenticator signed for.'),
+    authenticatorData: binary(4096, 'Data of the authenticator, which its signature covers.'),
     signature: binary(2048, 'The signature.'),
     userHandle: binary(HANDLE_CHARS, 'The user handle of the passkey.').nullish(),
   },

@@ -21,7 +21,7 @@ const entryView = z
     time: shownTime('When the log got it.'),
     type: z.enum(['tokens_ended', 'subject_removed', 'keys_removed']).meta({
       description:
-        'What the other members say; of a removed subject every token has ended, of removed keys every token that they signed.',
+        'The kind of the entry. Of a removed subject every token has ended; of removed keys every token that they signed.',
       examples: ['tokens_ended'],
     }),
     subject: shownId('The user or service account.').optional(),
@@ -64,7 +64,7 @@ export const revocationsEndpoint = endpoint({
       .meta({
         maxLength: 64,
         description:
-          'Random id of one process that decides by the answer: what ends tokens later waits for its next look, or for `lease_ms` from the beginning of this one.',
+          'Random id of one process that decides by the answer: a request that ends tokens later waits for its next look, or for `lease_ms` from the beginning of this one.',
       }),
     limit: wholeNumber(1, MAX_LIMIT)
       .optional()

@@ -61,7 +61,9 @@ const mfaRequired = z
       .array(shownText(32, 'A kind of factor.', 'totp'))
       .max(16)
       .optional()
-      .meta({ description: 'The account has none and needs one: what it can set up now.' }),
+      .meta({
+        description: 'The account has none and needs one: the kinds that it can set up now.',
+      }),
   })
   .meta({ id: 'MfaRequired' });
 

@@ -1,4 +1,4 @@
-/** What a token tells about its session. */
+/** The claims of a token about its session. */
 export interface SessionAuth {
   /** The last login or step-up. */
   readonly signedInAt: Date;

@@ -50,7 +50,7 @@ const outcome = z
       .min(204)
       .max(599)
       .meta({
-        description: 'What the single operation would have answered; 204: done.',
+        description: 'The status of the single operation; 204: done.',
         examples: [204],
       }),
     code: z

@@ -43,11 +43,11 @@ export const bulkEndpoints = (options: BulkLimits) => ({
     query: z.strictObject({
       conflict: choice(
         ['skip', 'update', 'fail'],
-        'What to do with a user that exists: leave it (`skip`, unless given), change what the record names, or stop the job.',
+        'How to treat a user that exists: leave it (`skip`, the default), change the members that the record names, or stop the job.',
       ),
       match: choice(
         ['email', 'external_id'],
-        'What a user is recognised by; `email` unless given.',
+        'The member by which a user is recognised; default `email`.',
       ),
       dry_run: flag()
         .optional()

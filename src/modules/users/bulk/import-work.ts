@@ -95,7 +95,7 @@ function stopOf(
 }
 
 const forbidden = (line: number) =>
-  `The requester of this import may no longer import users. It ended before line ${line}; what it had written stays.`;
+  `The requester of this import may no longer import users. It ended before line ${line}; the lines before it are stored.`;
 
 const existing = (line: number) =>
   `The user of line ${line} exists already. The lines before it are imported, no later one is.`;

@@ -57,7 +57,8 @@ const orderedBy = ({ userId, permissions, isService }: Requester) => ({
   isService,
 });
 
-const exportEnds = () => problems.forbidden('Whoever asked for this export may no longer have it.');
+const exportEnds = () =>
+  problems.forbidden('The requester of this export may no longer export users.');
 
 const formatOf = ({ headers }: Request): Format =>
   headers['content-type']?.toLowerCase().startsWith(MEDIA_TYPES.csv) === true ? 'csv' : 'ndjson';
