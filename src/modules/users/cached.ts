@@ -8,8 +8,8 @@ import { etagOf, privateEtagOf, privateViewOf, viewOf } from './view';
 const PRIVATE_VIEW = Symbol('private view');
 
 /**
- * A user as every request needs it: what authorisation asks, and the answer's bytes. No hash, no
- * secret.
+ * A user as every request needs it: the members for authorisation, and the answer's bytes. No hash,
+ * no secret.
  */
 export interface CachedUser {
   readonly id: string;

@@ -12,7 +12,7 @@ export interface Credentials {
   readonly passwordHash: string;
   readonly email: string;
   readonly emailVerified: boolean;
-  /** An earlier address was: what the account has is its owner's. */
+  /** An earlier address was verified: the factors and links of the account are its owner's. */
   readonly hadVerifiedEmail: boolean;
   readonly mustChangePassword: boolean;
   /** The session version that the present password began with. */

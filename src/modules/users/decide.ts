@@ -105,8 +105,8 @@ export function createDecider({
       id,
       groups,
       async () => {
-        // What Redis took to be told of the write is not the database's time; what took longer was
-        // the epoch store, which is in the database.
+        // The time that Redis took is not the database's; any longer time was the epoch store's,
+        // which is in the database.
         const rest = within.extendedBy(Math.min(performance.now() - entering, REDIS_SHARE_MS));
         for (let attempts = 0; ; attempts += 1) {
           const work = commit(attempt(rest), rest).catch(tellingDoubt);
@@ -142,7 +142,9 @@ export function createDecider({
   };
 }
 
-/** null: another write came in between, or holds the lock; `refusal`: what to throw at the end. */
+/**
+ * null: another write came in between, or holds the lock; `refusal`: the error to throw at the end.
+ */
 async function outcomeOf<R>(
   work: Promise<R | null>,
 ): Promise<{ readonly result: R | null; readonly refusal: Problem }> {

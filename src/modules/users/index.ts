@@ -55,7 +55,7 @@ export interface UsersDependencies
   readonly locks: Locks;
   readonly bulk: BulkDependencies;
   readonly emit: EmitEvent;
-  /** Makes the purge of what is kept about the user durable. Before each removal. */
+  /** Makes the purge of the user's data durable. Before each removal. */
   readonly announceRemoval: (userId: string, events: readonly PendingEvent[]) => Promise<void>;
   /** After each write that ends tokens, before it is acknowledged. */
   readonly tokensEnded: TokensEnded;
@@ -84,7 +84,7 @@ export interface Users extends Module<DomainEvents> {
   start(): void;
 }
 
-/** The users without their cache and events: for what runs before the service does. */
+/** The users without their cache and events: for work before the service runs. */
 export const openUserRepository = (
   connection: Connection,
   options: { timeoutMs: number },

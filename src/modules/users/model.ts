@@ -61,7 +61,7 @@ export interface UserDocument {
    * Whether the user has proven to read this address. Every write of another address sets it anew.
    */
   emailVerified: boolean;
-  /** An earlier address was verified: what the account has is its owner's (ADR 12). */
+  /** An earlier address was verified: factors and links are its owner's (ADR 12). */
   hadVerifiedEmail?: boolean;
   /** Only in documents without `emailVerified`, of an earlier version (migrations.ts). */
   verifiedEmailKey?: string;

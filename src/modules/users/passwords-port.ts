@@ -21,8 +21,8 @@ export interface PasswordsPort {
   /** The `passwordHash` of an account without a password. */
   readonly none: string;
   /**
-   * Of a password to set. Throws Problem 503 `hash_queue_full`, and what a lookup in the list of
-   * leaked passwords throws.
+   * Hashes a password to set. Throws Problem 503 `hash_queue_full`, and the errors of a lookup in
+   * the list of leaked passwords.
    */
   hash(password: string): Promise<string>;
   /** The schema of a hash of another system. */

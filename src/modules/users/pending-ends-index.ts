@@ -8,7 +8,7 @@ export const PENDING_ENDS_INDEX = 'by_pending_ends';
  * have it yet. It says what ended; the rest of the document says how it is now.
  */
 export interface PendingEndsMark {
-  /** Random: what was moved is cleared only while nothing else has ended. */
+  /** Random: moved ends are cleared only while no other session has ended. */
   readonly mark: string;
   /** The session version has grown. */
   readonly all?: boolean;

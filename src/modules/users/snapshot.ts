@@ -32,8 +32,8 @@ type StoredMembers = Readonly<
 >;
 
 /**
- * A user as one read of MongoDB saw it: what a decision rests on, and what the write that rests on
- * it names in its filter.
+ * A user as one read of MongoDB saw it: the state that a decision rests on, and that the write then
+ * names in its filter.
  */
 export interface Snapshot extends StoredMembers {
   readonly id: string;
@@ -63,8 +63,8 @@ export interface Snapshot extends StoredMembers {
 export interface Attempt {
   readonly timeoutMs: number;
   /**
-   * By the database's clock. A command that arrives later is refused there: what was held up on its
-   * way does not take effect once its caller has been told that it failed.
+   * By the database's clock. A command that arrives later is refused there: a delayed command has
+   * no effect after its caller has been told that it failed.
    */
   readonly until: Date;
 }

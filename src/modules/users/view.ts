@@ -149,7 +149,7 @@ export const privateViewOf = (user: PrivateFields): PrivateView => ({
 
 /**
  * Of one user's revision: the same address (`me`, `profile`) is another user's for another token,
- * and what a browser has kept of the one must not be confirmed (304) to the other. A login changes
+ * and a browser's copy of the one must not be confirmed (304) to the other. A login changes
  * the bytes and no revision, so its time is named too; conditions of writes compare the revision.
  */
 export const etagOf = (id: string, rev: number, lastLoginAt: Date | undefined): string =>

@@ -32,7 +32,7 @@ export interface UserWrites {
   /** As `update`, for callers that need to know only whether it was done. */
   updated(seen: Snapshot, changes: Changes, options?: Omit<UpdateOptions, 'now'>): Commit<boolean>;
   remove(seen: Snapshot): Commit<true>;
-  /** What was asked for is so already: neither a revision nor a time moves. */
+  /** The user is in the wanted state already: neither a revision nor a time moves. */
   unchanged(seen: Snapshot): Promise<CachedUser | null>;
 }
 

@@ -22,7 +22,7 @@ export class RowError extends Error {
   }
 }
 
-/** `json`: the record as it was sent, on one line. What was parsed may differ from it (1e999). */
+/** `json`: the record as it was sent, on one line. The parsed value may differ from it (1e999). */
 interface ReadRecord {
   readonly record: unknown;
   readonly json: string;

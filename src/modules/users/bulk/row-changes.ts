@@ -53,7 +53,7 @@ export function changesOf(row: TakenRow, seen: Seen, context: Context): Changes 
   const all = { ...membersOf(row), ...(isMoved && { emailVerified: row.emailVerified ?? false }) };
   const before = comparable(row, seen, context.now);
   const own = Object.fromEntries(
-    // By their JSON, which has times too, and null for what is not there.
+    // By their JSON, which has times too, and null for absent members.
     Object.entries(all).filter(
       ([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name] ?? null),
     ),

@@ -31,7 +31,7 @@ function securityChanges(seen: Seen, changes: Changes): readonly SecurityChange[
   const isMoved = email !== undefined && foldEmail(email) !== seen.emailKey;
   return SECURITY_CHANGES.filter((member) => {
     if (member === 'email') return isMoved;
-    // Another address is unverified, or verified by what says that it is the address.
+    // Another address is unverified, unless the record says that it is verified.
     if (member === 'emailVerified') return changes.emailVerified === true && !isMoved;
     if (member === 'status') return changes.status !== undefined || changesBan(changes);
     if (member === 'mustChangePassword') return changes.mustChangePassword === true;

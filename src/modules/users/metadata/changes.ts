@@ -45,9 +45,9 @@ const memberForbidden = (member: Member) =>
   });
 
 /**
- * What a body changes of the user as it is seen. Throws 403 for a member that the actor may not
- * write, unless it is what the user has and the actor can see; 422 for a result that cannot be
- * stored.
+ * The changes that a body makes to the user that was read. Throws 403 for a member that the actor
+ * may not write, unless the value is the present one and the actor can see it; 422 for a result
+ * that cannot be stored.
  */
 export function metadataChanges(
   seen: Stored,

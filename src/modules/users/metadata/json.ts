@@ -84,7 +84,7 @@ function shortened(path: Path): Path {
   return end < 0 ? path : path.slice(0, end);
 }
 
-/** JSON has -0, which is written as 0: what is read and sent back would be another value. */
+/** JSON has -0, which is written as 0: a client that sends it back would change the value. */
 function withoutMinusZero<T>(value: T): T {
   if (value === 0) return 0 as T;
   if (typeof value !== 'object' || value === null) return value;

@@ -1,6 +1,6 @@
 import { foldSearch } from '../../../kernel/fold';
 
-/** The longest key that the index is asked for. What a longer `q` says beyond it is a condition. */
+/** The longest key that a query asks the index for; the rest of a longer `q` is a condition. */
 export const SEARCH_KEY_MAX_CHARS = 12;
 /** Marks the key of a whole text that is longer. No shorter key is equal to one. */
 const WHOLE = '=';
