@@ -16,7 +16,7 @@ interface AdministeredAccount {
   readonly email: string;
 }
 
-/** What operators do to the credentials of an account. */
+/** Operations of administrators on the credentials of an account. */
 export interface AuthAdministration {
   /**
    * Ends every session, forgets the known devices and revokes the mailed tokens. Wrong passwords so

@@ -2,10 +2,10 @@ import type { z } from 'zod';
 import type { Endpoint } from '../../platform/http/endpoint';
 
 /**
- * What an operation does to the session of its client. `opens`: it answers with a refresh token,
- * which the request may ask for in a cookie or bind to a key. `refreshes`: it takes such a token.
- * `renews`: it replaces the tokens of the session that sent the request. `ends`: the cookie of the
- * refresh token may stand for the access token.
+ * The effect of an operation on the session of its client. `opens`: it answers with a refresh
+ * token, which the request may ask for in a cookie or bind to a key. `refreshes`: it takes such a
+ * token. `renews`: it replaces the tokens of the session that sent the request. `ends`: the cookie
+ * of the refresh token may stand for the access token.
  */
 export type SessionEffect = 'opens' | 'refreshes' | 'renews' | 'ends';
 

@@ -16,7 +16,7 @@ import { deviceIndexes } from './sessions/known-devices';
 import { sessionIndexes } from './sessions/session-store';
 
 /**
- * Of everything that authentication keeps. Those on times are housekeeping: what has expired is
+ * Of everything that authentication keeps. Those on times are housekeeping: an expired document is
  * refused without them.
  */
 export const authIndexes: readonly IndexedCollection[] = [

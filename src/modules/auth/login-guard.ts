@@ -132,7 +132,7 @@ export function createLoginGuard({
 
   /**
    * Reserves a failure of every limit, or none. When a limit is spent, the attempt is refused in
-   * any case: what was reserved is released with the answer.
+   * any case: the reservation is released with the answer.
    */
   async function reserveAll(limits: readonly AttemptLimit[]): Promise<Reservation[]> {
     const results = await Promise.allSettled(limits.map((limit) => counters.reserve(limit)));

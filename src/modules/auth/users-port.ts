@@ -4,8 +4,8 @@ import type { Cause } from '../domain-events';
 import type { PendingEnds } from './revocations/pending-ends';
 
 /**
- * What authentication needs of the users, in its own words. The app passes the implementation of
- * the module that keeps them.
+ * The operations on users that authentication needs, in its own words. The app passes the
+ * implementation of the module that keeps them.
  */
 
 /** The one session that outlived the last end of all others. */
@@ -42,7 +42,7 @@ export interface Credentials {
   readonly passwordHash: string;
   readonly email: string;
   readonly emailVerified: boolean;
-  /** An earlier address was: what the account has is its owner's. */
+  /** An earlier address was verified: the factors and links of the account are its owner's. */
   readonly hadVerifiedEmail: boolean;
   /** The login asks for a new password. */
   readonly mustChangePassword: boolean;

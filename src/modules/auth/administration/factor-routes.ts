@@ -16,8 +16,8 @@ const ownFactors = () =>
   problems.conflict('own_account', 'Remove your own factors by DELETE /api/auth/factors/:id.');
 
 /**
- * For users who have lost their factors: by those with `factors:reset`, who need for it what a change
- * of their own factors needs.
+ * Removes the factors of users who have lost them. It needs `factors:reset`, and the same recent
+ * login as a change of one's own factors.
  */
 export function createFactorAdministrationRoutes(deps: {
   readonly users: Pick<UsersPort, 'stored'>;

@@ -7,7 +7,7 @@ import type { SessionView } from '../sessions/session-view';
 import type { Sessions } from '../sessions/sessions';
 import type { UsersPort } from '../users-port';
 
-/** Who asks, from where, and with which session. */
+/** The requester, its client and its session. */
 interface Administrator extends Actor {
   readonly sessionId: string;
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { constants, verify } from 'node:crypto';
 import { DPOP_ALGORITHMS, type DpopAlgorithm, type PublicJwk, readPublicJwk } from './public-jwk';
 
-/** What a proof must be for. */
+/** The request and token that a proof must be for. */
 export interface ProofTarget {
   readonly method: string;
   /** Without query and fragment. */

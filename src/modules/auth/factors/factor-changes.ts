@@ -24,21 +24,21 @@ interface FactorChange {
 type FactorOwner = Pick<FactorChange, 'userId' | 'session'>;
 
 /**
- * What every change of factors brings with it, of whichever kind. A process may stop right after
- * the change, so what must end with it ends before it as well, and where a repeat finds it made.
+ * The consequences of every change of factors, of any kind. A process may stop right after the
+ * change, so pending sign-ins end before it as well, and where a repeat finds the change made.
  */
 export interface FactorChanges {
   /** Right before a factor is added or removed, or the recovery codes are replaced. */
   changing(owner: FactorOwner): Promise<void>;
-  /** As soon as one is removed, or `all`: the process may stop at whatever it does next. */
+  /** As soon as one is removed, or `all`: the process may stop at its next step. */
   announceRemoval(kind: string, change: FactorChange): void;
   /**
-   * After a removal, and where there is nothing to remove: an earlier attempt may have stopped after
-   * the removal. The last factor takes the recovery codes with it.
+   * After a removal, and where there is nothing to remove: an earlier attempt may have stopped
+   * after the removal. The last factor takes the recovery codes with it.
    */
   completeRemoval(owner: FactorOwner): Promise<void>;
   /**
-   * After a factor was enrolled, by what has this session version. Ends the step-up of other
+   * After a session of this version enrolled a factor. Ends the step-up of other
    * sessions. Resolves with the recovery codes that an account gets with its first factor.
    */
   added(
@@ -69,7 +69,7 @@ export interface FactorChangesDependencies {
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
   const { kinds, recoveryCodes, sessions, mfaTokens, locks, emit } = deps;
 
-  /** What was proven before the change ends with it. */
+  /** Proofs from before the change end with it. */
   async function changing({ userId, session }: FactorOwner): Promise<void> {
     // A sign-in that waits must look anew at what the account has.
     await Promise.all([sessions.endStepUps(userId, session), mfaTokens.revoke(userId)]);
@@ -90,7 +90,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   return {
     ...{ changing, completeRemoval },
     announceRemoval: (kind, change) => emit('FactorRemoved', { ...change, kind }),
-    // Told first: what comes after may fail, and the change is made already.
+    // First: the next steps may fail, and the change is made already.
     async added(kind, { userId, session, version, ...cause }) {
       emit('FactorAdded', { userId, kind, session, ...cause });
       await changing({ userId, session });

@@ -18,7 +18,7 @@ export interface FactorKind {
   /** The enrolled ones, for the owner and for the export of personal data: no secret. */
   list(userId: string): Promise<readonly EnrolledFactor[]>;
   /**
-   * Checks what the client sent for this kind, once: what was accepted is used up, over all hosts.
+   * Checks the client's input for this kind. An accepted input is used up, over all hosts.
    * Counts a wrong one. Throws the Problem of a refusal.
    */
   verify(proof: FactorProof): Promise<VerifiedFactor>;
@@ -31,17 +31,17 @@ export interface FactorKind {
   remove(userId: string, id: string, until?: Date): Promise<boolean>;
   /**
    * Removes every factor of the kind, and pending enrolments. Resolves with their number.
-   * Idempotent. `before`: from now on, what rests on a session version below it adds none, even a
-   * command that was sent earlier and arrives later.
+   * Idempotent. `before`: from now on, sessions of a version below it add none, even by a command
+   * that was sent earlier and arrives later.
    */
   removeAll(userId: string, before?: number): Promise<number>;
-  /** Removes all that is kept of a user who is removed. */
+  /** Removes all data of a removed user. */
   purge(userId: string): Promise<void>;
 }
 
 export interface FactorProof {
   readonly userId: string;
-  /** Id of the session, or digest of the `mfa_token`: what a challenge was issued to. */
+  /** Id of the session, or digest of the `mfa_token`, to which a challenge was issued. */
   readonly holder: string;
   /** The session version on which the proof rests. */
   readonly version: number;

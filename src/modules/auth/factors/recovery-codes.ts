@@ -32,8 +32,8 @@ const isRemoved = ({ codes, lastUsedAt }: CodesRow): boolean =>
 
 export interface RecoveryCodes extends FactorKind {
   /**
-   * A new set, which replaces the earlier one. Shown once. undefined: what has this session
-   * version gets none any more.
+   * A new set, which replaces the earlier one. Shown once. undefined: sessions of this version get
+   * none any more.
    */
   replace(userId: string, version: number): Promise<readonly string[] | undefined>;
   remaining(userId: string): Promise<number>;

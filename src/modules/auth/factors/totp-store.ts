@@ -22,7 +22,7 @@ export interface TotpRow {
   readonly until?: Date;
 }
 
-/** Written before the factors of a user are removed: what is older confirms no enrolment. */
+/** Written before the factors of a user are removed: older sessions confirm no enrolment. */
 interface FenceRow {
   /** `fence` and the id of the user. */
   readonly _id: string;

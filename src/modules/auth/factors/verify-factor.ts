@@ -29,7 +29,7 @@ export interface CodesShown {
 export interface VerifyFactor {
   /**
    * Opens the session that waits for a factor. With a token that enrols, the offered factor is the
-   * pending enrolment. Throws 400 `invalid_mfa_token`, and what the factor is refused with. Throws
+   * pending enrolment. Throws 400 `invalid_mfa_token`, and the refusal of the factor. Throws
    * 400 `invalid_refresh_token_mode` and `invalid_dpop_proof` where the first step asked for the
    * cookie or a key and this one does not.
    */
@@ -57,7 +57,7 @@ export interface VerifyFactorDependencies {
   readonly emit: EmitEvent;
 }
 
-/** Of a pending sign-in, for what is issued to it. */
+/** Of a pending sign-in: the holder of challenges that are issued to it. */
 export const holderOf = (mfaToken: string): string => sha256(`holder ${mfaToken}`);
 
 export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor {
@@ -144,7 +144,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       async () => kind.confirmEnrollment?.(proof, adding) ?? Promise.reject(invalidMfaToken()),
     );
     if ((await standing(signIn)) === null) {
-      // What ended the sign-in meanwhile ended the enrolment too.
+      // The write that ended the sign-in meanwhile ended the enrolment too.
       await kind.remove(account.id, verified.id);
       throw invalidMfaToken();
     }

@@ -50,7 +50,7 @@ export interface FederatedSignIn {
   ): Promise<Redirect>;
   /**
    * Signs in by the code that the page got. Throws 400 `invalid_provider_code`, 409
-   * `account_banned`, 403 `password_change_required` and what `ResolveAccount` throws.
+   * `account_banned`, 403 `password_change_required` and the errors of `ResolveAccount`.
    */
   redeem(code: string, verifier: string, client: ClientInfo): Promise<SignInResult>;
 }
@@ -68,7 +68,7 @@ export interface FederatedSignInDependencies {
   readonly provenSignIn: ProvenSignIn;
 }
 
-/** What the session was opened by: our own value, where RFC 8176 has none. */
+/** The method in `amr`: a value of this service, where RFC 8176 has none. */
 const AMR = ['fed'];
 
 export function createFederatedSignIn(deps: FederatedSignInDependencies): FederatedSignIn {

@@ -30,7 +30,7 @@ export type ResolveAccount = (
 
 /**
  * A known identity leads to its account. For an unknown one an account is created, never found by
- * its address: who controls an address at a provider need not be the owner of the account here.
+ * its address: the user of an address at a provider may not be the owner of the account here.
  * Throws 409 `account_exists`, 403 `provider_email_unverified` and `account_creation_disabled`.
  */
 export function createAccountResolver(deps: ResolveAccountDependencies): ResolveAccount {

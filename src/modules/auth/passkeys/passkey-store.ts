@@ -62,7 +62,7 @@ export interface PasskeyStore {
   hasAny(userId: string): Promise<boolean>;
   /** Whether the user has one that can sign in alone. */
   canSignIn(userId: string): Promise<boolean>;
-  /** `ended`: what has this session version adds none any more. */
+  /** `ended`: sessions of this version add none any more. */
   add(
     userId: string,
     handle: string,

@@ -14,7 +14,7 @@ import type { Passwords } from './passwords';
 
 export interface PasswordCommands {
   /**
-   * The account whose password this is. `action`: what it is confirmed for. Throws 422
+   * The account whose password this is. `action`: the action that it confirms. Throws 422
    * `wrong_password` and 429.
    */
   confirmPassword(

@@ -8,8 +8,8 @@ import { measureHashes } from './hash-metrics';
 export type Admit = <T>(work: () => Promise<T>) => Promise<T>;
 
 /**
- * Bounds the password hashes in progress: they share libuv's four threads with files and DNS. What
- * cannot start soon is refused at once, instead of after its client has given up.
+ * Bounds the password hashes in progress: they share libuv's four threads with files and DNS. A
+ * hash that cannot start soon is refused at once, instead of after its client has given up.
  */
 export function createAdmission(options: {
   concurrency: number;

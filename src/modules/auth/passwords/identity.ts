@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 
 /**
- * What an account is known by is the first thing to be guessed (NIST SP 800-63B-4 §3.1.1.2:
- * "derivatives" of the username).
+ * An attacker tries the names of an account first (NIST SP 800-63B-4 §3.1.1.2: "derivatives" of
+ * the username).
  */
 export function isKnownBy(
   password: string,

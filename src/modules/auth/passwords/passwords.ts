@@ -104,7 +104,7 @@ export function createPasswords(options: PasswordOptions): Passwords {
 }
 
 /**
- * What a hash may have been made of: this service hashes NFC, other systems hashed what was typed.
+ * The forms that a hash may have been made of: this service hashes NFC, others the typed form.
  * The forms of bcrypt that occur are all in NFC; hashes of other algorithms are another system's.
  */
 function spellingsOf(parameters: string, password: string): readonly string[] {

@@ -8,7 +8,7 @@ export interface TuneOptions {
   readonly concurrency: number;
   readonly workers: number;
   readonly cores: number;
-  /** What the hashes of all workers may take at most, in KiB. */
+  /** The most memory that the hashes of all workers may take, in KiB. */
   readonly memoryMaxKib: number;
   readonly progress: (what: string) => void;
 }
@@ -103,7 +103,7 @@ const TOLERANCE = 1.1;
 const memoryOf = (memoryKib: number, { concurrency, workers }: TuneOptions) =>
   memoryKib * concurrency * workers;
 
-/** The least of several: what disturbs a measurement makes it longer. */
+/** The least of several: a disturbance makes a measurement longer. */
 async function aloneMs(settings: HashSettings): Promise<number> {
   const { hash } = createHashAlgorithm(settings);
   const times: number[] = [];

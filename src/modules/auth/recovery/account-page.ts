@@ -18,7 +18,7 @@ interface Form {
   readonly field: string;
   readonly button: string;
   readonly done: string;
-  /** What to do when the link has expired. */
+  /** The advice when the link has expired. */
   readonly expired: string;
   readonly hint: string;
 }

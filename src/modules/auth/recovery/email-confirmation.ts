@@ -20,7 +20,7 @@ export interface EmailConfirmation {
    * password. Does not reveal whether the address is free. Throws 503 when too many mails wait.
    */
   requestEmailChange(account: Credentials, email: string, client: ClientInfo): void;
-  /** What a token of either kind confirms. Throws 400 `invalid_mail_token`. */
+  /** Confirms the address of a token of either kind. Throws 400 `invalid_mail_token`. */
   openConfirmation(token: string): Promise<Grant>;
   /**
    * `account`: as it was when its password was found right. Throws 400 `invalid_mail_token` and 409

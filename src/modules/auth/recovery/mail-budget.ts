@@ -65,7 +65,7 @@ export function createMailBudget({
 }: MailBudgetDependencies): MailBudget {
   const digest = (kind: string, text: string) => keyedDigest(secret, `mail ${kind}\n${text}`, 22);
 
-  /** The narrow ones first: what they refuse takes nothing from the others. */
+  /** The narrow ones first: a mail that they refuse does not count in the others. */
   function limitsOf({ kind, account, to }: Envelope, by: Requester): [string, number][] {
     const isStranger = typeof by === 'object';
     const name = isStranger || by === 'notification' ? `mail:${kind}` : `mail:${by}:${kind}`;

@@ -1,4 +1,4 @@
-/** Links to the page of the account, by what they are for. */
+/** Links to the page of the account, by purpose. */
 export function createMailLinks(base: string) {
   function withSecret(purpose: string, secret: string): string {
     const link = new URL(base);

@@ -17,7 +17,7 @@ export type ResetByMailbox = (
 
 export interface MailboxResetDependencies {
   readonly users: Pick<UsersPort, 'credentialsById' | 'resetPassword' | 'endSessions'>;
-  /** What rests on a session version below `before` adds none afterwards. */
+  /** Sessions of a version below `before` add none afterwards. */
   readonly removeFactors: (userId: string, cause: Cause, before: number) => Promise<unknown>;
 }
 
@@ -29,7 +29,7 @@ export function createMailboxReset({
   removeFactors,
 }: MailboxResetDependencies): ResetByMailbox {
   /**
-   * The first proof of the address: what the opener of the account has added to it goes. The
+   * The first proof of the address: factors and links of the account's opener are removed. The
    * removal comes first, so that no crash leaves a verified address with it, and outlasts the
    * sessions of now. The write ends those, or finds that others have begun.
    */
@@ -60,8 +60,8 @@ export function createMailboxReset({
         if (!isHalfDone) return true;
       }
     } finally {
-      // The removal outlasts the sessions of now. Without the write nothing else would end them, and
-      // nobody could add a factor.
+      // The removal outlasts the sessions of now. Without the write nothing else would end them,
+      // and nobody could add a factor.
       if (isHalfDone) await users.endSessions(id, {}).catch(() => undefined);
     }
     throw problems.contended();

@@ -12,7 +12,7 @@ export type Purpose = (typeof PURPOSES)[number];
 export const REQUIRED_PASSWORD = 'required-password';
 type TokenPurpose = Purpose | typeof REQUIRED_PASSWORD;
 
-/** What a token allows, and to whom. */
+/** The purpose of a token, and its user. */
 export interface Grant<P extends TokenPurpose = Purpose> {
   readonly purpose: P;
   readonly userId: string;
@@ -50,7 +50,7 @@ export interface OneTimeTokens {
     token: string,
     purposes: readonly P[],
   ): Promise<Grant<P> | undefined>;
-  /** What was mailed to a user and can still be used. */
+  /** The tokens of a user that can still be used. */
   ofUser(userId: string): Promise<readonly IssuedToken[]>;
   /** Revokes the tokens of users, of these purposes. */
   revokeOf(userIds: readonly string[], purposes: readonly TokenPurpose[]): Promise<void>;

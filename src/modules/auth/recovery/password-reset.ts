@@ -23,7 +23,7 @@ export interface PasswordReset {
    */
   forgotPassword(email: string, client: ClientInfo): void;
   /**
-   * Mails a token to the account for an administrator. Throws 409 `no_password` and what
+   * Mails a token to the account for an administrator. Throws 409 `no_password` and the errors that
    * `MailDelivery.assertSent` throws.
    */
   sendReset(account: Credentials, cause: Cause): Promise<void>;
@@ -110,7 +110,7 @@ export function createPasswordReset(deps: PasswordResetDependencies): PasswordRe
   async function forgetDevices(id: string): Promise<void> {
     const keys = await devices.keysOf(id);
     await devices.forget(id);
-    // The password is set: what fails here must not hide it. The counts end by themselves.
+    // The password is set: a failure here must not hide it. The counts end by themselves.
     await liftMailedCodeLocks(counters, { id, devices: keys }).catch(() => undefined);
   }
 

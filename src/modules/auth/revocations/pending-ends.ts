@@ -26,6 +26,6 @@ export interface PendingEnd {
 export interface PendingEnds {
   /** Of these subjects, or of any. */
   read(subjects: readonly string[] | undefined, limit: number): Promise<readonly PendingEnd[]>;
-  /** The log has them. What has changed since it was read stays pending. */
+  /** The log has them. Changes since the read stay pending. */
   clear(moved: readonly PendingEnd[]): Promise<void>;
 }

@@ -21,11 +21,11 @@ export interface Revocations extends Closable {
   readonly waitFor: (after: number, waitMs: number) => Promise<void>;
   readonly leaseMs: number;
   /**
-   * Call after the commit of what ends tokens of these subjects, and before it is acknowledged.
-   * When it resolves, no verifier accepts them. Throws 503 `write_unconfirmed`.
+   * Call after the commit of a write that ends tokens of these subjects, before its
+   * acknowledgement. When it resolves, no verifier accepts them. Throws 503 `write_unconfirmed`.
    */
   settle(subjects: readonly string[]): Promise<void>;
-  /** The same for what no document keeps: appends it first. */
+  /** The same for an end that no document keeps: appends it first. */
   record(ended: Ended): Promise<void>;
   /** Before the removal of a user. */
   announceRemoval(userId: string): Promise<void>;
@@ -70,7 +70,7 @@ export function createRevocations(deps: RevocationsDependencies): Revocations {
     maxLeaseMs: MAX_REVOCATION_LEASE_MS,
   });
 
-  /** The order counts: what a verifier that registers later has missed is moved by its own look. */
+  /** The order counts: the own look of a verifier that registers later moves the ends before it. */
   async function told(publish: () => Promise<void>): Promise<void> {
     let sequence: number;
     try {

@@ -91,7 +91,7 @@ export function createSecurityEvents(deps: {
   }
 
   /**
-   * Stores it. What another poll of the receiver has stored meanwhile must not be lost: then all of
+   * Stores it. The state of another poll of the receiver must not be lost: then all of
    * it begins again. Throws 503 `busy`.
    */
   async function settle(receiver: string, newlyDone: readonly string[]): Promise<StreamRow> {

@@ -16,7 +16,7 @@ const POLL_MS = 40;
 /** Where no verifier is registered, no write moves the ends that it has made. */
 const MOVE_EVERY_MS = 500;
 
-/** `moveAll`: what is durable, and not in the log yet. */
+/** `moveAll`: moves durable ends that are not in the log yet. */
 export function createTail(latest: () => Promise<number>, moveAll: () => Promise<void>): Tail {
   const waiters = new Set<Waiter>();
   let isPolling = false;

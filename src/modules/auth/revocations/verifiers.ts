@@ -4,7 +4,7 @@ import type { IndexedCollection } from '../../../platform/mongo/indexed-collecti
 
 export const VERIFIERS_COLLECTION = 'revocation_verifiers';
 
-/** A verifier that may decide by what it has looked up. */
+/** A verifier that may rely on its last look. */
 export interface LiveVerifier {
   /** It knows the log up to here. */
   readonly after: number;

@@ -19,7 +19,7 @@ export interface AccountRow {
 
 /** Set by each write that ends tokens: the log of revocations does not have it yet. */
 interface PendingAccountEnds {
-  /** Random: what was moved is cleared only while nothing else has ended. */
+  /** Random: moved ends are cleared only while no other token has ended. */
   readonly mark: string;
   /** The token version has grown, or the account is revoked. */
   readonly all?: boolean;

@@ -79,7 +79,7 @@ export function createSessionEnder({
       const user = isOwn ? await users.get(userId) : null;
       if (isOwn && user !== null && users.sessionStands(user, sid, row.version))
         return end(userId, [sid]);
-      // What ended it may not have been acknowledged, also where its record is gone already.
+      // The end may not have been acknowledged, also where the record is gone already.
       await users.tokensEnded([userId]);
       if (isOwn) await store.remove(userId, [sid]);
       return false;

@@ -10,7 +10,7 @@ interface BegunSignInsOptions {
   readonly now: () => number;
   readonly clientDigest: ClientDigest;
   readonly key: string;
-  /** Within `windowMs`, the lifetime of what is stored for one. */
+  /** Within `windowMs`, the lifetime of a stored sign-in. */
   readonly max: number;
   readonly windowMs: number;
   /** Of the refusal. */
@@ -20,7 +20,7 @@ interface BegunSignInsOptions {
 /** Counts one; throws 429 `rate_limited` and 503 `overloaded`. */
 export type CountBegunSignIn = (client: ClientInfo) => Promise<void>;
 
-/** Of all, what one site and one network provider may begin. */
+/** The shares of one site and of one network provider. */
 const SITE_PART = 1 / 32;
 const PROVIDER_PART = 1 / 8;
 
@@ -46,7 +46,7 @@ export function createBegunSignIns(options: BegunSignInsOptions): CountBegunSign
       [keyOf(provider), Math.ceil(max * PROVIDER_PART)],
       [key, max],
     ];
-    // One by one: what a narrow bound refuses takes nothing from a wider one.
+    // One by one: an attempt that a narrow bound refuses does not count in a wider one.
     for (const [name, limit] of bounds) {
       const { total, resetsAtMs } = await counters.add(name, 1, windowMs);
       if (total <= limit) continue;

@@ -28,7 +28,7 @@ export function createProvenSignIn(deps: ProvenSignInDependencies): ProvenSignIn
     if (found.mustChangePassword) throw await demandPassword(found, step.client);
     const account = await users.get(found.id);
     if (account === null) throw gone();
-    // As of the proof: what has ended sessions since then has ended this one, too.
+    // The version at the time of the proof: an end of sessions since then ends this one, too.
     const { role, sessionVersion } = found;
     return completeSignIn({ ...account, role, sessionVersion }, step);
   };

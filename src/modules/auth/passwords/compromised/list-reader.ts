@@ -27,7 +27,7 @@ export interface CompromisedList {
 
 const readAsync = promisify(read);
 
-/** Throws ListError, and what the file system says. */
+/** Throws ListError, and errors of the file system. */
 export function openCompromisedList(path: string): CompromisedList {
   const fd = openSync(path, 'r');
   try {

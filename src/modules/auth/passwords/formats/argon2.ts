@@ -19,7 +19,7 @@ const MAX_KIB_PASSES = 1024 * 1024;
 const MAX_LANES = 16;
 /** RFC 9106 §3.1. */
 const SALT_MIN_BYTES = 8;
-/** What RFC 9106 §4 recommends. */
+/** The recommendation of RFC 9106 §4. */
 const SALT_BYTES = 16;
 const DIGEST_BYTES = 32;
 

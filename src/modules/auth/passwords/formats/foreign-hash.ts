@@ -39,7 +39,7 @@ export type ForeignHash = z.infer<typeof foreignHash>;
 type FirebaseHash = Extract<ForeignHash, { algorithm: 'firebase-scrypt' }>;
 type Digest = Extract<ForeignHash, { algorithm: 'md5' | 'sha1' | 'sha256' }>;
 
-/** `stored`: what to keep as the account's password hash. */
+/** `stored`: the value to keep as the account's password hash. */
 export type ImportedHash = { readonly stored: string } | { readonly refusal: HashRefusal };
 
 /**

@@ -6,7 +6,7 @@ import { WEAK_DIGEST_BYTES, type WeakAlgorithm, type WeakHash, wrappedText } fro
 /** A hash that is strong enough to store as it is, or a weak one that must be wrapped. */
 export type NativeHash = { readonly text: string } | { readonly weak: WeakHash };
 
-/** The forms of other systems, by what they begin with. The result is not yet checked. */
+/** The forms of other systems, by their prefixes. The result is not yet checked. */
 export function readNativeForm(hash: string): NativeHash | undefined {
   const django = /^(\w+)\$(.*)$/s.exec(hash);
   const ldap = /^\{([A-Za-z0-9-]+)\}(.*)$/s.exec(hash);
@@ -87,7 +87,7 @@ function djangoScrypt([
   return phcOf('scrypt', numbers, Buffer.from(salt), decodeAnyB64('a digest', text));
 }
 
-/** Django hashes the hex of SHA-256 by bcrypt: what this service does with weak digests. */
+/** Django hashes the hex of SHA-256 by bcrypt, as this service does with weak digests. */
 function bcryptOfSha256(text: string): NativeHash {
   if (!/^\$2[aby]\$\d{2}\$[./A-Za-z0-9]{53}$/.test(text))
     throw malformed("must hold a bcrypt hash as Django's bcrypt_sha256");

@@ -6,7 +6,7 @@ import { parseFirebaseScrypt, parseScrypt } from './scrypt';
 import { HashRefusalError, malformed, type StoredHash } from './stored-hash';
 import { parseWrapped } from './wrapped';
 
-/** Every parser checks its bounds: what is parsed can be checked within them. */
+/** Every parser checks its bounds: each parsed hash can be verified within them. */
 const PARSERS: readonly (readonly [prefix: RegExp, parse: (text: string) => StoredHash])[] = [
   [/^\$2[a-z]?\$/, parseBcrypt],
   [/^\$argon2/, parseArgon2],
