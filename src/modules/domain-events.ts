@@ -33,7 +33,7 @@ interface OfServiceAccount extends Cause {
   readonly accountId: string;
 }
 
-/** What a password was asked for again before. */
+/** The actions before which a password is asked for again. */
 export type ConfirmedAction =
   | 'password_change'
   | 'email_change_request'
@@ -41,7 +41,7 @@ export type ConfirmedAction =
   | 'email_change';
 
 /**
- * What modules tell each other. Services emit an event after its write has been committed; the
+ * The events between modules. Services emit an event after its write has been committed; the
  * audit log, the notices by mail and the clean-up of accounts subscribe.
  */
 export interface DomainEvents {

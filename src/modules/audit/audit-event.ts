@@ -62,17 +62,17 @@ export const AUDIT_TYPES = [
 export type AuditType = (typeof AUDIT_TYPES)[number];
 
 /**
- * Who did what, from where, and how it ended. Never holds a secret: there is no field that could,
- * but for `note`, which an administrator writes.
+ * The actor, the action, the client and the result. Never holds a secret: there is no field that
+ * could, but for `note`, which an administrator writes.
  */
 export interface AuditEvent {
   readonly type: AuditType;
   readonly result: 'success' | 'failure';
-  /** Why it failed, as a stable code; of an impersonation, what the actor gave as the reason. */
+  /** The reason of a failure as a stable code; of an impersonation, the reason of the actor. */
   readonly reason?: string;
-  /** What an administrator wrote about it. */
+  /** The note of an administrator. */
   readonly note?: string;
-  /** Who acted, where that is known. */
+  /** The id of the actor, where it is known. */
   readonly actor?: string | undefined;
   /** The user that the actor acted as (RFC 8693). */
   readonly impersonated?: string;

@@ -28,8 +28,8 @@ const ALARMING: ReadonlySet<AuditType> = new Set([
 ]);
 
 /**
- * What anyone can cause without an account or by what is refused. Reuse needs a token that was
- * good, and ends its session; an import needs a permission.
+ * Events that a client can cause without an account or by refused requests. Reuse needs a token
+ * that was good, and ends its session; an import needs a permission.
  */
 const isCheap = ({ type, result }: Pick<AuditEvent, 'type' | 'result'>) =>
   type === 'password_reset_requested' ||

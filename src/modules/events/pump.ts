@@ -21,7 +21,7 @@ export interface PumpOptions {
 export const PUMP_LEASE_MS = 3000;
 /** Between two looks for events, while there are none. */
 const POLL_MS = 150;
-/** Between two rounds while there are some: what is written meanwhile costs one round together. */
+/** Pause between two rounds while there are events: those written meanwhile share one round. */
 const BUSY_POLL_MS = 80;
 const BUSY_MS = 500;
 const PURGE_EVERY_MS = 60_000;

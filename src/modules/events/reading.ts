@@ -24,7 +24,7 @@ export async function eventsAfter(
   after: number,
   { limit, types }: PageQuery,
 ): Promise<EventsAfter | undefined> {
-  // Before the events: what comes between the two reads is left for the next request.
+  // Before the events: those that come between the two reads are left for the next request.
   const upTo = Math.max(after, await eventLog.latest());
   if (upTo === after) return { found: [], hasMore: false, seen: after };
   const only = types === undefined ? {} : { types };
@@ -44,7 +44,7 @@ export async function pageAfter(
   const found = await eventsAfter(eventLog, await startOf(eventLog, after), query);
   if (found !== undefined) return found;
   if (after !== undefined) throw expired();
-  // What was the oldest event is gone meanwhile.
+  // The event that was the oldest has expired meanwhile.
   return pageAfter(eventLog, after, query);
 }
 

@@ -9,7 +9,7 @@ export interface PurgerOptions {
   readonly removals: Removals;
   /** From the primary of the database. */
   readonly userExists: (id: string) => Promise<boolean>;
-  /** What each module keeps about the user. Idempotent. */
+  /** Removes the data that each module keeps about the user. Idempotent. */
   readonly purges: readonly ((removal: Removal) => Promise<void>)[];
   /** Whether this process looks for removals that others left behind. */
   readonly sweeps: boolean;
@@ -64,7 +64,7 @@ export function startPurger(options: PurgerOptions): Purger {
     }
   }
 
-  /** What fails is due again when the lease has run out. Says so once, until something succeeds. */
+  /** A failed purge is due again when the lease has run out. Logged once, until one succeeds. */
   function track(work: () => Promise<void>): Promise<void> {
     const done = work()
       .then(
@@ -105,7 +105,7 @@ export function startPurger(options: PurgerOptions): Purger {
 
   return {
     kick(userId) {
-      // What finds no room is found due by a sweep.
+      // A removal that finds no room is found due by a sweep.
       if (kicked.length < KICKED_MAX) kicked.push(userId);
       if (busySlots >= KICK_SLOTS) return;
       busySlots += 1;

@@ -40,7 +40,7 @@ export interface ClaimedRemoval extends Removal {
 
 interface RemovalDocument {
   readonly _id: string;
-  /** Takes the place of the id in what is kept. Known to nobody once this document is gone. */
+  /** Replaces the id in the kept data. Known to nobody once this document is gone. */
   readonly pseudonym: string;
   readonly isSettling: boolean;
   /** Any process may take it from then on: the end of a pause, or of a lease. */
@@ -56,13 +56,13 @@ export const removalIndexes: IndexedCollection = {
 };
 
 /**
- * After the first purge, what was under way meanwhile may have stored more: a login, a mail of the
+ * After the first purge, operations under way may have stored more: a login, a mail of the
  * background queue, and events that the audit log counts for ten minutes.
  */
 const SETTLE_MS = 15 * 60_000;
 const LEASE_MS = 60_000;
 /**
- * What was announced before, then what is new, and the removal last: that of the later revision.
+ * The events announced before, then the new ones, and the removal last: that of the later revision.
  * Several announce the removal of one user. Of those that saw it earlier, one may come later.
  */
 function withAnnounced(events: readonly PendingEvent[]) {

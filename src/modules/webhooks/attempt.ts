@@ -22,7 +22,7 @@ export interface AttemptOptions {
   readonly now: () => number;
 }
 
-/** What came of one attempt. `failed` has a reason that may be shown to the endpoint's owner. */
+/** The result of one attempt. `failed` has a reason that the endpoint's owner may see. */
 export type Attempt =
   | { readonly result: 'delivered'; readonly status: number }
   | { readonly result: 'gone'; readonly status: 410 }

@@ -33,7 +33,7 @@ interface Item {
   readonly isNew: boolean;
 }
 
-/** What the items of a batch came to. */
+/** The results of a batch. */
 interface Tally {
   delivered: number;
   failed: number;
@@ -44,8 +44,8 @@ interface Tally {
 }
 
 /**
- * Sends the next events to a webhook, the new ones and those that are due again, each once. What
- * fails becomes a delivery of its own, so that one event that is never accepted holds up no other.
+ * Sends the next events to a webhook, the new ones and those that are due again, each once. A
+ * failure becomes a delivery of its own, so that one event that is never accepted delays no other.
  */
 export async function deliverBatch(
   webhook: Webhook,
@@ -80,10 +80,10 @@ export async function deliverBatch(
   };
 }
 
-/** The next ones of its types, how far this look goes, and what the log no longer has. */
+/** The next events of its types, the end of this look, and the events that have expired. */
 async function newItems(webhook: Webhook, { eventLog, now }: BatchOptions, limit: number) {
   const { position, types } = webhook;
-  // Before the events: what comes between the two reads is left for the next batch.
+  // Before the events: those that come between the two reads are left for the next batch.
   const latest = Math.max(position, await eventLog.latest());
   const events = await eventLog.read(position, {
     ...{ limit, upTo: latest },

@@ -102,7 +102,7 @@ export function createWebhookStore(
       await rows().updateMany({ createdBy }, to, { maxTimeMS: timeoutMs });
     },
     change(id, { status, ...changes }) {
-      // What was found out about the former address or before the pause is over.
+      // Results of the former address, or from before the pause, no longer count.
       const begins = { status, failures: 0, dueAt: NOT_SET };
       const stops = { status, disabledReason: 'manual' as const };
       const moved = changes.url === undefined ? {} : { failures: 0, dueAt: NOT_SET };

@@ -19,7 +19,7 @@ function inputOf({ name, type = 'text', value = '', options, rows, label, hint, 
   return h('input', { name, type, value, ...spelling, ...attributes });
 }
 
-/** An input with its label, its hint, and a place for what the service says about it. */
+/** An input with its label, its hint, and a place for the service's error. */
 export function createField(options) {
   const { name, label, hint, type } = options;
   count += 1;
@@ -63,7 +63,7 @@ export function createField(options) {
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 
-/** For people: what the service, or the client where no answer came, says about a failure. */
+/** The message of a failure: the service's, or the client's where no answer came. */
 export function textOf(error) {
   if (error instanceof ProblemError) {
     const { problem, message, retryAfterSeconds, requestId, status } = error;

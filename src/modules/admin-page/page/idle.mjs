@@ -1,4 +1,4 @@
-/** Whoever has gone away leaves these rights open to whoever comes by. */
+/** Without input for this time the page signs out: another person may be at the machine. */
 const IDLE_MINUTES = 15;
 /** Shorter than the time before its end in which the client renews a token. */
 const LOOK_MS = 20_000;

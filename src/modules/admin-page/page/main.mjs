@@ -20,7 +20,7 @@ const VIEWS = {
 const main = document.getElementById('main');
 const top = document.getElementById('top');
 let session;
-/** What is shown: where the hash has the same path, it only gets new parameters. */
+/** The present view: where the hash has the same path, it only gets new parameters. */
 let shown;
 let stopWatching = () => {};
 

@@ -58,7 +58,7 @@ export function createAdminSession(facts) {
     assignable: () =>
       can('roles:assign') ? Object.keys(facts.roles).filter((role) => covers(role)) : [],
     etagOf: (id) => etags.get(`${baseUrl}/api/users/${id}`),
-    /** How the person proves again who it is. */
+    /** The ways in which the person can sign in again. */
     identifyBy(ask) {
       identify = ask;
     },

@@ -154,7 +154,7 @@ function jobPanel(session, id, panel, signal) {
     if (job.progress.reported) await showReport();
   }
 
-  /** The service wants a recent login for it: whoever does not sign in again now can do so later. */
+  /** The service asks for a recent login here; the person may also sign in again later. */
   async function showReport() {
     try {
       const report = await session.act(() =>

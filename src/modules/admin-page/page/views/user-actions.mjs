@@ -2,7 +2,7 @@ import { ask } from '../dialog.mjs';
 import { Told } from '../fields.mjs';
 import { editUser } from './user-changes.mjs';
 
-/** One operation, after a question. `done`: what is told afterwards. */
+/** One operation, after a question. `done`: the message afterwards. */
 function asked(context, { path, method = 'POST', body, done, ...question }) {
   return async () => {
     const { session, user, refresh } = context;

@@ -11,7 +11,7 @@ const METADATA = [
 ];
 const asText = (value) => JSON.stringify(value ?? {}, null, 2);
 
-/** What the form shows of a user, as text. */
+/** The members of a user in the form, as text. */
 const textsOf = (user) => ({
   ...{ name: user.name, email: user.email, role: user.role },
   external_id: user.external_id ?? '',

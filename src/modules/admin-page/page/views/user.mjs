@@ -51,7 +51,7 @@ function metadataOf(user) {
 const panel = (title, ...content) =>
   h('section', { class: 'panel' }, h('h2', {}, title), ...content);
 
-/** One user, and what may be done to it. */
+/** One user, and the actions on it. */
 export function userView({ session, id }) {
   const alert = createAlert();
   const title = h('h1', { tabindex: '-1' }, 'User');
