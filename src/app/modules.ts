@@ -108,7 +108,7 @@ function connectOthers(shared: Shared, { users, auth, audit }: Accounts) {
   return { jobs, privacy, events, webhooks };
 }
 
-/** What the setting MODULES chooses; `withUsers` goes with the users. */
+/** The modules that MODULES chooses; `withUsers` goes with the users. */
 function servedBy(
   { config, policy }: Shared,
   main: readonly Module<DomainEvents>[],

@@ -9,7 +9,7 @@ import { loadEmbeddedMongo } from './development-database';
 import { prepareDatabase } from './prepare';
 import { runWorker } from './worker';
 
-/** What a process has in every role. */
+/** The parts that a process has in every role. */
 interface ProcessParts {
   readonly config: Config;
   readonly log: Logger;

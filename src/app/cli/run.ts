@@ -11,7 +11,7 @@ export class UsageError extends Error {
 export const asksForHelp = (argv: readonly string[]): boolean =>
   argv[0] === 'help' || argv.includes('--help') || argv.includes('-h');
 
-/** `word`: what stands where the command should. */
+/** `word`: the first argument. */
 export const unknownCommand = (word: string | undefined): string =>
   word === undefined ? 'A command is missing.' : `Unknown command ${JSON.stringify(word)}.`;
 
@@ -41,7 +41,10 @@ export function refuseWords([word]: readonly string[], usage?: string): void {
 /** EX_USAGE of sysexits.h. */
 const USAGE = 64;
 
-/** Ends the help text of a command that uses the database. `one`: what 1 says, where it is used. */
+/**
+ * Ends the help text of a command that uses the database. `one`: the meaning of exit code 1, where
+ * it is used.
+ */
 export const exitCodesHelp = (one?: string): string => `Exit codes:
   0   done
 ${one === undefined ? '' : `  1   ${one}\n`}  64  invalid command, nothing was written

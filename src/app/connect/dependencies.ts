@@ -26,7 +26,7 @@ export interface ModulesDependencies extends Omit<JobsOptions, 'stored'> {
   readonly now: () => number;
 }
 
-/** What the modules of one process share. */
+/** The dependencies that the modules of one process share. */
 export interface Shared extends ModulesDependencies, JobsOptions {
   readonly timeoutMs: number;
   readonly emit: EmitEvent;

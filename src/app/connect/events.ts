@@ -12,7 +12,7 @@ import type { Shared } from './dependencies';
 
 const DAY_MS = 86_400_000;
 
-/** What other services learn of users: the event log, and webhooks that read it. */
+/** Events for other services: the event log, and webhooks that read it. */
 export function connectEvents(shared: Shared, users: Users, auth: Auth) {
   const { config, log, metrics, own, connection, now, timeoutMs } = shared;
   const eventLog = createEventLog(connection, { timeoutMs });

@@ -8,7 +8,8 @@ const ASSIGNMENT =
   /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/gm;
 
 /**
- * What dotenv skips, overwrites or cuts off without a word. No line is shown: it may be a secret.
+ * The lines that dotenv skips, overwrites or cuts off silently. No line is shown: it may be a
+ * secret.
  */
 export function lineFaults(text: string): LineFault[] {
   const assignments = [...text.matchAll(ASSIGNMENT)].map(([line, name = '', value = '']) => ({

@@ -40,7 +40,7 @@ function deepest(path: string): string {
 
 /**
  * The fault of a folder that must exist or be made, and be written; undefined where there is none.
- * Leaves nothing behind: what it makes for the test has a name of its own.
+ * Leaves nothing behind: its test file has a name of its own.
  */
 export function faultOfFolder(value: string): string | undefined {
   const path = resolve(value);

@@ -45,7 +45,7 @@ export function readSecretFiles(
 
 /**
  * Replaces each `client_secret_file` in the JSON of the providers by the content of the file, as
- * `client_secret`. What is not of this form is left to the schema of the setting.
+ * `client_secret`. A value of another form is left to the schema of the setting.
  */
 export function readProviderSecrets(
   env: string,

@@ -154,7 +154,7 @@ function stateOf(
   return { kind, status: 'degraded', warning };
 }
 
-/** What exactly is in the log: errors of Redis name its address. */
+/** The log has the error itself: errors of Redis name its address. */
 const AWAY =
   'Redis does not answer, or refuses what the cache needs: reads go to the database. The log says why.';
 const SUSPENDED =

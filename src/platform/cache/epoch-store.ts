@@ -3,7 +3,7 @@ import { randomToken } from '../../kernel/crypto/random';
 import { withTimeout } from '../../kernel/lifecycle';
 
 /**
- * What all processes agree on about the Redis entries of one key prefix. Stored in MongoDB, which
+ * The state of the Redis entries of one key prefix, for all processes. Stored in MongoDB, which
  * every write must reach anyway.
  */
 export interface EpochState {
@@ -74,7 +74,7 @@ export interface EpochDocument {
 const DURABLE = { writeConcern: { w: 'majority', j: true } } as const;
 
 export const EPOCH_COLLECTION = 'cache_ledger';
-/** Bounds each call. Well below the validity of what was read (VALID_MS in epoch-view.ts). */
+/** Bounds each call. Well below the validity of a read (VALID_MS in epoch-view.ts). */
 export const EPOCH_STORE_TIMEOUT_MS = 1000;
 
 export const NO_REDIS = 'no Redis';

@@ -6,7 +6,7 @@ import { advance, type EpochTrack, logChange } from './epoch-track';
 import type { CacheMembers } from './members';
 
 /**
- * What was read from the epoch store is relied on for VALID_MS from the beginning of that read. So
+ * A worker relies on a read of the epoch store for VALID_MS from the beginning of that read. So
  * VALID_MS after a suspension no worker uses the Redis entries, whether or not it can be reached;
  * and since a suspension lasts at least LAPSE_MS > VALID_MS, no two workers ever use two
  * generations at a time.

@@ -2,7 +2,7 @@ import { type Span, type Tracing, within } from '../telemetry/tracing';
 import type { TypedCache } from './port';
 import type { ReadContext, ReadThrough } from './read-through';
 
-/** Spans of the reads of one kind of value: what answered, and why not what is nearer. */
+/** Spans of the reads of one typed cache: the source that answered, and why no nearer one did. */
 export interface CacheTrace {
   /** Of a read from Redis or the database. */
   read<T>(read: ReadThrough<T>): ReadThrough<T>;

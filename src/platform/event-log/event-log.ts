@@ -25,9 +25,8 @@ interface ReadOptions {
 
 /**
  * Events in one order for everyone. An event is appended at the next number alone, and once: the
- * unique keys of the database see to it, whatever several writers do at the same time, and whatever
- * a writer was held up by. So a reader that goes on after the last number that it has seen misses
- * nothing.
+ * unique keys of the database ensure it for concurrent and for delayed writers. So a reader that
+ * goes on after the last number that it has seen misses nothing.
  */
 export interface EventLog {
   /** In this order. Those that are in the log already are left out. */
@@ -90,8 +89,8 @@ export function createEventLog(
   const reached = async () => (await edge(-1, local)) ?? 0;
 
   /**
-   * Inserts in order from `next` on and stops at the first that is refused. Resolves with how many
-   * there are now, and what refused the next one.
+   * Inserts in order from `next` on and stops at the first that is refused. Resolves with the
+   * number of events in the log now, and the error of the refusal.
    */
   async function insertFrom(next: number, events: readonly NewEvent[]) {
     const documents = events.map((event, i): Stored => ({ _id: next + i, ...event }));
@@ -114,7 +113,7 @@ export function createEventLog(
       let rest = events;
       let next: number | undefined;
       for (let overtaken = 0; rest.length > 0; ) {
-        // A number that is taken here is taken, whoever knows it.
+        // Another writer has this number already.
         next ??= (await reached()) + 1;
         const { count, refusal } = await insertFrom(next, rest.slice(0, APPEND_MAX));
         rest = rest.slice(refusal === 'repeated' ? count + 1 : count);

@@ -12,8 +12,8 @@ export const BATCH = 100;
 
 /**
  * Any process may move at any time: the log takes each event once, and those of one document in
- * their order. What dies between the two steps leaves events that are in the log already, and are
- * only taken out of their documents by the next round.
+ * their order. A process that dies between the two steps leaves events that are in the log
+ * already; the next round only takes them out of their documents.
  */
 export function createMover(
   log: EventLog,

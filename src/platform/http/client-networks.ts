@@ -3,9 +3,9 @@ import { ipKeyGenerator } from 'express-rate-limit';
 
 /** The networks around a client. */
 export interface ClientNetworks {
-  /** IPv6 /48 or IPv4 /24: what one customer of a network provider may have. */
+  /** IPv6 /48 or IPv4 /24: at most one customer of a network provider. */
   readonly site: string;
-  /** IPv6 /32 or IPv4 /16: what a network provider has. */
+  /** IPv6 /32 or IPv4 /16: one network provider. */
   readonly provider: string;
 }
 

@@ -27,7 +27,7 @@ const EXPOSED_HEADERS = [
   'Date',
 ];
 
-/** Origins by what CORS allows them. */
+/** Origins, by the access that CORS allows them. */
 export interface CorsOrigins {
   /** Requests without cookies; `*` alone for all. */
   readonly plain: readonly string[];

@@ -133,7 +133,7 @@ export function createIdempotencyStore(
 
   /**
    * The answer to a claim may be lost when the claim is not: a repeat need not wait for its lease.
-   * It is not deleted: a request that had begun before gave it the id of what it creates.
+   * It is not deleted: an earlier request may have created a resource with its id.
    */
   function giveUp(id: string, holder: string): void {
     collection()

@@ -5,7 +5,7 @@ const waiting = new WeakMap<object, Set<ServerResponse>>();
 
 /**
  * Of a response that waits behind another one of its connection, Node emits no 'close' when the
- * connection closes. What frees resources at that event, or writes the access log, would never
+ * connection closes. Code that frees resources at that event, or writes the access log, would never
  * run: this emits it. The first response of a connection, so nearly all, costs one comparison.
  */
 export function closeWithConnection({ socket }: IncomingMessage, response: ServerResponse): void {

@@ -83,7 +83,7 @@ export const ACTIVE = ['receiving', 'queued', 'running'] as const;
 
 export const FINAL = ['done', 'failed', 'cancelled'] as const;
 
-/** Whoever ends a job tells of it, within this time or never. */
+/** The process that ends a job tells of it within this time, or never. */
 const TELL_MS = 30_000;
 /** Ends that were not told: the process that ended the job has died, or had nobody to tell. */
 export const untold = (kinds: readonly string[]) => ({

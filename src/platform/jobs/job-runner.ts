@@ -106,7 +106,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
     }
   }
 
-  /** What became of an attempt that did not succeed. */
+  /** Handles an attempt that did not succeed. */
   async function failed(job: Job, run: JobRun, error: unknown): Promise<AttemptResult> {
     const { stopped } = run;
     if (stopped === 'lost' || error instanceof LeaseLostError) return leaseLost(job);
@@ -136,7 +136,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
 
   async function end(...args: Parameters<JobStore['finish']>): Promise<AttemptResult> {
     const job = await store.finish(...args);
-    // What fails here is done by the sweep.
+    // The sweep repeats it where this fails.
     await options.tell(job).catch((error: unknown) => {
       log.warn({ err: error, job: job.id }, 'job end not delivered, will be retried');
     });
@@ -148,7 +148,7 @@ export function startJobRunner(options: JobRunnerOptions): JobRunner {
 
   async function loop(): Promise<void> {
     while (!stop.signal.aborted) {
-      // Before the look: what is queued during it may be too late for it.
+      // Before the look: a job that is queued during it may be too late for it.
       const sleep = new AbortController();
       sleeping = sleep;
       const found = await runNext().catch((error: unknown) => {

@@ -15,7 +15,7 @@ interface NewJob {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** What else the end of a job stores, in the same write. */
+/** Further members that the end of a job stores in the same write. */
 interface JobEnd {
   readonly failure?: JobFailure | undefined;
   readonly progress?: JobProgress | undefined;
@@ -179,7 +179,7 @@ export function createJobStore(connection: Connection, options: JobStoreOptions)
       asHolder(lease, {
         checkpoint,
         progress: { $literal: progress },
-        // The job gets on: what killed an earlier attempt was not this part of its input.
+        // The job makes progress: this part of its input did not kill the earlier attempt.
         attempts: 0,
         leaseUntil: afterNow(leaseMs),
       }),

@@ -36,7 +36,7 @@ export interface Job {
   /** Process that runs the job. */
   readonly holder: string | undefined;
   readonly isCancelling: boolean;
-  /** Who asked for its end first. */
+  /** The id of the actor that cancelled the job first. */
   readonly cancelledBy: string | undefined;
   /** Where the next attempt goes on. Undefined: at the beginning. */
   readonly checkpoint: number | undefined;

@@ -34,7 +34,7 @@ export async function insertWithin<T extends { readonly _id: string }>(
     await insertBefore(rows, row, until, maxTimeMS);
     if ((await rows.countDocuments(filter, options)) <= max) return true;
   } catch (error) {
-    // What is still on its way to the database has no effect from then on.
+    // A command that is still on its way to the database has no effect from then on.
     if (isInDoubt(error)) await delay(Math.max(0, until.getTime() - now()) + DRIVER_GRACE_MS);
     await remove();
     throw isLate(error) ? new DatabaseTimeoutError('an insert came too late') : error;

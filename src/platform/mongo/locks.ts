@@ -17,7 +17,7 @@ export interface Locks {
    */
   withLock<T>(name: string, work: (until: Date) => Promise<T>, waitMs?: number): Promise<T>;
   /**
-   * The same for what follows from a change that is made already: waits for other holders for as
+   * The same for work after a change that is made already: waits for other holders for as
    * long as a lock lasts, and throws 503 `contended` then.
    */
   withLockWhenFree<T>(name: string, work: () => Promise<T>): Promise<T>;

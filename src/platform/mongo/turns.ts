@@ -29,8 +29,8 @@ const TURN_MS = 1000;
 const PAUSE_MS = 1000;
 
 /**
- * Repeats work that one process of the deployment does at a time. The lock only saves work: what is
- * done must be safe when two processes do it at once.
+ * Repeats work that one process of the deployment does at a time. The lock only saves work: it must
+ * be safe when two processes do it at once.
  */
 export function inTurns({ name, locks, work, waiting, failed }: TurnsOptions): Closable {
   let pauseMs = 0;

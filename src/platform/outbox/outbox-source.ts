@@ -83,8 +83,8 @@ export function createOutboxSource(
   }
 
   /**
-   * What the committed write has left, and not what was there before the question: an attempt that
-   * was refused in between may have been announced with fewer events.
+   * The events that the committed write has left, and not those that an earlier read saw: an
+   * attempt that was refused in between may have been announced with fewer events.
    */
   async function committedOf(all: readonly PendingOf[]): Promise<readonly PendingOf[]> {
     if (committed === undefined || all.length === 0) return all;

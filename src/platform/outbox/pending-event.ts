@@ -33,8 +33,8 @@ export const pendingEvent = (
 ): PendingEvent => ({ id: new Types.ObjectId().toHexString(), type, at, ...rest });
 
 /**
- * The same for what can happen once only, to what `names` says: the log takes the first of several
- * such events that writers have announced.
+ * The same for an event that can happen only once to the subject of `names`: the log takes the
+ * first of several that writers have announced.
  */
 export const singleEvent = (
   names: string,

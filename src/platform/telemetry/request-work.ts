@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * What a request can wait for, and the field of its log line. `cache_wait`: until the local entries
+ * The waits of a request, and the fields of its log line. `cache_wait`: until the local entries
  * of other processes have expired. `shared`: work that another request began. `provider`: another
  * sign-in service.
  */
@@ -32,7 +32,7 @@ export class RequestWork {
     this.id = id;
   }
 
-  /** False after the response: what then goes on in its context belongs to no request. */
+  /** False after the response: later work in its context belongs to no request. */
   get isUnderWay(): boolean {
     return !this.#isDone;
   }

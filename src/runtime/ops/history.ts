@@ -61,7 +61,7 @@ export function createHistory(options: HistoryOptions): History {
     }
   }
 
-  /** From the last sample on, not from now: whoever opens and closes pages must not put it off. */
+  /** Counts from the last sample: opening and closing pages must not delay the next one. */
   function schedule(): void {
     clearTimeout(timer);
     if (isClosed || (!isWatched && !always)) return;

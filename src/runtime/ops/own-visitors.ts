@@ -2,9 +2,9 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
 /**
- * The ops port has no sign-in: who reaches it may read it. A browser of such a person runs pages of
- * anybody, which could send requests to it, or have a name of theirs resolve to its address (DNS
- * rebinding) and so read it as their own. Returns why a request is refused.
+ * The ops port has no sign-in: every client that reaches it may read it. A browser of such a person
+ * runs pages of anybody, which could send requests to it, or have a name of theirs resolve to its
+ * address (DNS rebinding) and so read it as their own. Returns why a request is refused.
  */
 export type RefusalOf = (request: IncomingMessage, path: string) => string | undefined;
 

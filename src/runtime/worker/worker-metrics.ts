@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import { measureLoopDelay } from './heartbeat';
 
-/** What the primary knows from heartbeats. Since the last scrape. */
+/** The values of heartbeats, since the last scrape. */
 function exposeLoad(registry: Registry): void {
   const delay = measureLoopDelay();
   const highest = { aggregator: 'max' as const, registers: [registry] };

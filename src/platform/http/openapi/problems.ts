@@ -92,7 +92,7 @@ function groupsOf(
   ];
 }
 
-/** What asks for a recent login refuses an administrator who acts as the user. */
+/** Operations that ask for a recent login refuse an administrator who acts as the user. */
 const isPersonal = ({ impersonation, problems }: Endpoint): boolean =>
   impersonation === false || problems?.includes('insufficient_user_authentication') === true;
 

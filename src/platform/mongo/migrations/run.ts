@@ -10,7 +10,7 @@ import { DATABASE_TIME, type MigrationState, type MigrationStates, migrationStat
 
 export interface MigrationOptions {
   readonly log: Logger;
-  /** Time for all of it; what is left then is done later. Default: no limit. */
+  /** Time for all of it; a later run does the rest. Default: no limit. */
   readonly budgetMs?: number;
   readonly signal?: AbortSignal;
   /** Longest time of one command of a batch. */
