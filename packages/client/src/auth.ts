@@ -76,16 +76,18 @@ async function registered(
   return opened.body;
 }
 
-/** What a refused logout tells: this session has ended, by an earlier attempt or by others. */
+/** A refused logout means: this session has ended, by an earlier attempt or by others. */
 const hasEnded: Readonly<Record<Scope, (isRepeated: boolean) => boolean>> = {
   local: () => true,
   others: () => false,
   global: (isRepeated) => isRepeated,
 };
 
-/** Resolves when no token of what was ended is accepted any more, also by verifiers. */
+/** Resolves when no token of the ended sessions is accepted any more, also by verifiers. */
 function createLogout(caller: Caller, session: Session) {
-  /** What an earlier call could not confirm; the client may have forgotten its session since. */
+  /**
+   * A logout that an earlier call could not confirm; the client may have lost its session since.
+   */
   let unconfirmed: { readonly token: string; readonly scope: Scope } | undefined;
 
   return async (scope: Scope, options: CallOptions, deadline: Deadline): Promise<void> => {

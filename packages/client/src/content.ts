@@ -10,7 +10,7 @@ export interface Content {
   readonly isFile?: boolean;
 }
 
-/** What `fetch` sends as it is. */
+/** Bodies that `fetch` sends unchanged. */
 const RAW = /(String|Blob|File|Array|ArrayBuffer|DataView|ReadableStream)\]$/;
 
 /** `operation`: e.g. `POST /api/users`. */

@@ -27,7 +27,7 @@ export function isApplied(target: unknown, patch: unknown): boolean {
   return isSame(patch, target);
 }
 
-/** Whether two states are the same in what the merge patch names. */
+/** Whether two states agree in the members that the merge patch names. */
 export const isSameWhere = (patch: unknown, one: unknown, other: unknown): boolean =>
   isObject(patch) && isObject(one) && isObject(other)
     ? Object.keys(patch).every((name) => isSameWhere(patch[name], one[name], other[name]))

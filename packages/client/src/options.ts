@@ -24,7 +24,7 @@ export interface ClientOptions {
   readonly onUserChange?: (userId: string | undefined) => void;
 }
 
-/** What a value must be, for whoever wrote it; and whether it is. */
+/** The rule of an option in words, and its check. */
 interface Check {
   readonly must: string;
   readonly fits: (value: unknown) => boolean;

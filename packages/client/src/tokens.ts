@@ -1,4 +1,4 @@
-/** What a session holds. Cookie mode: no refresh token. */
+/** The tokens of a session. Cookie mode: no refresh token. */
 export interface Tokens {
   readonly access_token: string;
   readonly refresh_token?: string | undefined;

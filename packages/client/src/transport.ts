@@ -119,7 +119,7 @@ export function createSend(options: TransportOptions): Send {
     try {
       const answer = await attempt(request, deadline, more, timeoutMs);
       if (!(request.isRepeatable && isTransient(answer))) {
-        // What is not repeated is told by its status, whatever has become of its body.
+        // A call that is not repeated fails with its status, even where the body is lost.
         const isTold = answer.status >= 400 && !request.isRepeatable;
         if (!isTold && isCut(answer)) throw new Error('the answer was cut off');
         return { answer };

@@ -14,7 +14,7 @@ export type Method = Uppercase<Lower>;
 type Operation<M extends Method, P extends keyof paths> = paths[P][Lowercase<M>];
 type Success = 200 | 201 | 202 | 204;
 type Successful = { [S in Success]: { readonly [_ in S]: unknown } }[Success];
-/** The paths that have this method. What only redirects is for browsers to go to. */
+/** The paths that have this method. Routes that only redirect are for browsers. */
 export type PathOf<M extends Method> = {
   [P in keyof paths]: Operation<M, P> extends { responses: Successful } ? P : never;
 }[keyof paths];

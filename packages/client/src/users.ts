@@ -14,7 +14,7 @@ const template = '/api/users/{id}';
 
 /**
  * Conditional: the change is made to the revision that was read. Others changed it meanwhile: it is
- * read again, and the patch applied to what there is now.
+ * read again, and the patch applied to the present state.
  */
 export async function updateUser(
   caller: Caller,

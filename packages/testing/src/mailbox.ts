@@ -22,7 +22,7 @@ export interface WaitOptions {
 }
 
 export interface Mailbox {
-  /** What was sent so far, oldest first. */
+  /** The mails sent so far, oldest first. */
   list(filter?: MailFilter): Promise<readonly ReceivedMail[]>;
   /** The newest mail that fits; waits for one where there is none. */
   waitFor(filter?: MailFilter, options?: WaitOptions): Promise<ReceivedMail>;

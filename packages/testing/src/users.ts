@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * What is not given is made up, and is different each time. What the service would not take of a
- * user is refused.
+ * Absent members get values that are different each time. Values that the service would not accept
+ * are refused.
  */
 export interface NewUser {
   readonly name?: string;

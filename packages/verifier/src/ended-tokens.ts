@@ -44,7 +44,9 @@ interface EndedSubject {
 /** Tokens may be issued by a clock that is a little apart from that of the log. */
 const APART_SECONDS = 60;
 
-/** What has ended, bounded. A check is at most six look-ups in maps, and most of them are empty. */
+/**
+ * The ended tokens, bounded. A check is at most six look-ups in maps, and most of them are empty.
+ */
 export function createEndedTokens(maxEnded: number): EndedTokens {
   const subjects = new Map<string, EndedSubject>();
   const sessions = new Map<string, { readonly timeMs: number }>();
@@ -122,7 +124,7 @@ export function createEndedTokens(maxEnded: number): EndedTokens {
       const version = type === 'subject_removed' ? Number.POSITIVE_INFINITY : ended;
       if (subject !== undefined && version !== undefined)
         endSubject(subject, { timeMs, version, kept });
-      // Of a later version of the service: what it ends is not known here.
+      // Of a later version of the service: this version does not know its meaning.
       if (!KNOWN_TYPES.has(type)) raiseFloor(timeMs);
     },
     forgetBefore(timeMs) {

@@ -1,4 +1,4 @@
-/** What happened in the background. For logs and metrics. */
+/** Background events, for logs and metrics. */
 export type VerifierEvent =
   /** The verifier knows every token that was ended, and decides by itself. */
   | { readonly kind: 'current' }

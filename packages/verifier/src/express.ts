@@ -3,7 +3,7 @@ import type { AccessTokenClaims } from './claims.js';
 import { VerifierError } from './errors.js';
 import type { Verifier } from './verifier.js';
 
-/** What is used of a request and a response of Express 4 or 5, or of `node:http`. */
+/** The members used of a request and a response of Express 4 or 5, or of `node:http`. */
 interface RequestLike {
   readonly headers: { readonly authorization?: string | undefined };
 }

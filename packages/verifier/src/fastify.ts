@@ -3,7 +3,7 @@ import type { AccessTokenClaims } from './claims.js';
 import { VerifierError } from './errors.js';
 import type { Verifier } from './verifier.js';
 
-/** What is used of a request and a reply of Fastify 4 or 5. */
+/** The members used of a request and a reply of Fastify 4 or 5. */
 interface RequestLike {
   readonly headers: { readonly authorization?: string | undefined };
 }

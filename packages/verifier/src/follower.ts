@@ -80,7 +80,7 @@ export function followRevocations(deps: FollowerDependencies): Follower {
       await pause(LEAST_PACE_MS - tookMs, signal);
   }
 
-  /** 410: what happened since the last look is gone from the log. All of it is read again. */
+  /** 410: the log no longer has all entries since the last look. It is read from the beginning. */
   function restart(): void {
     trust.drop();
     id = randomUUID();

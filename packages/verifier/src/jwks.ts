@@ -87,7 +87,7 @@ export function createJwks(settings: Settings, fetchJson: FetchJson, signal: Abo
   };
 }
 
-/** What `fetch` throws, and the bare class for an answer other than 200. */
+/** The errors of `fetch`, and the bare class for an answer other than 200. */
 const isNetworkError = (error: Error, errors: Jose['errors']): boolean =>
   error instanceof TypeError ||
   error.name === 'AbortError' ||

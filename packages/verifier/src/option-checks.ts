@@ -1,7 +1,7 @@
-/** What a value of an option must be. */
+/** The rule of an option. */
 interface Check {
   readonly fits: (value: unknown) => boolean;
-  /** For whoever wrote the option. */
+  /** The rule in words, for the error message. */
   readonly must: string;
 }
 
@@ -38,8 +38,8 @@ interface Expected<T> {
 }
 
 /**
- * Throws where an option is missing, has a value that means nothing, or has an unknown name: what
- * is ignored silently may be what was to protect. `undefined` stands for an option left out.
+ * Throws where an option is missing, has a value without meaning, or has an unknown name: a
+ * silently ignored option may be a safeguard. `undefined` stands for an option left out.
  */
 export function assertOptions<T extends object>(
   whose: string,

@@ -26,7 +26,7 @@ export interface VerifierOptions {
   /** Without them tokens are accepted until they expire, even when their session has ended. */
   readonly credentials?: Credentials;
   /**
-   * What `verify` does while the verifier cannot know which tokens were ended: `introspect` asks
+   * The behaviour of `verify` while the verifier cannot know which tokens ended: `introspect` asks
    * the service about each token (RFC 7662), `refuse` throws `not_current`. Default: `introspect`.
    */
   readonly whenSilent?: 'introspect' | 'refuse';
@@ -69,7 +69,7 @@ const CHECKS: Checks<VerifierOptions> = {
     fits: (value) => typeof value === 'string' && URL.canParse(value),
     must: 'must be the address of the service, as its tokens have it in "iss"',
   },
-  audience: text('what the tokens have in "aud"'),
+  audience: text('the "aud" of the tokens'),
   credentials: {
     fits: (value) => typeof value === 'object' && value !== null,
     must: 'must be { clientId, clientSecret } of a service account',

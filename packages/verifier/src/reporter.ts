@@ -3,7 +3,7 @@ import type { VerifierEvent } from './events.js';
 type OnEvent = (event: VerifierEvent) => unknown;
 
 /**
- * A handler for logs and metrics has no part in what is decided: when it throws, or rejects, the
+ * A handler for logs and metrics has no part in decisions: when it throws, or rejects, the
  * process is warned once, and the verifier goes on.
  */
 export function reporterOf(onEvent: OnEvent | undefined): (event: VerifierEvent) => void {

@@ -12,7 +12,7 @@ export interface Signatures {
   ready(): Promise<void>;
 }
 
-/** Never `none`, and no shared secret: what verifies could then also sign. */
+/** Never `none`, and no shared secret: the verifier could then also sign. */
 const ALGORITHMS = ['ES256', 'EdDSA', 'RS256'];
 /** Tokens of this service have at most 1 KB. */
 const MAX_TOKEN_CHARS = 4096;

@@ -12,9 +12,9 @@ export interface Clocks {
 const hostClocks: Clocks = { monotonic: () => performance.now(), wall: Date.now };
 
 /**
- * For how long the verifier may decide by what it has: for the lease, counted from the *beginning*
- * of its last answered look. What the service acknowledges later than that, it acknowledges after
- * the lease is over; what was acknowledged earlier, the look has seen. Counting from the answer
+ * How long the verifier may rely on its last look: for the lease, counted from the *beginning* of
+ * the last answered look. The service acknowledges a later end of tokens only after the lease is
+ * over; the look has seen every end that was acknowledged earlier. Counting from the answer
  * would add the time that the answer was on its way, which nobody bounds.
  */
 export interface Trust {

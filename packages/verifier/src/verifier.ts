@@ -25,7 +25,7 @@ export interface Verifier {
   close(): void;
 }
 
-/** What decides about ended tokens, where the verifier has credentials. */
+/** Decides about ended tokens, where the verifier has credentials. */
 interface Revocations {
   readonly service: AuthService;
   readonly ended: EndedTokens;
@@ -96,7 +96,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       return heldOpen(decide(token, found));
     },
     get ready() {
-      // Whoever reads it waits for it.
+      // A caller that reads it waits for it.
       awaited ??= heldOpen(ready);
       awaited.catch(() => undefined);
       return awaited;
