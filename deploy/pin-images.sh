@@ -1,6 +1,7 @@
 #!/bin/sh
-# Prints the images of compose.yaml, the Swarm stack and the Dockerfile by digest, as an env file: what was looked at is what runs,
-# whoever moves a tag. Asks the registry, hence not part of the repository; run it again to take updates.
+# Prints the images of compose.yaml, the Swarm stack and the Dockerfile by digest, as an env file:
+# the inspected images run, even when a tag moves. It asks the registry, hence its output is not part
+# of the repository; run it again to take updates.
 #   sh deploy/pin-images.sh > deploy/images.env
 #   docker compose --env-file deploy/compose/secrets.env --env-file deploy/images.env up --build --wait
 # Your own image, after `docker push`:  sh deploy/pin-images.sh API_IMAGE=registry.example/auth-api:1.0.0

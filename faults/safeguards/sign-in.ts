@@ -196,7 +196,7 @@ const passkeys: readonly Safeguard[] = [
     code: 'verifiesUser: true };',
     without: 'verifiesUser: false };',
     test: FORGED,
-    named: 'without what it needs alone',
+    named: 'without one of its required members',
   },
 ];
 

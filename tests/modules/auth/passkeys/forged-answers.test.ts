@@ -118,7 +118,7 @@ describe('a sign-in by a passkey is refused', () => {
 
   test('of another page, RP ID or frame', () => refusesAll(SIGNED, answering));
 
-  test('without what it needs alone', () =>
+  test('without one of its required members', () =>
     refusesAll<Answering>(
       [
         ['the type of a registration', { type: 'webauthn.create' }],
