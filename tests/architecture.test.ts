@@ -62,7 +62,7 @@ test('routes emit no domain event: services do, so that commands leave the same 
   expect(routing.filter((file) => !/(^|[/-])routes\.ts$/.test(file))).toEqual([]);
 });
 
-test('the embedded database is loaded by one file, and is no part of what is shipped', () => {
+test('the embedded database is loaded by one file, and is no part of the image', () => {
   const outside = arrows.filter(({ to }) => to.startsWith('..'));
   expect([...new Set(outside.map(({ from }) => from))]).toEqual(['app/development-database.ts']);
   expect(readCode('app/development-database.ts')).not.toMatch(/^import (?!type)[^']*'[^']*dev\//m);
@@ -122,7 +122,7 @@ const SPEAKS_OF_MODULES = [
   /to-problem\.ts: 'MongoExpiredSessionError'/,
 ];
 
-test('HTTP knows neither sessions, roles nor DPoP: their module hands in what it adds', () => {
+test('HTTP knows neither sessions, roles nor DPoP: their module hands in its additions', () => {
   const lines = files
     .filter((file) => /^platform\/(http|rate-limits|shedding)\//.test(file))
     .flatMap((file) =>

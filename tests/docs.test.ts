@@ -166,7 +166,7 @@ test('the first conversation shows each member of a user', () => {
   expect(Object.keys(JSON.parse(user))).toEqual(Object.keys(userView.shape));
 });
 
-test('the badges say what the files of the project say, and come from here', () => {
+test('the badges agree with the files of the project, and come from here', () => {
   const svg = readFileSync(join(ROOT, 'docs/pictures/badges.svg'), 'utf8');
   const { engines, license } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const openApi = readFileSync(join(ROOT, 'src/platform/http/openapi/document.ts'), 'utf8');

@@ -123,7 +123,7 @@ const migrate = async (...words: string[]) => {
   return { code, output: child.output() };
 };
 
-test('npm run migrate: status reports what is pending and index drift, up and prune repair it', async () => {
+test('npm run migrate: status reports pending migrations and index drift, up and prune repair it', async () => {
   await forget();
   await collection('users').insertOne(oldUser(30) as never);
   await collection('users').dropIndex('by_role_created');
@@ -168,7 +168,7 @@ test('MIGRATE_ON_START=false: a start changes nothing, and refuses when an index
   await expect(migrateAtStart(connection, config, log)).resolves.toBeUndefined();
 });
 
-test('npm run migrate -- restored: who has seen later events and ends is not shown others for them', async () => {
+test('npm run migrate -- restored: readers of later events and ends are not shown others for them', async () => {
   const { connection } = service.database;
   const events = createEventLog(connection, { timeoutMs: 2000 });
   const { user } = await register(client);

@@ -104,7 +104,7 @@ function productionPackages(): string[] {
   });
 }
 
-test('a production install builds the service, and starts what it has built', () => {
+test('a production install builds the service, and starts the build', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'production-'));
   try {
     for (const name of ['src', 'scripts', 'packages', 'package.json', 'tsconfig.json'])

@@ -48,7 +48,7 @@ describe('roles of ROLES', () => {
     return status < 300 ? status : `${status} ${json?.code}`;
   };
 
-  test('are what a request may give, a filter of the list, and named in the document', async () => {
+  test('are accepted in requests, a filter of the list, and named in the document', async () => {
     const { token } = await account('admin');
     const premium = await account('premium');
     const { json } = await client('GET', '/api/users?role=premium', { token });
@@ -183,7 +183,7 @@ describe('roles of ROLES', () => {
     expect([await rename('lead'), await rename('admin')]).toEqual(['403 exceeds_permissions', 200]);
   });
 
-  test('what GET gives of an account whose role has left the setting can be sent back', async () => {
+  test('the answer of GET can be sent back where the account has a role that left the setting', async () => {
     const other = await startTestService({ ROLES: `${ROLES},retired=` }, mongo);
     try {
       const [admin, target] = [await account('admin'), await account('user')];

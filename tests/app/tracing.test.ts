@@ -131,7 +131,7 @@ describe('one worker', () => {
     expect(JSON.stringify(spans)).not.toMatch(/nobody|token|abc/);
   });
 
-  test('what stands where an id belongs is recorded only if it is one', async () => {
+  test('a path parameter is recorded only if it is an id', async () => {
     const { access_token: token } = await register(client);
     for (const [status, method, given] of [
       [401, 'GET', undefined],

@@ -126,7 +126,7 @@ async function withPausingServer<T>(
   }
 }
 
-test('the open loop counts what a pause did to requests that were due in it', async () => {
+test('the open loop counts the delay of requests that were due in a pause', async () => {
   const trafficFile = join(folder, 'one.json');
   saveTraffic(trafficFile, eachOf([{ path: '/' }]));
   const spec = { kind: 'open', trafficFile, connections: 2, seconds: 1.5, rate: 400 } as const;
@@ -208,7 +208,7 @@ test('a heading tells the question and the time left, at the pace of this machin
   expect([2, 43, 600].map(showTime)).toEqual(['about 5 s', 'about 45 s', 'about 10 min']);
 });
 
-test('time of others is what is busy and not of this run', () => {
+test('time of others is busy time outside this run', () => {
   const stat = 'cpu  9 9 9 9 9 9 9 9\ncpu0 10 1 5 50 3 2 2 7 0 0\ncpu1 100 0 0 0 0 0 0 0 0 0\n';
   expect(processorTimes(stat, [0])).toEqual({ busyMs: 200, stolenMs: 70 });
   expect(processorTimes(stat, [0, 1])).toEqual({ busyMs: 1200, stolenMs: 70 });

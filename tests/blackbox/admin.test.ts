@@ -63,7 +63,7 @@ test('an administrator creates users, pages through them, changes and deletes th
   expect((await client('GET', `/api/users?q=${group}`, { token })).json.data).toEqual([]);
 });
 
-test('a service account does what its scopes allow, until it is revoked', async () => {
+test('a service account acts within its scopes, until it is revoked', async () => {
   const account = await client('POST', '/api/service-accounts', {
     token,
     body: { name: 'Reports', scopes: ['users:read'] },
@@ -91,7 +91,7 @@ test('a service account does what its scopes allow, until it is revoked', async 
   expect((await client('GET', '/api/users?limit=1', { token: machine })).status).toBe(401);
 });
 
-test('what is wrong with a request is said in one form', async () => {
+test('faults of a request have one form', async () => {
   const cases: [number, string, Parameters<Client>][] = [
     [400, 'malformed_json', ['POST', '/api/auth/login', { raw: '{"email":' }]],
     [400, 'invalid_query', ['GET', '/api/users?nonsense=1', { token }]],

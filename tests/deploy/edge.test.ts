@@ -230,7 +230,8 @@ for (const { tool, start } of balancers) {
         instance: expect.stringMatching(/^urn:request:[0-9A-Za-z]{16,}$/),
       });
     };
-    if (tool === 'nginx') test('what is no HTTP is answered by a problem as well', whatNginxSays);
+    if (tool === 'nginx')
+      test('bytes that are no HTTP are answered by a problem as well', whatNginxSays);
 
     test("an answer of the service passes without the edge's headers", async () => {
       await begin();
@@ -416,7 +417,7 @@ describeWith(['haproxy'], 'haproxy checks its hosts', () => {
 });
 
 describeWith(['haproxy'], 'haproxy with no host that is ready', () => {
-  test('asks them nevertheless: a cache may answer what the database cannot', async () => {
+  test('asks them nevertheless: a cache may answer where the database cannot', async () => {
     const hosts = [await startBackend(), await startBackend()] as const;
     for (const host of hosts) host.ready = false;
     const edge = await startHaproxy({ hosts: hosts.map((host) => host.host) });

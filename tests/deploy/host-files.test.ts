@@ -12,7 +12,7 @@ const unit = readFileSync(unitFile, 'utf8');
 const directive = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
 
 describe('the systemd unit', () => {
-  test('leaves a shutdown its time, and does not start again what needs mending first', () => {
+  test('leaves a shutdown its time, and does not restart after a fault of the configuration', () => {
     const { server } = parseConfig({});
     const needsMs = server.shutdownDelayMs + server.shutdownDeadlineMs;
     expect(Number(directive('TimeoutStopSec')) * 1000).toBeGreaterThan(needsMs);

@@ -89,7 +89,7 @@ const wanted = process.env['CHECK_DEPLOY'] === '1';
       expect(existsSync(join(app, 'dist', 'embedded-mongo'))).toBe(false);
     });
 
-    test('its user can read what it needs, and write none of it', () => {
+    test('its user can read its files, and write none of them', () => {
       if (process.getuid?.() !== 0) return;
       chmodSync(image.folder, 0o755);
       const [uid = 0, gid = 0] = image.user.split(':').map(Number);

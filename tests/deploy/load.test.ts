@@ -81,7 +81,7 @@ describe('the open-loop load', () => {
     expect(records.map((record) => record.error)).toEqual(['ECONNRESET', 'TIMEOUT']);
   });
 
-  test('failover repeats what may be repeated, and never a write that may have arrived', async () => {
+  test('failover repeats safe requests, and never a write that may have arrived', async () => {
     const seen: string[] = [];
     const broken = await serve((request) => request.socket.destroy());
     const works = await serve((request, response) => {

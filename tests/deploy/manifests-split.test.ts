@@ -178,7 +178,7 @@ describeWith(['nginx'], 'the container form of NGINX', () => {
   afterEach(() => edge?.close());
   afterAll(() => Promise.all(hosts.map((host) => host.down())));
 
-  test('sends /api/users, /api/jobs, /api/events and what is below to USERS_HOSTS, reads and writes', async () => {
+  test('sends /api/users, /api/jobs, /api/events and paths below to USERS_HOSTS, reads and writes', async () => {
     const [auth, users] = hosts;
     edge = await startNginx({ hosts: [auth.host], env: { USERS_HOSTS: users.host } });
     const paths = [

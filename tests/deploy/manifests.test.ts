@@ -63,7 +63,7 @@ describe('settings in the manifests', () => {
   });
 });
 
-describe('what is shipped', () => {
+describe('the shipped manifests', () => {
   const read = (file: string) => readFileSync(join(root, file), 'utf8');
   const files = [
     'compose.yaml',
@@ -190,7 +190,7 @@ describeWith(['kubectl'], 'Kubernetes rolls every changed setting', () => {
     writeFileSync(path, after);
   };
 
-  test('what has not changed rolls nothing', () => {
+  test('an unchanged manifest rolls nothing', () => {
     expect(pods()).toContain('kind: Deployment');
     expect(pods()).toBe(pods());
   });

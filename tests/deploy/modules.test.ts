@@ -117,7 +117,7 @@ describeWith(['nginx'], 'auth and users as two processes', () => {
     }
   });
 
-  test('what one process writes holds at the other when it has answered', async () => {
+  test('a write of one process holds at the other when it has answered', async () => {
     const { user, access_token: token, password } = await register(client);
     const own = `/api/users/${user.id}`;
     expect((await client('GET', own, { token })).json).toMatchObject({ id: user.id });

@@ -71,7 +71,7 @@ describeWith(['nginx'], 'nginx -t', () => {
     expect([stderr, status]).toEqual(['', 0]);
   });
 
-  test('accepts what the image renders from the templates', () => {
+  test('accepts the files that the image renders from the templates', () => {
     const path = folder();
     renderNginx(path, {
       hosts: ['127.0.0.1:3001', '127.0.0.1:3002', '127.0.0.1:3003'],
@@ -211,7 +211,7 @@ describeWith(['nginx', 'openssl'], 'nginx alone', () => {
     });
   });
 
-  test('what the edge itself refuses is problem+json with the request id', async () => {
+  test('a refusal of the edge itself is problem+json with the request id', async () => {
     const url = await begin({
       env: { EDGE_RATE_PER_SECOND: '1', EDGE_RATE_BURST: '1', EDGE_BODY_LIMIT: '1k' },
     });

@@ -102,7 +102,7 @@ test('a volume that others may enter serves as RUNTIME_DIR, and an absent ops ad
   }
 });
 
-test('a start removes what a killed primary left in RUNTIME_DIR', async () => {
+test('a start removes the files that a killed primary left in RUNTIME_DIR', async () => {
   const entry = path.join(root, 'dist', 'main.js');
   const dir = mkdtempSync(path.join(tmpdir(), 'left-'));
   const env = {
@@ -128,7 +128,7 @@ test('a start removes what a killed primary left in RUNTIME_DIR', async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test('the doctor reports what stops a start, and changes nothing', async () => {
+test('the doctor reports faults that stop a start, and changes nothing', async () => {
   const { code, stdout } = await runDoctor(['--settings-only', '--json'], PLACES);
   expect(code).toBe(1);
   const { findings } = JSON.parse(stdout) as { findings: { check: string; seen: string }[] };

@@ -322,7 +322,7 @@ describe('planted in settings', () => {
   });
 });
 
-test('for people: what was seen, what it means and the fix; no secret; accepted findings', async () => {
+test('for people: the finding, its meaning and the fix; no secret; accepted findings', async () => {
   const file = envFile({ ...SOUND, RATE_LIMIT: 'false', JWT_SECRET: 'short' });
   const { stdout, code } = await runDoctor(['--env', file, '--settings-only']);
   expect(code).toBe(1);

@@ -82,7 +82,7 @@ test('import takes a gzip file, and its report can be put right and imported aga
   await login(client, 'file3@example.org', 'a longer one');
 });
 
-test('a dry run says what an import would do, and does nothing', async () => {
+test('a dry run prints the counts of an import, and does nothing', async () => {
   writeFileSync(at('dry.csv'), 'email,name\ndry@example.org,Dry\n');
   const { code, stdout } = await users('import', 'dry.csv', '--dry-run');
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^Dry run done: 1 created/)]);

@@ -100,7 +100,7 @@ test('a run that was interrupted is completed', async () => {
   expect(await users.countDocuments({ _id: seededRange })).toBe(USERS);
 });
 
-test('a second run adds only what is missing', async () => {
+test('a second run adds only the missing users', async () => {
   expect(await seedUsers(connection, config(), USERS)).toBe(0);
   expect(await seedUsers(connection, config(), USERS + 3)).toBe(3);
   expect(await seededCount(connection)).toBe(USERS + 3);

@@ -14,7 +14,7 @@ function counting() {
   return { timeline, ticks: () => ticks };
 }
 
-test('what is shown at each tick costs the same after an hour as at first', () => {
+test('each tick costs the same after an hour as at first', () => {
   const { timeline, ticks } = counting();
   const SECONDS = 3600;
   for (let second = 0; second < SECONDS; second += 1)

@@ -51,7 +51,7 @@ test('KEY_LEAD_SECONDS and KEY_ROTATION_SECONDS have minimum values', () => {
   ).toEqual([]);
 });
 
-test('the cost of argon2id stays within what a login checks', () => {
+test('the cost of argon2id stays within the bounds of a login check', () => {
   const lanes = { ARGON2_MEMORY_KIB: '64', ARGON2_PARALLELISM: '9' };
   expect(faultsOf(lanes)).toContain('ARGON2_MEMORY_KIB');
   expect(faultsOf({ ARGON2_MEMORY_KIB: '131072', ARGON2_PASSES: '9' })).toContain('ARGON2_PASSES');

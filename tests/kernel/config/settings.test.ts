@@ -153,7 +153,7 @@ test('options of MONGODB_URI that fail only later are refused', () => {
   expect(options('loadBalanced=true&replicaSet=rs0')).toContain('loadBalanced');
 });
 
-test('a fault of an optional setting says what its form is', () => {
+test('a fault of an optional setting names its form', () => {
   expect(refused({ WEBHOOKS_ALLOWED_NETWORKS: 'intranet' })).toContain('networks (CIDR)');
   expect(refused({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' })).toContain(
     'must be an absolute URL',
@@ -533,7 +533,7 @@ describe('.env', () => {
     expect(load('BODY_LIMIT_BYTES=2048\n', { BODY_LIMIT_BYTES: '4096' })).toBe('');
   });
 
-  test('what would be skipped, overwritten or cut off is a fault, and is not shown', () => {
+  test('a line that would be skipped, overwritten or cut off is a fault, and is not shown', () => {
     const text = load(
       'PORT=3001\nPORT=3002\ncanary\n# comment\nJWT_SECRET=canary#canary\nHOST_FILE=canary\n',
     );
@@ -560,7 +560,7 @@ describe('.env', () => {
   });
 });
 
-test('MODULES names what a process serves, and JWKS_URL where it has no keys of its own', () => {
+test('MODULES names the modules that a process serves, and JWKS_URL where it has no keys of its own', () => {
   const JWKS_URL = 'https://auth.example.org/.well-known/jwks.json';
   expect(parseConfig({ MODULES: 'auth, audit' }).server.modules).toEqual(['auth', 'audit']);
   expect(told({ ...PRODUCTION, MODULES: 'users', JWKS_URL })).toBe('');

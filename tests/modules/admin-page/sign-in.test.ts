@@ -83,7 +83,7 @@ describeWith(['chromium'], 'signing in to the administration page', () => {
     });
   });
 
-  test('support sees what it may do, and a user without rights is told so', async () => {
+  test('support sees its permitted actions, and a user without rights sees a notice', async () => {
     const { user } = await register(client, { name: 'Sue Support' });
     await give(user.id, 'support');
     const other = await register(client, { name: 'Olga Other' });

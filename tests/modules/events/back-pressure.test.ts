@@ -78,7 +78,7 @@ test('where nothing takes events away, a user takes 64 changes; then writes are 
   expect(types).toEqual(expect.arrayContaining(['user.created', 'user.sessions_ended']));
 });
 
-/** Whoever has stolen a session can leave so much behind, and nothing moves it. */
+/** The thief of a session can leave so many events behind, and nothing moves them. */
 async function filled() {
   const { user, access_token: token } = await register(client);
   const users = service.database.connection.collection('users');

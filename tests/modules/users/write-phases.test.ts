@@ -52,7 +52,7 @@ describeWithRedis('a write that is done is acknowledged', () => {
   );
 });
 
-describeWithRedis('whoever can write Redis', () => {
+describeWithRedis('a client that can write Redis', () => {
   let service: TestService;
   beforeAll(async () => {
     redis = await startTestRedis();

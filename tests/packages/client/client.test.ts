@@ -186,7 +186,7 @@ test('a POST whose answer is lost is done once', async () => {
   expect([keys.length, new Set(keys).size]).toEqual([7, 4]);
 });
 
-test('what must not be sent twice is not', async () => {
+test('a request that must not be sent twice is not', async () => {
   const { url } = await throughProxy(1, /login/);
   const one = client({ baseUrl: url });
   const { email, password } = newUser();
@@ -300,7 +300,7 @@ test('an answer that was cut within its body is no answer, also where it closes 
   }
 });
 
-test('what a page does when the user changes has no part in the sign-in', async () => {
+test('an error of the page on a change of user does not fail the sign-in', async () => {
   const said = jest.spyOn(console, 'error').mockImplementation(() => {});
   const error = new Error('of the page');
   const one = client({
@@ -358,7 +358,7 @@ describe('time', () => {
     expect(at).toHaveLength(5);
   });
 
-  test('a refusal of what must not be sent twice is given at once, also a 429', async () => {
+  test('a request that must not be sent twice fails at once, also with 429', async () => {
     const busy = { code: 'too_many_requests', title: 'Too many requests' };
     const one = client({
       fetch: async () => Response.json(busy, { status: 429, headers: { 'retry-after': '1' } }),

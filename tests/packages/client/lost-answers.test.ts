@@ -98,7 +98,7 @@ describe('an update by value', () => {
     return { code, theme: (await other.users.get('me')).user_metadata?.['theme'], loss };
   }
 
-  test('is not made again over what another has acknowledged since', async () => {
+  test('is not made again over a change that another has acknowledged since', async () => {
     const { loss, ...seen } = await overtaken('light');
     expect(seen).toEqual({ code: 'done', theme: 'light' });
     expect(loss.statuses(/^PATCH/)).toEqual([200, 200]);

@@ -36,7 +36,7 @@ test.each([
   expect(String(names)).toBe('ClientError,ProblemError,createClient,isProblem');
 });
 
-test('what is published is small, and has no sources', () => {
+test('the published package is small, and has no sources', () => {
   const [packed] = JSON.parse(
     String(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: folder, stdio: 'pipe' })),
   ) as [{ size: number; files: { path: string }[] }];

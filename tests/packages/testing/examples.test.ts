@@ -82,7 +82,7 @@ test('resource-server: accepts tokens, and none of a session that has ended', as
   expect((await call(`${url}/orders`, 'GET', user)).status).toBe(401);
 });
 
-test('mirror: is what the service has, also after it was killed and after users were removed', async () => {
+test('mirror: equals the service, also after it was killed and after users were removed', async () => {
   const admin = await auth.createUser({ role: 'admin', name: 'Admin' });
   const as = await auth.signIn(admin);
   const credentials = await serviceAccount(as, ['events:read', 'users:read']);

@@ -12,8 +12,8 @@ const { startAuth } = require(PACKAGE) as typeof Testing;
 
 const MINUTE_MS = 60_000;
 /**
- * Goals on a quiet machine: 2000 and 50 ms. Printed; judged with room for a busy one. Processor time
- * is judged beside them: a busy machine takes longer, and needs little more of it.
+ * Goals on a quiet machine: 2000 and 50 ms. Printed; judged with room for a busy one. Processor
+ * time is judged beside them: a busy machine takes longer, and needs little more of it.
  */
 const BUSY = 10;
 const figure = (name: string, ms: number) =>
@@ -97,7 +97,7 @@ test.each<[object, string]>([
   await expect(auth.createUser(given)).rejects.toThrow(`createUser: ${message}`);
 });
 
-test('what is undefined is made up, and an address belongs to one user', async () => {
+test('absent members get values, and an address belongs to one user', async () => {
   const given = { name: undefined, email: 'one@example.org' } as unknown;
   const user = await auth.createUser(given as Testing.NewUser);
   expect(user).toMatchObject({ name: 'Test User', email: 'one@example.org' });
@@ -217,7 +217,7 @@ test('a reset takes everything back in little time, and the keys stay', async ()
   expect(median).toBeLessThan(50 * BUSY);
 });
 
-test('a reset takes a small part of what a start takes', async () => {
+test('a reset takes a small part of the time of a start', async () => {
   const resets = 20;
   const before = cpuMs(processes);
   for (let n = 0; n < resets; n += 1) {

@@ -79,7 +79,7 @@ test('past the bound the oldest are forgotten, and tokens of their time are not 
   expect(ended.standingOf(token({ sid: 's4' }))).toBe('ended');
 });
 
-test('what is older than every token is forgotten without a doubt about others', () => {
+test('ends older than every token are forgotten without a doubt about others', () => {
   const ended = createEndedTokens(100);
   ended.apply(entry({ subject: 'u1', sessions: ['s1'] }));
   ended.apply(entry({ subject: 'u2', session_version: 4 }, 5000));

@@ -69,7 +69,7 @@ test('an issuer and an audience are enough', async () => {
   expect(await one.verify(token)).toBe(await one.verify(token));
 });
 
-test('what one request makes of its claims is seen by no other', async () => {
+test('a change that one request makes to its claims is seen by no other', async () => {
   const one = verifier();
   const actor = await personOf(service, client, 'admin');
   const { act, sub } = await one.verify(token);

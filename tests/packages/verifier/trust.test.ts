@@ -36,7 +36,7 @@ test('an answer that comes after the lease renews nothing, nor does an older loo
   expect(trust.holds()).toBe(false);
 });
 
-test('a machine that slept does not trust what it knew before', () => {
+test('a machine that slept does not trust its earlier look', () => {
   const { at, trust } = setUp();
   trust.renew(trust.begin(), 1000);
   at.wall += 60_000;

@@ -239,7 +239,7 @@ describe('fault "job without resume"', () => {
     return done;
   }
 
-  test('each part is done once, whoever dies', async () => {
+  test('each part is done once when any process dies', async () => {
     expect(await partsDone(RIGHT)).toEqual([0, 1, 2, 3, 4]);
   });
 
@@ -448,7 +448,7 @@ describe('the end of a job', () => {
     return { told, tell, sweep };
   }
 
-  test('is told once by whoever ended it', async () => {
+  test('is announced once, by the process that ended it', async () => {
     const { told, tell, sweep } = teller();
     const { id } = await queued();
     const runner = run(async () => undefined, { tell });
@@ -484,7 +484,7 @@ describe('the end of a job', () => {
     expect(told).toEqual([`${id} cancelled`]);
   });
 
-  test('is told again where what was told could not be stored', async () => {
+  test('is announced again where its events could not be stored', async () => {
     const { told, sweep } = teller();
     const broken = createTellEnd({
       handlers: new Map(),
@@ -565,7 +565,7 @@ describe('files', () => {
     expect(await store.queue(id, {}, {})).toBeNull();
   });
 
-  test('a sweep removes broken uploads and what was kept long enough, and nothing else', async () => {
+  test('a sweep removes broken uploads and expired jobs, and nothing else', async () => {
     const store = storeWith({ keepMs: 0 });
     const broken = await store.receive({ kind: 'test', actor: 'a', params: {} });
     const uploading = await store.receive({ kind: 'test', actor: 'a', params: {} });

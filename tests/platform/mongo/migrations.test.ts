@@ -185,7 +185,7 @@ test('documents of the old form that are written meanwhile are met by the next p
   expect(status).toMatchObject({ state: 'done', remaining: 0 });
 }, 120_000);
 
-test('a function does not overwrite what was written since it read', async () => {
+test('a function does not overwrite a write since its read', async () => {
   const wordsOf = (name: string) => name.split(' ');
   const words: Migration = {
     id: '0001-people-words',

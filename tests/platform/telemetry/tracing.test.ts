@@ -163,7 +163,7 @@ const makeSpans = (tracing: Tracing, count: number) => {
   for (let i = 0; i < count; i += 1) tracing.serve('GET', {}, {})?.end();
 };
 
-test('a receiver that never answers: the queue is bounded, what is dropped is counted', async () => {
+test('a receiver that never answers: the queue is bounded, dropped spans are counted', async () => {
   const slow = await startOtlpReceiver({ answer: 'never' });
   const tracing = await to(slow.url);
   const metrics = createMetrics();

@@ -42,7 +42,7 @@ async function firstEvents(pages: number): Promise<(string | undefined)[]> {
   }
 }
 
-test('what fails for one request is answered 500, and the process goes on', async () => {
+test('an error of one request is answered 500, and the process goes on', async () => {
   const recent = { lines: () => [], listen: () => () => {} };
   const broken = () => {
     throw new Error('no file descriptor is left');

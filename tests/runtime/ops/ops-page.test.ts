@@ -92,7 +92,7 @@ describeWith(['chromium'], 'the ops page in Chromium', () => {
     expect(await page.locator('#charts canvas').count()).toBe(4);
   });
 
-  test('what no worker tells is unknown', async () => {
+  test('values that no worker reports are unknown', async () => {
     // The workers of this fixture have no cache and no mails.
     const told = async (name: string) =>
       page.locator('#now div').filter({ hasText: name }).locator('dd').textContent();

@@ -147,7 +147,7 @@ test('the code of a link is for the session that began it, and signs nobody in',
   const wrong = [400, 'invalid_provider_code'];
   const end = (token: string) => client('POST', '/api/auth/identities', { token, body });
   expect(outcome(await end(eve.token))).toEqual(wrong);
-  // Whoever has seen it uses it up: the owner begins anew.
+  // The first caller uses it up: the owner begins anew.
   expect(outcome(await end(ada.token))).toEqual(wrong);
   for (const attempt of ['another session', 'a sign-in'] as const) {
     const { redeem, beginLink, verifier } = front();
@@ -263,7 +263,9 @@ test('the owner unlinks: every other session ends, the identity signs in no long
   expect((await smtp.waitFor(ada.email, /sign-in was removed/)).text).toContain('no longer');
 });
 
-/** While `work` runs, the database refuses to end the others than this session: it is kept already. */
+/**
+ * While `work` runs, the database refuses to end the others than this session: it is kept already.
+ */
 async function withoutEnds<T>(token: string, work: () => Promise<T>): Promise<T> {
   const users = collection('users');
   const sid = claimsIn(token)['sid'];

@@ -49,7 +49,7 @@ interface Operation {
 type Paths = Record<string, Record<string, Operation>>;
 
 describe('an administrator who acts as a user', () => {
-  test('is refused what only the user itself may do, as docs/security.md lists it', async () => {
+  test('may not use the operations that docs/security.md reserves for the user', async () => {
     const paths = (await client('GET', '/openapi.json')).json.paths as Paths;
     const personal = Object.entries(paths).flatMap(([path, item]) =>
       Object.entries(item).flatMap(([method, operation]) =>

@@ -166,7 +166,7 @@ describe('the token', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('refusals', () => {
   test('subjects: one answer for all of them, on record with the cause', async () => {
     const [agent, support, banned, other] = (await Promise.all(
       ['agent', 'support', 'user', 'admin'].map(of) as Promise<Person>[],

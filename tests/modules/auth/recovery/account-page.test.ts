@@ -263,7 +263,7 @@ describeWith(['chromium'], 'the page in a browser', () => {
     },
   );
 
-  test('a link without its token or purpose explains what to do', async () => {
+  test('a link without its token or purpose explains the next step', async () => {
     await withPage(`${service.baseUrl}/account?purpose=reset-password`, async (page) => {
       await said(page, /not complete/);
       expect(await page.getByRole('button').isDisabled()).toBe(true);

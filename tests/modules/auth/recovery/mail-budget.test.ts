@@ -107,7 +107,7 @@ const change =
       body: { new_email, current_password: PASSWORD },
     });
 
-test('who asks for a change to an address leaves mails to its owner', async () => {
+test('a request for a change to an address leaves mails to its owner', async () => {
   const [thief, owner] = [await account(), await account()];
   const next = uniqueEmail('next');
   const sent = await mailed(next, Array(7).fill(stranger(1)), change(thief.token));

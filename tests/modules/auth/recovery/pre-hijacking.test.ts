@@ -148,7 +148,7 @@ async function importMoved(token: string, email: string, moved: string): Promise
   }
 }
 
-describe('what the opener has in flight at the reset', () => {
+describe('requests of the opener in flight at the reset', () => {
   test('adds no passkey', async () => {
     const { user, access_token: token } = await register(by(opener));
     const page = passkeyPage(by(opener));

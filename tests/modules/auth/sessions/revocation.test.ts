@@ -260,7 +260,7 @@ describe("a service account's token", () => {
   });
 });
 
-describe('the audit log records what happened and nothing else', () => {
+describe('the audit log records each event and nothing else', () => {
   test('role_set only when a role was changed', async () => {
     const { user } = await register(client);
     const set = (method: string, body: object) =>

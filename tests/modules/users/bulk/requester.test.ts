@@ -171,7 +171,7 @@ test('more permissions than at the request are not used', async () => {
   expect((await reportOf(path)).map(({ code }) => code)).toEqual(['role_not_allowed']);
 });
 
-test('a ban in the midst of an import stops it at its next part; what was done stays', async () => {
+test('a ban in the midst of an import stops it at its next part; the parts before it stay', async () => {
   const requester = await chief();
   const emails = Array.from({ length: 1500 }, () => uniqueEmail());
   const records = emails.map((email) => ({ email, password: PASSWORD }));

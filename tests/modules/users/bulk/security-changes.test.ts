@@ -158,7 +158,7 @@ test('the audit log names the changes of the job to each account, and nothing el
   expect(await waitingMails(user.id)).toBe(0);
 });
 
-test('metadata that an import changes is audited with its members, and only what changes', async () => {
+test('metadata that an import changes is audited with its members, and only with the changed ones', async () => {
   const { id, external_id } = await subject();
   const members = { app_metadata: { plan: 'pro' }, private_metadata: { note: 'x' } };
   await imported({ external_id, ...members });
