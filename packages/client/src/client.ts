@@ -100,7 +100,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         options.onUserChange?.(userId);
       } catch (error) {
-        // The session has changed, whatever the page makes of it.
+        // The session has changed, even where the page's handler fails.
         console.error(error);
       }
     },

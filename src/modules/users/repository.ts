@@ -227,8 +227,8 @@ export const announcingRemovals = (
 });
 
 /**
- * An attempt is given up when its time is over, whatever the driver still waits for; `until` in its
- * filter does the rest.
+ * An attempt is given up when its time is over, even while the driver still waits; `until` in its
+ * filter stops the command.
  */
 const within = <T>(attempt: Attempt, work: Promise<T>): Promise<T> =>
   inTime(work, attempt.timeoutMs, 'the write of a user');

@@ -22,7 +22,7 @@ export interface UserWrites {
   readonly decided: Decider;
   /**
    * An administrator remains. With a new password none has to be set any more. A ban that is over
-   * is lifted with whatever else is written.
+   * is lifted by the same write.
    */
   update(
     seen: Snapshot,
@@ -40,9 +40,9 @@ export function createUserWrites(deps: UserWritesDependencies): UserWrites {
   const { repository, locks, now, emit, noPassword } = deps;
 
   /**
-   * A commit after which an administrator who can sign in remains, whatever happens at the same
-   * time elsewhere: both the question and the write fall within the lock, the write by its filter
-   * even if this process was frozen in between.
+   * A commit after which an administrator who can sign in remains, also beside concurrent commits:
+   * both the question and the write fall within the lock, the write by its filter even if this
+   * process was frozen in between.
    */
   const keepingAnAdmin =
     <R>(id: string, commit: Commit<R>): Commit<R> =>

@@ -101,7 +101,7 @@ function answerOf(request: ClientRequest, now: () => number): Promise<Attempt> {
     request.on('response', (response) => {
       const waitSeconds = secondsOf(response.headers['retry-after'], now);
       const answer = judge(response.statusCode ?? 0, waitSeconds);
-      // The status is the answer, whatever becomes of the body.
+      // The status is the answer, even where the body fails.
       resolve(answer);
       let bytes = 0;
       const end = () => request.destroy();
@@ -116,7 +116,7 @@ function answerOf(request: ClientRequest, now: () => number): Promise<Attempt> {
       socket.destroy();
       resolve(judge(statusCode, 0));
     });
-    // Whatever else ends the request: a promise that is resolved already stays as it is.
+    // Any other end of the request: a promise that is resolved already stays as it is.
     request.on('close', () => resolve({ result: 'failed', reason: 'connection' }));
   });
 }

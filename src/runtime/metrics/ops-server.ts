@@ -56,7 +56,7 @@ export async function startOps({
     { requestTimeout: 5000, headersTimeout: 5000 },
     (request, response) => {
       closeWithConnection(request, response);
-      // Whatever is thrown: this process supervises the workers, and they end with it.
+      // Every error: this process supervises the workers, and they end with it.
       answer(request, response).catch(() => fail(response));
     },
   );

@@ -8,7 +8,7 @@ export const overloadedProblem = problems.unavailable(
 );
 const REFUSAL_LINGER_MS = 1000;
 
-/** Sends an answer that any HTTP client understands, whatever its request. */
+/** Sends an answer that any HTTP client understands. */
 export function refuseConnection(socket: Socket, answer: string): void {
   // The request must be read: closing with unread bytes would reset the connection, and the answer
   // would be lost.

@@ -113,7 +113,7 @@ async function signOut() {
   }
 }
 
-/** At once, whatever the service answers: nobody is here to see it. */
+/** At once, without waiting for the answer: the person has left. */
 function signOutIdle(minutes) {
   session.signOut().catch(() => {});
   showSignIn(`You were signed out after ${minutes} minutes without input.`);

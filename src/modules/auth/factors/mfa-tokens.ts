@@ -12,7 +12,7 @@ export const MFA_TOKENS_COLLECTION = 'mfa_tokens';
 /** A sign-in whose first step was right, and that waits for a factor. */
 export interface SignInAwaitingFactor extends Pick<SessionRow, 'inCookie' | 'dpopJkt'> {
   readonly userId: string;
-  /** The session version of the account at the first step: whatever ends sessions ends this too. */
+  /** The session version of the account at the first step: an end of sessions ends this too. */
   readonly sessionVersion: number;
   readonly amr: Amr;
   readonly knownUntil?: Date;

@@ -118,7 +118,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       };
       const proof = { userId, holder: session, version, client, input: { code } };
       const verified = await deps.verifier.check(confirming, proof);
-      // The owner is told first: the account has the factor, whatever becomes of this session.
+      // The notice goes first: the account has the factor even if this session ends.
       const change = { userId, session, version, actor: userId, client };
       const codes = await changes.added(totp.kind, change);
       return { tokens: await changes.stepUp(current, totp, verified), recoveryCodes: codes };

@@ -31,7 +31,7 @@ export function createPasskeyKind(deps: PasskeyKindDependencies): FactorKind {
     kind: PASSKEY_KIND,
     isPrimary: true,
     proof: z.strictObject({ credential: assertionJson }),
-    // Whatever the settings say now: an account keeps its factor.
+    // Independent of the present settings: an account keeps its factor.
     isEnrolled: store.hasAny,
     async list(userId) {
       const found = await store.find(userId);
