@@ -88,6 +88,15 @@ const secondFactors: readonly Safeguard[] = [
     named: 'a stolen access token removes no factor and adds none',
   },
   {
+    name: 'factor-of-an-ended-session',
+    title: 'A session that has ended adds a second factor',
+    file: 'modules/auth/factors/factor-changes',
+    code: 'if (session === undefined) return;',
+    without: 'return;',
+    test: 'modules/auth/factors/races',
+    named: 'a session that has ended adds no app',
+  },
+  {
     name: 'step-up-of-a-factor',
     title: 'A session keeps a factor that was removed while it was checked',
     file: 'modules/auth/factors/factor-changes',

@@ -1,11 +1,12 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
-import { wrongCode } from '../problems';
+import { invalidToken, wrongCode } from '../problems';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
 import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
+import type { UsersPort } from '../users-port';
 import { enrolledKinds } from './factor-gate';
 import type { FactorKind, VerifiedFactor } from './factor-kinds';
 import type { MfaTokens } from './mfa-tokens';
@@ -23,6 +24,16 @@ interface FactorChange {
 /** Whose factors change, and the session that stays stepped up. */
 type FactorOwner = Pick<FactorChange, 'userId' | 'session'>;
 
+/** By a session of this version. */
+interface VersionedChange extends FactorChange {
+  readonly version: number;
+}
+
+interface AddedFactor {
+  readonly kind: FactorKind;
+  readonly id: string;
+}
+
 /**
  * The consequences of every change of factors, of any kind. A process may stop right after the
  * change, so pending sign-ins end before it as well, and where a repeat finds the change made.
@@ -39,13 +50,12 @@ export interface FactorChanges {
   completeRemoval(owner: FactorOwner): Promise<void>;
   /**
    * After a session of this version enrolled a factor. Ends the step-up of other
-   * sessions. Resolves with the recovery codes that an account gets with its first factor.
+   * sessions. Resolves with the recovery codes that an account gets with its first factor. Throws
+   * 401, and removes the factor, where its session has ended meanwhile.
    */
-  added(
-    kind: string,
-    change: FactorChange & { readonly version: number },
-  ): Promise<readonly string[] | undefined>;
-  codesReplaced(change: FactorChange): Promise<void>;
+  added(factor: AddedFactor, change: VersionedChange): Promise<readonly string[] | undefined>;
+  /** Throws 401, and no code is left, where the session has ended meanwhile. */
+  codesReplaced(change: VersionedChange): Promise<void>;
   /**
    * The session has the factor, as of now. Throws 422 `wrong_code` where it was removed after it
    * was verified: that has ended the step-ups before this one.
@@ -62,12 +72,13 @@ export interface FactorChangesDependencies {
   readonly recoveryCodes: RecoveryCodes;
   readonly sessions: Pick<Sessions, 'stepUp' | 'endStepUps'>;
   readonly mfaTokens: MfaTokens;
+  readonly users: Pick<UsersPort, 'stored' | 'sessionStands'>;
   readonly locks: Locks;
   readonly emit: EmitEvent;
 }
 
 export function createFactorChanges(deps: FactorChangesDependencies): FactorChanges {
-  const { kinds, recoveryCodes, sessions, mfaTokens, locks, emit } = deps;
+  const { kinds, recoveryCodes, sessions, mfaTokens, users, locks, emit } = deps;
 
   /** Proofs from before the change end with it. */
   async function changing({ userId, session }: FactorOwner): Promise<void> {
@@ -87,12 +98,35 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     await changing(owner);
   }
 
+  const announceRemoval = (kind: string, change: FactorChange) =>
+    emit('FactorRemoved', { ...change, kind });
+
+  /**
+   * In the database, after a change: one that was under way at the end of its session, by a logout
+   * or a new password, must not come after that.
+   */
+  async function assertStands(
+    { userId, session, version }: VersionedChange,
+    undo: () => Promise<void>,
+  ): Promise<void> {
+    if (session === undefined) return;
+    const account = await users.stored(userId);
+    if (account !== null && users.sessionStands(account, session, version)) return;
+    await undo();
+    await changing({ userId });
+    throw invalidToken();
+  }
+
   return {
-    ...{ changing, completeRemoval },
-    announceRemoval: (kind, change) => emit('FactorRemoved', { ...change, kind }),
-    // First: the next steps may fail, and the change is made already.
-    async added(kind, { userId, session, version, ...cause }) {
-      emit('FactorAdded', { userId, kind, session, ...cause });
+    ...{ changing, completeRemoval, announceRemoval },
+    // Told first: what comes after may fail, and the change is made already.
+    async added(factor, change) {
+      const { userId, session, version, ...cause } = change;
+      emit('FactorAdded', { userId, kind: factor.kind.kind, session, ...cause });
+      await assertStands(change, async () => {
+        if (await factor.kind.remove(userId, factor.id))
+          announceRemoval(factor.kind.kind, { userId, session, ...cause });
+      });
       await changing({ userId, session });
       return withCodesOf(userId, async () =>
         (await recoveryCodes.remaining(userId)) > 0
@@ -100,8 +134,11 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
           : recoveryCodes.replace(userId, version),
       );
     },
-    async codesReplaced({ userId, session, ...cause }) {
+    async codesReplaced(change) {
+      const { userId, session, version: _, ...cause } = change;
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
+      // The earlier ones are gone; nobody has seen these.
+      await assertStands(change, async () => void (await recoveryCodes.removeAll(userId)));
       await changing({ userId, session });
     },
     async stepUp(current, kind, verified) {

@@ -120,7 +120,7 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       const verified = await deps.verifier.check(confirming, proof);
       // The notice goes first: the account has the factor even if this session ends.
       const change = { userId, session, version, actor: userId, client };
-      const codes = await changes.added(totp.kind, change);
+      const codes = await changes.added({ kind: totp, id: verified.id }, change);
       return { tokens: await changes.stepUp(current, totp, verified), recoveryCodes: codes };
     },
 
@@ -133,12 +133,12 @@ export function createOwnFactors(deps: OwnFactorsDependencies): OwnFactors {
       if (removed !== true) throw factorNotFound();
     },
 
-    async replaceCodes({ userId, sid: session, ver }, client) {
+    async replaceCodes({ userId, sid: session, ver: version }, client) {
       if ((await enrolledKinds(kinds, userId)).length === 0) throw noFactor();
       await changes.changing({ userId, session });
-      const codes = await recoveryCodes.replace(userId, ver);
+      const codes = await recoveryCodes.replace(userId, version);
       if (codes === undefined) throw invalidToken();
-      await changes.codesReplaced({ userId, session, actor: userId, client });
+      await changes.codesReplaced({ userId, session, version, actor: userId, client });
       return codes;
     },
 

@@ -149,7 +149,7 @@ export function createVerifyFactor(deps: VerifyFactorDependencies): VerifyFactor
       throw invalidMfaToken();
     }
     const change = { userId: account.id, version, actor: account.id, client };
-    const shown = await changes.added(name, change);
+    const shown = await changes.added({ kind, id: verified.id }, change);
     return { ...(await session(account, signIn, verified, client)), recoveryCodes: shown };
   }
 

@@ -5,7 +5,7 @@ import type { PasskeyAuthentication, UsedPasskey } from './authentication';
 import type { PasskeyStore } from './passkey-store';
 import { type AssertionJson, assertionJson } from './webauthn-schemas';
 
-export const PASSKEY_KIND = 'passkey';
+const PASSKEY_KIND = 'passkey';
 
 /**
  * RFC 8176: `swk` for a passkey that can be synchronized, `hwk` for one that cannot leave its

@@ -22,7 +22,7 @@ import type { Account, UsersPort } from '../users-port';
 import { createPasskeyAdministration, type PasskeyAdministration } from './administration';
 import { createPasskeyAuthentication, type PasskeyAuthentication } from './authentication';
 import { createChallenges } from './challenges';
-import { createPasskeyKind, methodsOf, PASSKEY_KIND } from './factor-kind';
+import { createPasskeyKind, methodsOf } from './factor-kind';
 import { createPasskeyStore, type Passkey, type PasskeyStore } from './passkey-store';
 import { invalidPasskey, passkeyNotFound, passkeysNotConfigured } from './problems';
 import { createPasskeyRegistration, type PasskeyRegistration } from './registration';
@@ -147,9 +147,10 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
       const adding = () => changes.changing({ userId, session });
       const registered = await registration.finish(current, given, client, adding);
       const change = { userId, session, version, actor: userId, client };
-      // The owner hears of it even where the session ends meanwhile.
-      const recoveryCodes = await changes.added(PASSKEY_KIND, change);
       const { passkey } = registered;
+      const added = { kind: parts.kind, id: passkey.id };
+      // The owner hears of it even where the session ends meanwhile.
+      const recoveryCodes = await changes.added(added, change);
       const verified = { id: passkey.id, amr: methodsOf(registered) };
       const tokens = await changes.stepUp(current, parts.kind, verified);
       return { passkey, tokens, recoveryCodes };

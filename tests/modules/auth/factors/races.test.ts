@@ -1,13 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
 import { startTestService, type TestService } from '../../../support/app';
-import { appOf, claimsIn, firstStep, laterOn, verify, withTotp } from '../../../support/factors';
+import {
+  appOf,
+  claimsIn,
+  firstStep,
+  laterOn,
+  signIn,
+  verify,
+  withTotp,
+} from '../../../support/factors';
 import {
   type Answer,
   type Client,
   createClient,
   eventually,
   login,
+  PASSWORD,
   register,
 } from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
@@ -80,7 +89,53 @@ test('nor has one that is removed while it is confirmed', async () => {
 });
 
 /** The beginning of a command on the collection, as it is sent. */
-const onCodes = (command: string) => `\u0002${command}\u0000\u000f\u0000\u0000\u0000recovery_codes`;
+const onCommand = (command: string, collection: string) =>
+  `\u0002${command}\u0000${String.fromCharCode(collection.length + 1)}\u0000\u0000\u0000${collection}\u0000`;
+const onCodes = (command: string) => onCommand(command, 'recovery_codes');
+
+/**
+ * The answer to `change` of a session that is ended while its write, which has this text, is on its
+ * way to the database.
+ */
+async function endedMeanwhile(own: string, text: string, change: () => Promise<Answer>) {
+  proxy.holdFrom(text);
+  const changing = change();
+  await eventually('the write', () => proxy.isHolding());
+  const body = { current_password: PASSWORD, new_password: NEXT };
+  const ended = await near('PATCH', '/api/auth/password', { token: own, body });
+  proxy.release();
+  expect(ended.status).toBe(200);
+  return (await changing).json.code;
+}
+
+const NEXT = 'a new one for the owner';
+
+test('a session that has ended adds no app', async () => {
+  const { user, access_token: token } = await register(near);
+  const enrolled = await near('POST', '/api/auth/factors/totp', { token, body: {} });
+  const body = { code: appOf(enrolled.json.otpauth_uri)() };
+  const code = await endedMeanwhile(
+    await login(near, user.email, PASSWORD),
+    onCommand('update', 'factors'),
+    () => far('POST', '/api/auth/factors/totp/confirm', { token, body }),
+  );
+  expect(code).toBe('invalid_token');
+  const signedIn = await signIn(near, user.email, NEXT);
+  expect(signedIn.json).toHaveProperty('access_token');
+});
+
+test('nor a passkey', async () => {
+  const { user, access_token: token } = await register(near);
+  const page = passkeyPage(far);
+  const { public_key } = (await page.creation(token)).json;
+  const { credential } = page.authenticator.create(public_key, {});
+  const code = await endedMeanwhile(await login(near, user.email, PASSWORD), '$push', () =>
+    page.register(token, credential),
+  );
+  expect(code).toBe('invalid_token');
+  const signedIn = await signIn(near, user.email, NEXT);
+  expect(signedIn.json).toHaveProperty('access_token');
+});
 
 /** `held` begins on the far host, and writes its recovery codes only after `other` has begun. */
 async function during(command: string, held: () => Promise<Answer>, other: () => Promise<Answer>) {
@@ -92,6 +147,18 @@ async function during(command: string, held: () => Promise<Answer>, other: () =>
   proxy.release();
   return Promise.all([first, second]);
 }
+
+test('nor does it get recovery codes', async () => {
+  const { id, email, app, token: own } = await withTotp(host(), near);
+  const opened = await verify(near, await firstStep(near, email), app());
+  const token = opened.json.access_token as string;
+  const code = await endedMeanwhile(own, onCodes('update'), () =>
+    far('POST', '/api/auth/factors/recovery-codes', { token }),
+  );
+  expect(code).toBe('invalid_token');
+  const codes = host().database.connection.collection<{ _id: string }>('recovery_codes');
+  expect(await codes.countDocuments({ _id: id })).toBe(0);
+});
 
 test('a factor that is added while the last one is removed comes with recovery codes', async () => {
   const { email, factorId, token } = await withTotp(host(), near);
