@@ -161,7 +161,7 @@ export function createAuth(deps: AuthDependencies): Auth {
         ...createOAuthRoutes({ oauth, dpop, limiter }),
         ...external.routes,
         ...createDiscoveryRoutes({ keys, issuer, baseUrl: baseUrlOf(config) }),
-        ...createServiceAccountRoutes({ services, users, policy, assertRecentLogin }),
+        ...createServiceAccountRoutes({ services, users, policy, assertRecentLogin, mayStill }),
       ],
       { pages, dpop },
     ),

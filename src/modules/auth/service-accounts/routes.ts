@@ -6,8 +6,10 @@ import { type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
 import type { ActorCause } from '../../domain-events';
 import { principalOf } from '../principal';
+import { invalidToken } from '../problems';
+import type { MayStill } from '../revocations/routes';
 import type { UsersPort } from '../users-port';
-import { serviceAccountEndpoints as endpoints } from './contract';
+import { serviceAccountEndpoints as endpoints, MANAGE_PERMISSION } from './contract';
 import type { ServiceAccounts } from './service-accounts';
 import { createServiceAccountView } from './view';
 
@@ -17,6 +19,7 @@ export interface ServiceAccountRoutesDependencies {
   readonly policy: Policy;
   /** Throws 401 unless the login was recent (RFC 9470). */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
+  readonly mayStill: MayStill;
 }
 
 export function createServiceAccountRoutes({
@@ -24,6 +27,7 @@ export function createServiceAccountRoutes({
   users,
   policy,
   assertRecentLogin,
+  mayStill,
 }: ServiceAccountRoutesDependencies): Route[] {
   const viewOf = createServiceAccountView(users, policy);
   const causeOf = (req: Request): ActorCause => ({
@@ -40,6 +44,11 @@ export function createServiceAccountRoutes({
         { name: body.name, scopes: [...new Set(body.scopes)] },
         causeOf(req),
       );
+      // Of a session that has ended meanwhile, by a logout or a new role, none is left.
+      if (!(await mayStill(req, MANAGE_PERMISSION))) {
+        await services.revoke(account.id, causeOf(req));
+        throw invalidToken();
+      }
       const headers = { ...NO_STORE, Location: `/api/service-accounts/${account.id}` };
       const view = { ...(await viewOf(account)), client_secret: secret };
       return { status: 201, headers, body: view };
