@@ -119,7 +119,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
 
   return {
     ...{ changing, completeRemoval, announceRemoval },
-    // Told first: what comes after may fail, and the change is made already.
+    // First: the next steps may fail, and the change is made already.
     async added(factor, change) {
       const { userId, session, version, ...cause } = change;
       emit('FactorAdded', { userId, kind: factor.kind.kind, session, ...cause });
