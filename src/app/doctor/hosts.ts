@@ -23,7 +23,8 @@ async function look(url: string): Promise<Host> {
       ask(`${url}${path}`, { headers: { connection: 'keep-alive' } }),
     ),
   );
-  const { cache, clock } = members(health?.text ?? '');
+  const { cache, clock, instance } = members(health?.text ?? '');
+  if (typeof instance !== 'string') throw new Error('not the answer of this service at /health');
   const { keys: list } = members(keys?.text ?? '');
   const { issuer } = members(metadata?.text ?? '');
   const timeout = /timeout=(\d+)/.exec(String(health?.headers['keep-alive'] ?? ''))?.[1];

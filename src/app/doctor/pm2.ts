@@ -27,14 +27,18 @@ export async function checkPm2(report: Report, file: string, { server }: Config)
   try {
     apps = await appsOf(file);
   } catch (error) {
-    const [reason] = String(error instanceof Error ? error.message : error)
-      .split('\n')
-      .slice(-2);
+    // The first line is the whole command.
+    const [first, ...lines] = String(error).split('\n');
+    const reason = lines.find((line) => /^\w*Error\b/.test(line)) ?? first;
     return skip(report, 'pm2-kill-timeout', `${file} cannot be read: ${reason}`);
   }
+  const workers = apps.filter(
+    ([, script]) => /(^|\/)main\.js$/.test(script) && !script.includes('embedded'),
+  );
+  if (workers.length === 0)
+    return skip(report, 'pm2-kill-timeout', `${file} has no app that runs main.js`);
   const needsMs = server.shutdownDelayMs + server.shutdownDeadlineMs;
-  for (const [name, script, killTimeoutMs = PM2_KILL_TIMEOUT_MS, waitReady] of apps) {
-    if (!/(^|\/)main\.js$/.test(script) || script.includes('embedded')) continue;
+  for (const [name, , killTimeoutMs = PM2_KILL_TIMEOUT_MS, waitReady] of workers) {
     record(
       report,
       'pm2-kill-timeout',

@@ -17,10 +17,11 @@ export async function checkTarget(
 ): Promise<void> {
   const base = target.replace(/\/+$/, '');
   const ready = await ask(`${base}/readyz`).catch((error: Error) => error);
-  if (ready instanceof Error || ready.status !== 200)
+  const failure = ready instanceof Error ? ready.message : failureOf(ready);
+  if (ready instanceof Error || failure !== undefined)
     return record(report, 'target-ready', {
       severity: 'fault',
-      seen: `${base}/readyz: ${ready instanceof Error ? ready.message : `status ${ready.status}`}`,
+      seen: `${base}/readyz: ${failure}`,
       means: 'Clients are not served through this address.',
       fix: 'Look at the edge’s log and at /health of each host.',
     });
@@ -29,6 +30,14 @@ export async function checkTarget(
   await attempt(report, ['public-url'], () => checkPublicUrl(report, base));
   await attempt(report, ['metrics-private'], () => checkMetrics(report, base));
   await attempt(report, ['rate-limits', 'trust-proxy'], () => checkTrust(report, base, config));
+}
+
+/** Another program answers 200 as well: the welcome page of an edge, the page of an app. */
+function failureOf({ status, text }: Response): string | undefined {
+  if (status !== 200) return `status ${status}`;
+  return typeof members(text)['draining'] === 'boolean'
+    ? undefined
+    : 'not the answer of this service';
 }
 
 /** One broken connection costs its own checks alone. */

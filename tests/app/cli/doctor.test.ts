@@ -322,6 +322,34 @@ describe('planted in settings', () => {
   });
 });
 
+describe('another program does not pass for this service', () => {
+  test('another program that answers 200 to everything', async () => {
+    const page = createServer((_request, response) => response.end('<h1>Welcome</h1>'));
+    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+    try {
+      expect((await diagnose('--target', url)).found).toEqual(['target-ready']);
+      const { found: checks } = await diagnose('--hosts', url, '--settings-only');
+      expect(checks).toEqual(['host-reachable']);
+    } finally {
+      page.close();
+    }
+  });
+
+  test.each([
+    ['is no JavaScript', '# nothing', 'cannot be read: SyntaxError'],
+    ['has no app of it', 'module.exports = { apps: [] };', 'has no app that runs main.js'],
+  ])('a file of PM2 that %s', async (_, text, reason) => {
+    const file = path.join(folder, 'other.config.js');
+    writeFileSync(file, text);
+    const { report } = await diagnose('--pm2', file, '--settings-only', '--env', envFile(SOUND));
+    expect(report.skipped).toContainEqual({
+      check: 'pm2-kill-timeout',
+      reason: expect.stringContaining(reason),
+    });
+  });
+});
+
 test('for people: the finding, its meaning and the fix; no secret; accepted findings', async () => {
   const file = envFile({ ...SOUND, RATE_LIMIT: 'false', JWT_SECRET: 'short' });
   const { stdout, code } = await runDoctor(['--env', file, '--settings-only']);
