@@ -1,7 +1,8 @@
 import type { Call, Caller } from './call.js';
 import type { Deadline } from './deadline.js';
-import { isProblem, problemOf } from './errors.js';
+import { ClientError, isProblem, problemOf } from './errors.js';
 import type { Session } from './session.js';
+import { isTokens } from './tokens.js';
 import type { Answer, Body, CallOptions, PathOf, Schemas } from './types.js';
 
 export type MfaRequired = Schemas['MfaRequired'];
@@ -46,12 +47,12 @@ export interface Auth {
 const SECRETS = ['access_token', 'refresh_token', 'token_type', 'expires_in'];
 
 /** A sign-in's answer without what the session keeps. */
-const shown = <T>(body: unknown): T =>
-  ((body as Partial<MfaRequired>).mfa_required === true
-    ? body
-    : Object.fromEntries(
-        Object.entries(body as object).filter(([name]) => !SECRETS.includes(name)),
-      )) as T;
+function shown<T>(body: unknown): T {
+  if ((body as Partial<MfaRequired> | undefined)?.mfa_required === true) return body as T;
+  if (!isTokens(body)) throw new ClientError('network', 'The answer is not of the service.');
+  const members = Object.entries(body).filter(([name]) => !SECRETS.includes(name));
+  return Object.fromEntries(members) as T;
+}
 
 /**
  * A worker that dies between the new account and the storing of its answer leaves the account

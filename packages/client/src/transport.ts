@@ -62,7 +62,8 @@ function isCut({ status, text, headers, stream }: Attempted): boolean {
   if (stream !== undefined) return false;
   if (text === '')
     return ![204, 205, 304].includes(status) && headers.get('content-length') !== '0';
-  if (!/[/+]json/.test(headers.get('content-type') ?? '')) return false;
+  // A page of a proxy or a portal is no success of the service.
+  if (!/[/+]json/.test(headers.get('content-type') ?? '')) return status < 400;
   try {
     JSON.parse(text);
     return false;
@@ -121,7 +122,8 @@ export function createSend(options: TransportOptions): Send {
       if (!(request.isRepeatable && isTransient(answer))) {
         // A call that is not repeated fails with its status, even where the body is lost.
         const isTold = answer.status >= 400 && !request.isRepeatable;
-        if (!isTold && isCut(answer)) throw new Error('the answer was cut off');
+        if (!isTold && isCut(answer))
+          throw new Error('the answer was cut off, or is not of the service');
         return { answer };
       }
       const failure = problemOf(answer.status, answer.text, answer.headers);
