@@ -15,7 +15,8 @@ const verifier = createVerifier({
   allowHttp: AUTH_URL.startsWith('http:'),
   ...(clientId && { credentials: { clientId, clientSecret } }),
   whenSilent: 'introspect',
-  onEvent: (event) => console.log(JSON.stringify({ verifier: event })),
+  onEvent: ({ error, ...event }) =>
+    console.log(JSON.stringify({ verifier: event, error: error && String(error) })),
 });
 
 const orders = new Map(); // by owner
