@@ -16,6 +16,8 @@ export interface Signatures {
 const ALGORITHMS = ['ES256', 'EdDSA', 'RS256'];
 /** Tokens of this service have at most 1 KB. */
 const MAX_TOKEN_CHARS = 4096;
+/** The library takes white space as well; the service does not. */
+const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** A key that is no longer published has gone from everywhere after this. */
 const CACHE_SECONDS = 300;
 
@@ -78,6 +80,7 @@ export function createSignatures(
       const digest = hash('sha256', token, 'base64');
       const one = known.get(digest);
       if (one !== undefined && Date.now() / 1000 < one.untilSeconds) return one;
+      if (!COMPACT_JWS.test(token)) throw invalidToken();
       return verify(token, digest);
     },
   };

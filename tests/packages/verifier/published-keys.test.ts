@@ -101,6 +101,12 @@ test('refuses tokens for another audience', async () => {
   expect(await codeOf(verifier({ audience: 'other' }).verify(token))).toBe('invalid_token');
 });
 
+test('refuses another text of the same token', async () => {
+  const one = verifier();
+  for (const text of [`${token}\n`, ` ${token}`, `${token}=`, `${token}.`])
+    expect(await codeOf(one.verify(text))).toBe('invalid_token');
+});
+
 test('without the keys it is the service that is not available, and not the token', async () => {
   const fails = (async () => {
     throw new TypeError('fetch failed');
