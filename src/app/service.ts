@@ -9,6 +9,7 @@ import { NO_CLIENT } from '../platform/http/client-info';
 import { corsOriginsOf } from '../platform/http/cors';
 import { createIdempotency, type Idempotency, underAll } from '../platform/http/idempotency';
 import { createIdempotencyStore } from '../platform/http/idempotency-store';
+import { createTraffic } from '../platform/http/traffic';
 import type { Database } from '../platform/mongo/connection';
 import { watchMigrations } from '../platform/mongo/migrations/watch';
 import { limitClients } from '../platform/rate-limits/client-limit';
@@ -62,8 +63,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { counters } = platform;
   const digest = createClientDigest(secrets[0]);
   const limits = { windowMs, counters, enabled, now, digest };
+  const traffic = createTraffic(metrics);
   const { users, auth, served } = await connectModules({
-    ...platform,
+    ...{ ...platform, traffic },
     ...{ config, log, metrics, tracing: options.tracing, own, connection, secrets, now },
     sendsMail: true,
     runsJobs: config.jobs.run,
@@ -85,6 +87,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     log,
     metrics,
     tracing: options.tracing,
+    traffic,
     health: healthOf(options, platform),
     limiter: limitClients({ ...limits, name: 'client', limit: perClient, workers }),
     guardsOf: auth.guardsOf,

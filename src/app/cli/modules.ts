@@ -5,6 +5,7 @@ import { createSecretKeyRing, deploymentSecrets } from '../../modules/auth';
 import { connectDigest } from '../../platform/cache/key-digest';
 import { createMongoCounters } from '../../platform/counters/mongo-counters';
 import { startCounters } from '../../platform/counters/redis-counters';
+import { createTraffic } from '../../platform/http/traffic';
 import type { Database } from '../../platform/mongo/connection';
 import { ensureIndexes } from '../../platform/mongo/indexes';
 import { createLocks, lockTimes } from '../../platform/mongo/locks';
@@ -44,15 +45,16 @@ export function withModules<T>(
         const { connection, clock } = database;
         const { now } = clock;
         const timeoutMs = config.database.operationTimeoutMs;
+        const metrics = createMetrics();
         const stored = createMongoCounters(connection, { timeoutMs, now });
         const digest = await connectDigest(connection);
         const counters = own('counters', startCounters(config.cache, stored, { log, now, digest }));
         // Closing a connection while it is being established would log a failure.
         const countersInUse = await counters.inUse(COUNTERS_WAIT_MS);
         const modules = await connectModules({
-          ...{ config, log, own, connection, cache, now },
+          ...{ config, log, own, connection, cache, now, metrics },
+          traffic: createTraffic(metrics),
           counters: counters.counters,
-          metrics: createMetrics(),
           locks: createLocks(connection, lockTimes(timeoutMs)),
           secrets: await deploymentSecrets(config),
           limiter: (_req, _res, next) => next(),

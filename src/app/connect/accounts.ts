@@ -53,10 +53,10 @@ export function connectAccounts(
   return { users, auth };
 }
 
-function bulkOf({ config, jobs, stored }: Shared): UsersDependencies['bulk'] {
+function bulkOf({ config, jobs, stored, traffic }: Shared): UsersDependencies['bulk'] {
   const { importMaxBytes, importMaxLines, importUploadTimeoutMs } = config.jobs;
   return {
-    ...{ ...jobs, stored },
+    ...{ ...jobs, stored, restMs: traffic.restMs },
     maxBytes: importMaxBytes,
     maxLines: importMaxLines,
     uploadTimeoutMs: importUploadTimeoutMs,

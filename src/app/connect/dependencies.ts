@@ -5,6 +5,7 @@ import type { EmitEvent } from '../../modules/domain-events';
 import type { Removals } from '../../modules/privacy';
 import type { Cache } from '../../platform/cache/port';
 import type { AttemptCounters } from '../../platform/counters/counters';
+import type { Traffic } from '../../platform/http/traffic';
 import type { Locks } from '../../platform/mongo/locks';
 import type { DurableJobs, JobsOptions } from '../jobs';
 
@@ -15,6 +16,7 @@ export interface ModulesDependencies extends Omit<JobsOptions, 'stored'> {
   readonly locks: Locks;
   /** Rate limiter of the routes on which credentials could be guessed. */
   readonly limiter: RequestHandler;
+  readonly traffic: Pick<Traffic, 'restMs'>;
   readonly openKeys: (emit: EmitEvent) => Promise<KeyRing | RemoteKeyRing>;
   /** Whether this process sends mails. If not, it queues them for the processes that do. */
   readonly sendsMail: boolean;

@@ -24,6 +24,7 @@ export function connectEvents(shared: Shared, users: Users, auth: Auth) {
     ...common,
     mover: createMover(eventLog, [userOutbox, removalOutbox], measureMoves(metrics, now)),
     anyPending: createPendingLook(connection, [removalOutbox, userOutbox], timeoutMs),
+    restMs: shared.traffic.restMs,
     keepMs: config.events.keepDays * DAY_MS,
     issuer: issuerOf(config),
     streamsMax: config.events.streamsMax,

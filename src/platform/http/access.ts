@@ -5,6 +5,7 @@ import { type Logger, unredacted } from '../telemetry/logger';
 import type { Metrics } from '../telemetry/metrics';
 import type { RequestContext } from './context';
 import { closeWithConnection } from './pipelined';
+import type { Traffic } from './traffic';
 
 /**
  * Writes one log line and one observation per request, when its response has ended or its
@@ -14,8 +15,9 @@ export function accessRecorder(options: {
   log: Logger;
   metrics: Metrics;
   accessLog: boolean;
+  traffic: Pick<Traffic, 'count'>;
 }): RequestHandler {
-  const { log, metrics, accessLog } = options;
+  const { log, metrics, accessLog, traffic } = options;
   const requestLog = unredacted(log);
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
@@ -36,6 +38,7 @@ export function accessRecorder(options: {
     const ms = performance.now() - context.startedAt;
     const route = context.routePattern ?? 'none';
     const status = res.statusCode;
+    traffic.count();
     const waits = context.work?.finish();
     const isAborted = !res.writableFinished;
     if (isAborted) aborted.inc();

@@ -19,6 +19,7 @@ import { notFoundHandler, problemHandler } from './problem';
 import { installPendingHeaders } from './response-head';
 import { securityHeaders } from './security-headers';
 import { traceRequests } from './trace-requests';
+import type { Traffic } from './traffic';
 
 export interface AppDependencies {
   readonly settings: Config['server'];
@@ -26,6 +27,7 @@ export interface AppDependencies {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly tracing?: Tracing | undefined;
+  readonly traffic: Pick<Traffic, 'count'>;
   readonly health: HealthSources;
   /** The general rate limit. Routes with a stricter one add it themselves. */
   readonly limiter: RequestHandler;
@@ -42,7 +44,7 @@ const COMPRESS_FROM_BYTES = 1024;
 
 /** Middleware runs from top to bottom. */
 export function createApp(deps: AppDependencies): Express {
-  const { settings, cors, log, metrics, tracing = NO_TRACING, extensions, routes } = deps;
+  const { settings, cors, log, metrics, tracing = NO_TRACING, traffic, extensions, routes } = deps;
   const app = express();
   app
     .disable('x-powered-by')
@@ -55,7 +57,7 @@ export function createApp(deps: AppDependencies): Express {
 
   app.use(requestContext(settings));
   if (tracing.isOn) app.use(traceRequests(tracing, extensions.hasSecretPath));
-  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog }));
+  app.use(accessRecorder({ log, metrics, accessLog: settings.accessLog, traffic }));
   app.use(securityHeaders());
   mountHealth(app, deps.health);
   if (cors.plain.length + cors.withCookies.length > 0)

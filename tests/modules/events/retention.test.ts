@@ -9,7 +9,7 @@ import {
   type EventLog,
   eventLogIndexes,
 } from '../../../src/platform/event-log/event-log';
-import { createMover } from '../../../src/platform/event-log/mover';
+import { BATCH, createMover } from '../../../src/platform/event-log/mover';
 import { createLocks } from '../../../src/platform/mongo/locks';
 import { pendingEvent } from '../../../src/platform/outbox/pending-event';
 import { quiet } from '../../support/cache-fixture';
@@ -94,7 +94,7 @@ test('expired events are removed without a pause, however many they are', async 
   const pump = startPump({
     ...{ mover: createMover(log, []), anyPending: async () => false, eventLog: log, log: quiet },
     locks: createLocks(connection, { ttlMs: 3000, timeoutMs: 5000 }),
-    ...{ keepMs: 3_600_000, now: Date.now },
+    ...{ keepMs: 3_600_000, restMs: () => 0, now: Date.now },
   });
   try {
     await eventually('one event', async () => (await log.oldest()) === 11_001, 40_000);
@@ -102,3 +102,31 @@ test('expired events are removed without a pause, however many they are', async 
     await pump.close();
   }
 }, 90_000);
+
+test('between two whole batches the pump rests while requests are answered', async () => {
+  const roundsMs: number[] = [];
+  const took: number[] = [];
+  const mover = {
+    async round() {
+      roundsMs.push(performance.now());
+      return roundsMs.length < 3 ? BATCH : 0;
+    },
+  };
+  const restMs = (tookMs: number, times: number) => {
+    took.push(tookMs);
+    return 200 * times;
+  };
+  const pump = startPump({
+    ...{ mover, anyPending: async () => roundsMs.length < 3, eventLog: log, log: quiet },
+    locks: createLocks(connection, { ttlMs: 3000, timeoutMs: 5000 }),
+    ...{ keepMs: 3_600_000, restMs, now: Date.now },
+  });
+  try {
+    await eventually('three rounds', async () => roundsMs.length >= 3, 20_000);
+  } finally {
+    await pump.close();
+  }
+  const [first = 0, second = 0] = roundsMs;
+  expect(second - first).toBeGreaterThanOrEqual(199);
+  expect(took).toHaveLength(2);
+});

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Traffic } from '../../../platform/http/traffic';
 import { type Job, JobFailedError, type JobProgress } from '../../../platform/jobs/job';
 import type { JobFiles } from '../../../platform/jobs/job-files';
 import type { JobRun, Work } from '../../../platform/jobs/job-run';
@@ -13,8 +15,12 @@ export interface ImportWorkDependencies extends ApplyDependencies {
   readonly files: Pick<JobFiles, 'getCompressed' | 'put'>;
   readonly prepare: PrepareRows;
   readonly presentRequester: PresentRequester;
+  readonly restMs: Traffic['restMs'];
   readonly timeoutMs: number;
 }
+
+/** While requests are answered: a part takes so many times as long as it works. */
+const RESTS = 3;
 
 type ImportParams = ImportOrder & {
   readonly columns: readonly string[];
@@ -63,6 +69,7 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       next = prepared(run, n + 1);
       // Awaited in the next turn; until then a failure is no unhandled one.
       next.catch(() => undefined);
+      const began = performance.now();
       const { counts, stops, reported } = await doChunk(run, n, rows);
       for (const kind of COUNTED) {
         progress[kind] += counts[kind];
@@ -73,6 +80,8 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
       // Without a checkpoint: another holder would count this part a second time.
       if (stop !== undefined) throw stop;
       await run.checkpoint(n + 1, progress);
+      const restMs = deps.restMs(performance.now() - began, RESTS);
+      await delay(restMs, undefined, { signal: run.signal });
     }
   };
 }

@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import { NO_CLIENT } from '../../../platform/http/client-info';
 import type { Route } from '../../../platform/http/endpoint';
+import type { Traffic } from '../../../platform/http/traffic';
 import type { JobFiles } from '../../../platform/jobs/job-files';
 import type { JobHandler } from '../../../platform/jobs/job-handler';
 import type { JobStore } from '../../../platform/jobs/job-store';
@@ -21,6 +22,7 @@ export interface BulkDependencies {
   readonly files: JobFiles;
   readonly prepare: PrepareRows;
   readonly nudge: () => void;
+  readonly restMs: Traffic['restMs'];
   /** Resolves when the events emitted so far are in the audit log. */
   readonly stored: () => Promise<void>;
   readonly maxBytes: number;
