@@ -36,7 +36,11 @@ export async function startGenerator(cpus: readonly number[]): Promise<Generator
     },
     async open(spec) {
       const parts = await all<OpenResult>({ ...spec, kind: 'open' });
-      return { latency: merge(parts.map((part) => part.latency)), ...common(parts) };
+      const [latency, late] = [
+        merge(parts.map((part) => part.latency)),
+        merge(parts.map((part) => part.late)),
+      ];
+      return { latency, late, ...common(parts) };
     },
     async close() {
       await Promise.all(

@@ -20,6 +20,8 @@ export interface OpenSpec {
 
 export interface OpenResult {
   readonly latency: Histogram;
+  /** How long after its time each request was sent that a free connection waited for. */
+  readonly late: Histogram;
   readonly statuses: Readonly<Record<string, number>>;
   readonly errors: number;
 }
@@ -35,7 +37,10 @@ export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResul
   const next = createSource(spec.trafficFile, host, stripe);
   const random = seededRandom(7919 + stripe.index);
   const meanGapMs = 1000 / (spec.rate / stripe.count);
-  const result = { latency: emptyHistogram(), statuses: {} as Record<string, number>, errors: 0 };
+  const result = {
+    ...{ latency: emptyHistogram(), late: emptyHistogram(), errors: 0 },
+    statuses: {} as Record<string, number>,
+  };
   const due: number[] = [];
   const idle: Connection[] = [];
   let open = 0;
@@ -73,7 +78,10 @@ export async function runOpen(spec: OpenSpec, stripe: Stripe): Promise<OpenResul
       // In turn, so that none is idle for so long that the server gives it up.
       const connection = idle.shift();
       if (connection === undefined) due.push(dueAt);
-      else connection.send(next(), dueAt);
+      else {
+        record(result.late, performance.now() - dueAt);
+        connection.send(next(), dueAt);
+      }
     }
   }
   /** Late answers count: the run ends when all are in, or 10 s after its time. */
