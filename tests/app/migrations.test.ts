@@ -50,6 +50,15 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
     oldUser(10, { emailVerified: true, ...searchFields('Before', 'old10@example.org') }),
     oldUser(11, { emailVerified: true, ...searchFields('Old 11', 'before@example.org') }),
   ),
+  '0005-users-search-all-words': users(
+    // The version before has made the keys, and written a name after the keys of all its words.
+    ...[12, 13].map((n) => {
+      const [name, email] = ['Ana da Silva e Souza de Oliveira Prado', `old${n}@example.org`];
+      const { searchAll: _, ...before } = searchFields(name, email);
+      const stale = n === 12 ? {} : { searchAll: `Before\n${email}` };
+      return oldUser(n, { emailVerified: true, name, ...before, ...stale });
+    }),
+  ),
 };
 
 let mongo: TestMongo;

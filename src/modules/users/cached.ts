@@ -34,7 +34,7 @@ export interface CachedUser {
 
 export type CachedFields = Omit<
   UserDocument,
-  'passwordHash' | 'nameKey' | 'emailKey' | 'searchKeys' | 'searchText' | 'outbox'
+  'passwordHash' | 'nameKey' | 'emailKey' | 'searchKeys' | 'searchText' | 'searchAll' | 'outbox'
 >;
 
 export const userGroup = (id: string): string => `user:${id}`;

@@ -57,6 +57,8 @@ export interface UserDocument {
    */
   searchKeys?: string[];
   searchText?: string;
+  /** Of a name of more than six words; of an earlier name where such a version has written it. */
+  searchAll?: string;
   /**
    * Whether the user has proven to read this address. Every write of another address sets it anew.
    */
@@ -127,6 +129,7 @@ const schema = new Schema<UserDocument>(
     emailKey: { type: String, required: true },
     searchKeys: { type: [String] },
     searchText: { type: String },
+    searchAll: { type: String },
     emailVerified: { type: Boolean, required: true },
     hadVerifiedEmail: { type: Boolean },
     verifiedEmailKey: { type: String },

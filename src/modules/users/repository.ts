@@ -80,6 +80,7 @@ const WITHOUT_SECRETS = {
   emailKey: 0,
   searchKeys: 0,
   searchText: 0,
+  searchAll: 0,
   outbox: 0,
 } as const;
 

@@ -91,7 +91,7 @@ const filters = (policy: Policy) => {
     q: characters(1, 100)
       .optional()
       .meta({
-        description: `Start of the name, of one of its first six words or of the e-mail address, without regard to case and accents; the first ${SEARCH_KEY_MAX_CHARS} characters count. With an @: start of the e-mail address.`,
+        description: `Start of the name, of any word of it or of the e-mail address, without regard to case and accents; the first ${SEARCH_KEY_MAX_CHARS} characters count. With an @: start of the e-mail address.`,
         examples: ['ada'],
       }),
   };

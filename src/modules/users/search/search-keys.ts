@@ -5,8 +5,8 @@ export const SEARCH_KEY_MAX_CHARS = 12;
 /** Marks the key of a whole text that is longer. No shorter key is equal to one. */
 const WHOLE = '=';
 const WHOLE_MAX_CHARS = 100;
-/** Words after the first that are searched. */
-const WORDS_MAX = 5;
+/** Words after the first: a name of 100 characters has no more, but where folding makes some. */
+const WORDS_MAX = 49;
 
 /**
  * Every short start of the name, of each of its later words and of the part of the address before
@@ -29,7 +29,18 @@ export function searchKeysOf(name: string, email: string): string[] {
 export const searchFields = (name: string, email: string) => ({
   searchKeys: searchKeysOf(name, email),
   searchText: `${name}${BETWEEN}${email}`,
+  ...(new RegExp(MANY_WORDS, 'u').test(name) ? allWords(name, email) : {}),
 });
+
+/**
+ * Of a name with more words than versions before have searched: what the keys of all of them were
+ * made of.
+ */
+export const allWords = (name: string, email: string) => ({
+  searchAll: `${name}${BETWEEN}${email}`,
+});
+/** For MongoDB too: six words after the first. */
+export const MANY_WORDS = '(?:[^\\p{L}\\p{N}\\p{M}][\\p{L}\\p{N}].*?){6}';
 
 /** Neither a name nor an address has one. */
 const BETWEEN = '\n';

@@ -30,6 +30,8 @@ test.each([
   ['이순', '이순신'],
   ['хой', 'Пётр Хойл'],
   ['प्रि', 'प्रिया'],
+  ['prado', 'Ana da Silva e Souza de Oliveira Prado'],
+  ['z', `${'y '.repeat(49)}z`],
 ])('%s finds %s', (q, name) => {
   expect(finds(q, name)).toBe(true);
 });
