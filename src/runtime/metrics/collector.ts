@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { AggregatorRegistry, type Registry } from 'prom-client';
-import { liveWorkers, readRetired, readTold, type Snapshot } from './exchange';
+import { liveWorkers } from './exchange';
+import { readRetired, readTold, type Snapshot } from './metrics-files';
 
 const SNAPSHOT_MAX = 8 * 1024 * 1024;
 

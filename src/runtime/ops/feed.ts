@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Snapshot } from '../metrics/exchange';
+import type { Snapshot } from '../metrics/metrics-files';
 import type { OpsSources } from './fleet-view';
 import { createHistory } from './history';
 import { type Point, type Reading, SERIES } from './readings';

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../metrics/exchange';
+import type { Snapshot } from '../metrics/metrics-files';
 import { type Point, pointOf, type Reading, read } from './readings';
 
 export interface History {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { builtFile } from '../../kernel/root';
-import type { Snapshot } from '../metrics/exchange';
+import type { Snapshot } from '../metrics/metrics-files';
 import { createFeed } from './feed';
 import type { OpsSources } from './fleet-view';
 

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../metrics/exchange';
+import type { Snapshot } from '../metrics/metrics-files';
 
 /** The counters and gauges of one moment that the ops page shows. */
 export interface Reading {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { createCollector } from '../../../src/runtime/metrics/collector';
-import { offerMetrics, readRetired, readTold } from '../../../src/runtime/metrics/exchange';
+import { offerMetrics } from '../../../src/runtime/metrics/exchange';
+import { readRetired, readTold } from '../../../src/runtime/metrics/metrics-files';
 
 let dir: string;
 beforeEach(() => {
