@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection } from 'mongoose';
-import { backoffMs } from '../../../kernel/lifecycle';
 import type { Logger } from '../../telemetry/logger';
 import { isBefore } from '../expressions';
-import { createLocks, isLockBusy, type Locks } from '../locks';
+import { createLocks, type Locks } from '../locks';
 import { runBatch } from './batch';
 import { inOrder, type Migration } from './migration';
+import { createPace } from './pace';
 import { DATABASE_TIME, type MigrationState, type MigrationStates, migrationStates } from './state';
 
 export interface MigrationOptions {
@@ -33,20 +33,10 @@ export interface MigrationOptions {
 const TIMEOUT_MS = 2000;
 /** Commands of a batch: the state, the ids, the documents, the writes, the state again. */
 const COMMANDS = 5;
-const BATCH_SIZE = 500;
-const BATCH_MIN = 10;
-const BATCH_MAX = 5000;
-/** Batches much shorter or longer than this change the size of the next one. */
-const BATCH_MS = 100;
 /** More passes would not end under continuous writes of the old form: a later run goes on. */
 const PASSES_MAX = 3;
 const SETTLE_MS = 3_600_000;
 const REPORT_MS = 5000;
-/** In a row; with the pauses between them, a failover of the database is survived. */
-const FAILURES_MAX = 8;
-/** MaxTimeMSExpired. */
-const OVERTIME = 50;
-
 /** False: the budget was over, or `signal` aborted it, before every migration was done. */
 export async function runMigrations(
   connection: Connection,
@@ -97,7 +87,7 @@ const nextPass = ({ pass }: Pick<MigrationState, 'pass'>) => ({
 async function runOne(run: Run, deadlineMs: number): Promise<boolean> {
   const { log, signal, idleShare = 0 } = run.options;
   const report = reporter(log, run.migration.id);
-  const pace = createPace(run);
+  const pace = createPace({ ...run.options, migration: run.migration.id });
   while (performance.now() < deadlineMs && signal?.aborted !== true) {
     const began = performance.now();
     const state = await oneStep(run, pace.size()).catch(pace.failed);
@@ -113,41 +103,6 @@ async function runOne(run: Run, deadlineMs: number): Promise<boolean> {
     if (idleShare > 0) await pause(tookMs * idleShare);
   }
   return false;
-}
-
-/** The size of the batches follows their time, so that each is short on any hardware. */
-function createPace({ migration, options }: Run) {
-  const { log, batchMax = BATCH_MAX, yields = false } = options;
-  let size = Math.min(BATCH_SIZE, batchMax);
-  let failures = 0;
-  let isWaiting = false;
-
-  function waitsForLock(): 'again' | 'give way' {
-    if (yields) return 'give way';
-    if (!isWaiting)
-      log.info({ migration: migration.id }, 'another process runs migrations, taking turns');
-    isWaiting = true;
-    return 'again';
-  }
-
-  return {
-    size: () => size,
-    succeeded(tookMs: number): void {
-      failures = 0;
-      if (tookMs < BATCH_MS / 2) size = Math.min(batchMax, size * 2);
-      else if (tookMs > BATCH_MS * 2) size = Math.max(BATCH_MIN, Math.floor(size / 2));
-    },
-    async failed(error: unknown): Promise<'again' | 'give way'> {
-      let next: 'again' | 'give way' = 'again';
-      if (isLockBusy(error)) next = waitsForLock();
-      else if (isOvertime(error) && size > BATCH_MIN)
-        size = Math.max(BATCH_MIN, Math.floor(size / 4));
-      else failures += 1;
-      if (failures > FAILURES_MAX) throw error;
-      if (next === 'again') await pause(backoffMs(failures, 50, 1000));
-      return next;
-    },
-  };
 }
 
 /** One batch under the lock, saved with its checkpoint. Resolves with the state after it. */
@@ -192,9 +147,6 @@ function endOfPass(seen: MigrationState, { settleMs = SETTLE_MS }: MigrationOpti
     ...(restart ? { doneAt: DATABASE_TIME } : {}),
   };
 }
-
-const isOvertime = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === OVERTIME;
 
 function reporter(log: Logger, migration: string) {
   let lastMs = performance.now();
