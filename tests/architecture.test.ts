@@ -115,7 +115,7 @@ const SPEAKS_OF_MODULES = [
   // Calls of packages/client, which the documentation page shows for operations by their ids.
   /docs\/samples\.ts: .*client\.users\.list/,
   // The name of responses in the published OpenAPI document: clients have types by it.
-  /openapi\/problems\.ts: \['Role', /,
+  /openapi\/problem-groups\.ts: \['Role', /,
   // The one schema of problems lists the members of all modules.
   /problem-schema\.ts: (roles_max|.*`role`)/,
   // An error of MongoDB's driver.
