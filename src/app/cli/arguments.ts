@@ -94,3 +94,15 @@ export async function readSecretLine(prompt: string): Promise<string> {
     if (terminal) process.stderr.write('\n');
   }
 }
+
+/** A whole number in the option `name`. */
+export function numberOf(
+  options: ReadonlyMap<string, string>,
+  name: string,
+  { least, most, fallback }: { least: number; most: number; fallback: number },
+): number {
+  const text = options.get(name) ?? String(fallback);
+  const value = Number(text);
+  if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value;
+  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}.`);
+}
