@@ -11,7 +11,7 @@ export type Admit = <T>(work: () => Promise<T>) => Promise<T>;
  * Bounds the password hashes in progress: they share libuv's four threads with files and DNS. A
  * hash that cannot start soon is refused at once, instead of after its client has given up.
  */
-export function createAdmission(options: {
+export function createHashQueue(options: {
   concurrency: number;
   queueMax: number;
   metrics: Metrics;

@@ -6,7 +6,7 @@ import type { CompromisedPasswords } from './compromised/compromised-passwords';
 import { dummyOf, readStored } from './formats/registry';
 import type { StoredHash } from './formats/stored-hash';
 import { createHashAlgorithm, type HashSettings } from './hash-algorithm';
-import { createAdmission } from './hash-queue';
+import { createHashQueue } from './hash-queue';
 import { normalizePassword } from './password-rules';
 import { createStoredCosts, type StoredCosts } from './stored-costs';
 import { createWorkMeter, type WorkMeter } from './work-meter';
@@ -61,7 +61,7 @@ const START_WAIT_MS = 5000;
 export function createPasswords(options: PasswordOptions): Passwords {
   const algorithm = createHashAlgorithm(options.hashing);
   const dummy = validDummyOf(algorithm.parameters);
-  const admit = createAdmission(options);
+  const admit = createHashQueue(options);
   const meter = createWorkMeter();
   const { stored, measure } = storedCosts(options, algorithm.parameters, meter, admit);
 
@@ -123,7 +123,7 @@ function storedCosts(
   { stored, tracing = NO_TRACING }: PasswordOptions,
   ownParameters: string,
   meter: WorkMeter,
-  admit: ReturnType<typeof createAdmission>,
+  admit: ReturnType<typeof createHashQueue>,
 ) {
   async function measure(parameters: string): Promise<void> {
     const times = meter.roundsOf(parameters) === undefined ? FIRST_MEASUREMENTS : 1;

@@ -2,7 +2,7 @@ import bcrypt from 'bcrypt';
 import { z } from 'zod';
 import { Problem } from '../../../../src/kernel/errors';
 import { COMMON_PASSWORDS } from '../../../../src/modules/auth/passwords/common-passwords';
-import { createAdmission } from '../../../../src/modules/auth/passwords/hash-queue';
+import { createHashQueue } from '../../../../src/modules/auth/passwords/hash-queue';
 import { NO_PASSWORD } from '../../../../src/modules/auth/passwords/no-password';
 import {
   newPasswordOf,
@@ -159,7 +159,7 @@ describe('the hash queue', () => {
 
   test('runs up to its concurrency, queues up to its limit and refuses the rest with 503', async () => {
     const metrics = createMetrics();
-    const admit = createAdmission({ concurrency: 2, queueMax: 3, metrics });
+    const admit = createHashQueue({ concurrency: 2, queueMax: 3, metrics });
     const { work, endOne, most, started } = gate();
     const five = Array.from({ length: 5 }, () => admit(work));
     await settle();
@@ -187,7 +187,7 @@ describe('the hash queue', () => {
   });
 
   test('failed work frees its slot', async () => {
-    const admit = createAdmission({ concurrency: 1, queueMax: 1, metrics: createMetrics() });
+    const admit = createHashQueue({ concurrency: 1, queueMax: 1, metrics: createMetrics() });
     await expect(admit(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     await expect(admit(async () => 7)).resolves.toBe(7);
   });
