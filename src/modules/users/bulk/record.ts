@@ -2,19 +2,11 @@ import { z } from 'zod';
 import { displayLine, displayName, emailAddress, timestamp } from '../../../platform/http/fields';
 import { BAN_REASON_MAX } from '../bans';
 import { wholeMetadata } from '../metadata/contract';
+import type { PasswordsPort } from '../passwords-port';
 import type { PrivateView, UserView } from '../view';
 
 /** The functions on passwords that an import needs, on the thread that checks its records. */
-export interface ImportPasswords {
-  readonly newPassword: z.ZodType<string>;
-  readonly refuseIdentity: (
-    account: {
-      readonly name: string;
-      readonly email: string;
-      readonly password?: string | undefined;
-    },
-    context: z.RefinementCtx,
-  ) => void;
+export interface ImportPasswords extends Pick<PasswordsPort, 'newPassword' | 'refuseIdentity'> {
   /** Blocks the thread. */
   hash(password: string): string;
   /** The stored form of a hash that another system made. May block the thread. */
