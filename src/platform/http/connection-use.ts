@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
@@ -14,6 +14,8 @@ export interface ConnectionUse {
   lastMs: number;
   /** The latest unfinished response. */
   pending: ServerResponse | undefined;
+  /** The latest request with a body. */
+  withBody: IncomingMessage | undefined;
 }
 
 /** The open connections of a server. */
@@ -24,6 +26,7 @@ export const newUse = (): ConnectionUse => ({
   firstMs: 0,
   lastMs: 0,
   pending: undefined,
+  withBody: undefined,
 });
 
 export function recordUse(connections: Connections, socket: Socket): ConnectionUse | undefined {
@@ -32,6 +35,12 @@ export function recordUse(connections: Connections, socket: Socket): ConnectionU
   use.lastMs = performance.now();
   if (use.requests++ === 0) use.firstMs = use.lastMs;
   return use;
+}
+
+/** Other requests are not referenced: they stay in the young generation. */
+export function trackBody(use: ConnectionUse, request: IncomingMessage): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (length !== undefined || encoding !== undefined) use.withBody = request;
 }
 
 export function trackPending(use: ConnectionUse, response: ServerResponse): void {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Request } from 'express';
 import { Counter } from 'prom-client';
 import { type Problem, problems } from '../../kernel/errors';
 import { type Logger, unredacted } from '../telemetry/logger';
@@ -22,7 +23,7 @@ import { SECURITY_HEADERS } from './security-headers';
  * shed. They have the same form as all problems, and are logged and counted.
  */
 export interface EarlyAnswers {
-  /** For a request that was parsed. */
+  /** For a request that was parsed, before its response has begun. */
   answer(request: IncomingMessage, response: ServerResponse, problem: Problem): void;
   /** For a connection with a malformed or too slow request. Ends the connection. */
   refuse(socket: Duplex, error: ConnectionError): void;
@@ -81,8 +82,8 @@ export function createEarlyAnswers({
     given: string | undefined,
     origin: string | undefined,
     client: string,
+    id: string = randomUUID(),
   ) {
-    const id = randomUUID();
     const correlationId = correlationIdOf(given, id);
     const body = JSON.stringify(problemBody(problem, id));
     refusals?.inc({ status: String(problem.status), code: problem.code });
@@ -124,11 +125,13 @@ export function createEarlyAnswers({
     answer(request, response, problem) {
       const { 'x-request-id': given, origin } = request.headers;
       const client = request.socket.remoteAddress ?? 'unknown';
+      const { context } = request as Partial<Pick<Request, 'context'>>;
       const { headers, body } = compose(
         problem,
         typeof given === 'string' ? given : undefined,
         origin,
         client,
+        context?.id,
       );
       response.writeHead(problem.status, headers);
       response.end(request.method === 'HEAD' ? undefined : body);

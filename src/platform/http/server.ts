@@ -9,12 +9,11 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Config } from '../../kernel/config/config';
 import type { Closable } from '../../kernel/lifecycle';
-import { type ConnectionUse, newUse, recordUse, trackPending } from './connection-use';
+import { type ConnectionUse, newUse, recordUse, trackBody, trackPending } from './connection-use';
 import { drainConnections } from './drain';
 import { createEarlyAnswers, type EarlyAnswers } from './early-answers';
-import { type ConnectionError, unknownExpectation } from './early-problems';
+import { answerParserErrors } from './parser-errors';
 import { withRoutableTargets } from './target';
-import { isUploading } from './upload';
 
 export type ServerLimits = Pick<
   Config['server'],
@@ -73,14 +72,20 @@ export function createServer(
       serve(request, response);
       // A response that was sent within the call is not referenced: it stays in the young
       // generation.
-      if (use !== undefined && !response.headersSent) trackPending(use, response);
+      if (use === undefined) return;
+      trackBody(use, request);
+      if (!response.headersSent) trackPending(use, response);
     },
   );
-  answerParserErrors(server, early, isWaiting);
   server.maxConnections = limits.maxConnections;
   // The only limit for a client that sends requests and never reads.
   server.timeout = limits.socketTimeoutMs;
   const sockets = new Map<Socket, ConnectionUse>();
+  answerParserErrors(server, {
+    early,
+    useOf: (socket) => sockets.get(socket),
+    isWaiting,
+  });
   let leaving = false;
   let accepting = false;
   let draining: Promise<{ cut: number }> | undefined;
@@ -149,24 +154,3 @@ const nodeOptions = (limits: ServerLimits): ServerOptions => ({
   // Admission checks the Host header, so that the response is a problem like all others.
   requireHostHeader: false,
 });
-
-/** Sends problems where Node would send a bare status line. */
-function answerParserErrors(
-  server: Server,
-  early: Pick<EarlyAnswers, 'answer' | 'refuse'>,
-  isWaiting: (socket: object) => boolean,
-): void {
-  server.on('checkExpectation', (request, response) =>
-    early.answer(request, response, unknownExpectation()),
-  );
-  server.on('clientError', (error: ConnectionError, socket) => {
-    // Has a limit of its own.
-    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isUploading(socket)) return;
-    // Responses of this turn are sent first (end-batch.ts). A pending response must precede the
-    // refusal, so the connection is closed without one.
-    setImmediate(() => {
-      if (error.code === 'ECONNRESET' || !socket.writable || isWaiting(socket)) socket.destroy();
-      else early.refuse(socket, error);
-    });
-  });
-}

@@ -119,6 +119,53 @@ test('a request that does not arrive in time: 408', async () => {
   expectProblem(await exchange('GET / HTTP/1.1\r\nHost: x\r\n'), 408, 'request_timeout');
 });
 
+describe('a body that breaks off', () => {
+  const head = (path: string, lines: string) =>
+    `POST ${path} HTTP/1.1\r\n${IDS}Host: x\r\nContent-Type: application/json\r\n${lines}\r\n\r\n`;
+  const CHUNKED = 'Transfer-Encoding: chunked';
+
+  test.each([
+    ['a malformed chunk', CHUNKED, '5\r\n{"a":\r\nZZ\r\n', 400, 'malformed_request'],
+    ['too large a chunk size', CHUNKED, `${'f'.repeat(20)}\r\n`, 400, 'malformed_request'],
+    ['chunks that stop coming', CHUNKED, '5\r\n{"a":\r\n', 408, 'request_timeout'],
+    ['bytes that stop coming', 'Content-Length: 20', '{"email":', 408, 'request_timeout'],
+  ])('%s: a problem with all headers, and the connection ends', async (_, line, body, ...rest) => {
+    const answer = await exchange(`${head('/api/auth/login', line)}${body}`);
+    expectProblem(answer, ...rest);
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': ORIGIN,
+      'x-request-id': 'mine-1',
+      connection: 'close',
+    });
+    const id = answer.json['instance']?.replace('urn:request:', '');
+    const logged = await fleet.service.waitForLog('request', (one) => one['instance'] === id);
+    expect(logged['status']).toBe(answer.status);
+  });
+
+  test.each(['GET', 'POST'])('after the response to its %s: no second response', async (method) => {
+    for (const body of ['5\r\n{"a":\r\nZZ\r\n', '5\r\n{"a":\r\n']) {
+      const request = head('/api/auth/profile', CHUNKED).replace('POST', method);
+      const { status } = await exchange(`${request}${body}`);
+      expect(status).toBe(method === 'GET' ? 401 : 405);
+    }
+  });
+
+  test('behind a response that is still to come it ends the connection', async () => {
+    const body = '{"email":"a@example.org","password":"correct horse battery"}';
+    const { hostname, port } = new URL(fleet.url);
+    const socket = connect(Number(port), hostname);
+    const first = `${head('/api/auth/login', `Content-Length: ${body.length}`)}${body}`;
+    socket.write(`${first}${head('/api/auth/login', CHUNKED)}ZZ\r\n`);
+    const answer = (
+      await socket
+        .setEncoding('latin1')
+        .toArray()
+        .catch(() => [''])
+    ).join('');
+    expect(answer).not.toMatch(/malformed_request/);
+  });
+});
+
 test('an origin that is not allowed gets no CORS headers', async () => {
   const { headers } = await exchange(
     'GET /livez HTTP/1.1\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n',
