@@ -34,6 +34,10 @@ export const unknownExpectation = () =>
     detail: 'The only supported expectation is 100-continue.',
   });
 
+/** `CONNECT`, which is for proxies. */
+export const noTunnel = () =>
+  problems.malformed('malformed_request', 'This service opens no tunnels (CONNECT).');
+
 /** RFC 9112 §3.2: an HTTP/1.1 request has a Host header. */
 export const hostMissing = () =>
   problems.malformed('host_required', 'The request has no Host header.');

@@ -1,8 +1,13 @@
-import type { Server } from 'node:http';
+import { type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionUse } from './connection-use';
 import type { EarlyAnswers } from './early-answers';
-import { type ConnectionError, problemOfConnection, unknownExpectation } from './early-problems';
+import {
+  type ConnectionError,
+  noTunnel,
+  problemOfConnection,
+  unknownExpectation,
+} from './early-problems';
 import { isUploading } from './upload';
 
 export interface ParserErrors {
@@ -31,6 +36,16 @@ export function answerParserErrors(server: Server, errors: ParserErrors): void {
   server.on('checkExpectation', (request, response) =>
     early.answer(request, response, unknownExpectation()),
   );
+  // Without a listener Node closes the connection without a word. With one, it leaves the socket.
+  server.on('connect', (request, socket: Socket) => {
+    socket.once('error', () => socket.destroy());
+    if (isWaiting(socket)) return void socket.destroy();
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.destroySoon());
+    early.answer(request, response, noTunnel());
+  });
   server.on('clientError', (error: ConnectionError, duplex) => {
     const socket = duplex as Socket;
     // Has a limit of its own.

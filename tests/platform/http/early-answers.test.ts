@@ -82,6 +82,12 @@ test.each([
     'unknown_expectation',
   ],
   [
+    'a tunnel',
+    `CONNECT other:443 HTTP/1.1\r\n${IDS}Host: other:443\r\n\r\n`,
+    400,
+    'malformed_request',
+  ],
+  [
     'too large headers',
     `GET / HTTP/1.1\r\n${IDS}Host: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`,
     431,
