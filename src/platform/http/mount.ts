@@ -102,12 +102,9 @@ function acceptable({ produces = JSON_ONLY }: Endpoint): RequestHandler {
   const [main = ''] = produces;
   return (req, _res, next) => {
     const accept = req.headers.accept;
-    if (
-      accept === undefined ||
-      accept.includes('*/*') ||
-      accept.includes(main) ||
-      req.accepts([...produces]) !== false
-    )
+    // The short way, but for a type that may be excluded by a weight of 0.
+    const names = (type: string) => accept?.includes(type) === true && !accept.includes('q=0');
+    if (accept === undefined || names('*/*') || names(main) || req.accepts([...produces]) !== false)
       return next();
     next(
       new Problem(406, 'not_acceptable', 'Not acceptable', {

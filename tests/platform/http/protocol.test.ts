@@ -90,6 +90,8 @@ test('an Accept that JSON does not satisfy: 406', async () => {
       })
     ).status,
   ).toBe(200);
+  for (const accept of ['application/json;q=0', 'application/json; q=0.0, */*'])
+    expect((await client('GET', '/api/users/me', { token, headers: { accept } })).status).toBe(406);
 });
 
 test.each([
