@@ -405,6 +405,32 @@ test("a client's X-Request-Id is echoed, and each response has an id of the serv
   expect(second.json.instance).not.toBe(first.json.instance);
 });
 
+test.each([
+  [{ mfa_token: 'x' }, 'required', 'is required'],
+  [{ mfa_token: 'x', factor: 'sms' }, 'not_allowed', /^must be one of .*totp/],
+])('%j: the member that chooses the form of a body is named', async (body, code, message) => {
+  const { status, json } = await client('POST', '/api/auth/mfa/verify', { body });
+  expect([status, json.errors]).toEqual([
+    422,
+    [
+      expect.objectContaining({
+        pointer: '/factor',
+        code,
+        message: expect.stringMatching(message),
+      }),
+    ],
+  ]);
+});
+
+test('a query parameter that is repeated is told so', async () => {
+  const token = await login(client, service.admin.email, service.admin.password);
+  const { status, json } = await client('GET', '/api/users?q=a&q=b', { token });
+  expect([status, json.errors]).toEqual([
+    400,
+    [expect.objectContaining({ pointer: 'q', message: 'must occur once' })],
+  ]);
+});
+
 describe('names in the list', () => {
   let token: string;
   const create = (name: string) =>

@@ -17,6 +17,9 @@ export function codeOf(issue: Issue): FieldCode {
       return 'wrong_format';
     case 'invalid_value':
       return 'not_allowed';
+    case 'invalid_union':
+      if (issue.discriminator === undefined) return 'invalid';
+      return issue.message === REQUIRED ? 'required' : 'not_allowed';
     case 'custom':
       return fieldCodes.find((code) => code === issue.params?.['code']) ?? 'invalid';
     default:
@@ -47,6 +50,15 @@ export function boundOf(word: 'least' | 'most', origin: string, limit: number): 
     : `must be at ${word} ${limit}`;
 }
 
+const NO_FORM = 'does not have the right form';
+
+/** Of the member that tells the forms of a body apart: which values there are. */
+function messageOfUnion({ discriminator, options, input }: RawIssue): string {
+  if (discriminator === undefined || !Array.isArray(options)) return NO_FORM;
+  const given = (input as Record<string, unknown> | undefined)?.[String(discriminator)];
+  return given === undefined ? REQUIRED : `must be one of ${options.join(', ')}`;
+}
+
 /** The default messages. They never contain the input, which may be a password. */
 export function messageOf(issue: RawIssue): string {
   switch (issue.code) {
@@ -60,10 +72,12 @@ export function messageOf(issue: RawIssue): string {
       return boundOf('most', issue.origin, Number(issue.maximum));
     case 'invalid_value':
       return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}`;
+    case 'invalid_union':
+      return messageOfUnion(issue);
     case 'not_multiple_of':
       return `must be a multiple of ${issue.divisor}`;
     default:
-      return 'does not have the right form';
+      return NO_FORM;
   }
 }
 
@@ -78,6 +92,12 @@ export function paramsOf(issue: Issue): Params | undefined {
       return { max: Number(issue.maximum) };
     case 'invalid_value':
       return { allowed: issue.values.map(String) };
+    case 'invalid_union':
+      return codeOf(issue) !== 'not_allowed' ||
+        issue.inclusive === false ||
+        issue.options === undefined
+        ? undefined
+        : { allowed: issue.options.map(String) };
     case 'custom': {
       const { code: _, ...params } = (issue.params ?? {}) as Params;
       return Object.keys(params).length === 0 ? undefined : params;

@@ -70,13 +70,22 @@ export function parseBody<T extends z.ZodType>(schema: T, value: unknown): z.out
   throw problems.invalid(fieldErrors(result.error));
 }
 
+/** A parameter that is repeated arrives as an array. */
+const PARAMETER_OPTIONS = {
+  ...PARSE_OPTIONS,
+  error: (issue: z.core.$ZodRawIssue) =>
+    issue.code === 'invalid_type' && Array.isArray(issue.input)
+      ? 'must occur once'
+      : messageOf(issue),
+} as const;
+
 /** Throws 400 with the errors of the path or query; pointers are parameter names. */
 export function parseParameters<T extends z.ZodType>(
   schema: T,
   value: unknown,
   where: 'path' | 'query',
 ): z.output<T> {
-  const result = schema.safeParse(value, PARSE_OPTIONS);
+  const result = schema.safeParse(value, PARAMETER_OPTIONS);
   if (result.success) return result.data;
   const errors = fieldErrors(result.error).map(
     (one): FieldError => ({
