@@ -16,8 +16,11 @@ export function assertTarget(text: string, options: TargetOptions): void {
 }
 
 function faultOfTarget(text: string, { allowed, allowsHttp }: TargetOptions): string | undefined {
-  if (!URL.canParse(text) || /[\p{Cc}\p{Cs}]/u.test(text)) return 'must be an absolute URL';
+  // Shown as it is stored, and used as the parser reads it: both have to be the same.
+  if (!URL.canParse(text) || /[^\x21-\x7e]/.test(text))
+    return 'must be an absolute URL in ASCII (xn-- and %XX for other characters)';
   const url = new URL(text);
+  if (url.port === '0') return 'must not have the port 0';
   if (url.protocol !== 'https:' && !(allowsHttp && url.protocol === 'http:'))
     return 'must begin with https://';
   if (url.username !== '' || url.password !== '' || text.includes('#'))

@@ -440,6 +440,8 @@ describe('requests', () => {
     ['https://'],
     ['ftp://example.org/'],
     ['https://a b/'],
+    ['https://example.org:0/'],
+    ['https://example.org/\u202egpj.exe'],
   ])('%s is refused', async (url) => {
     const answer = await api('POST', '', { url });
     expect([answer.status, answer.json.errors?.[0].pointer]).toEqual([422, '/url']);
