@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { REFUSED_KEYS } from '../metadata-keys';
 import { checked, setting } from './setting';
 import { tokenClaims } from './token-claims';
 
@@ -29,6 +30,9 @@ function faultOfPaths(value: string): string | undefined {
   const bad = items.find((one) => !PATH.test(one));
   if (bad !== undefined)
     return `must name members of app_metadata or user_metadata, at most 3 levels deep, as app_metadata.plan: ${JSON.stringify(bad)} is none`;
+  const never = items.find((one) => pathOf(one).keys.some((key) => REFUSED_KEYS.includes(key)));
+  if (never !== undefined)
+    return `must name members that metadata can have: ${JSON.stringify(never)} is none`;
   return new Set(items).size < items.length ? 'must name each member once' : undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { REFUSED_KEYS } from '../metadata-keys';
 import { checked } from './setting';
 
 /** A claim of access tokens, from a user's app_metadata or external_id. */
@@ -45,10 +46,12 @@ function faultOfClaims(value: string): string | undefined {
   if (items.length > CLAIMS_MAX) return `must name at most ${CLAIMS_MAX} claims`;
   const names = new Set<string>();
   for (const item of items) {
-    const name = claimOf(item)?.name;
+    const { name, keys = [] } = claimOf(item) ?? {};
     const shown = JSON.stringify(item);
     if (name === undefined)
       return `must name external_id or members of app_metadata, at most 3 levels deep, as app_metadata.plan or tier:app_metadata.plan: ${shown} is none; users write user_metadata themselves`;
+    if (keys.some((key) => REFUSED_KEYS.includes(key)))
+      return `must name members that app_metadata can have: ${shown} is none`;
     if (!NAME.test(name))
       return `must name claims by a letter and at most 47 letters, digits or any of _ . : / -: ${shown} does not`;
     if (REGISTERED.has(name))

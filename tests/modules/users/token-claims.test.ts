@@ -100,6 +100,7 @@ test.each([
   ['1:app_metadata.id', 'by a letter'],
   ['app_metadata.7', 'by a letter'],
   ['app_metadata.plan,plan:external_id', 'another name'],
+  ['plan:app_metadata.__proto__', 'must name members that app_metadata can have'],
   [Array.from({ length: 11 }, (_, i) => `app_metadata.p${i}`).join(), 'at most 10'],
 ])('TOKEN_CLAIMS=%s is refused at the start', (value, message) => {
   expect(faultOf({ TOKEN_CLAIMS: value })).toContain(message);
@@ -111,6 +112,7 @@ test.each([
   ['app_metadata.a.b.c.d', 'must name members'],
   ['app_metadata.$x', 'must name members'],
   ['app_metadata.a,app_metadata.a', 'once'],
+  ['app_metadata.a.constructor', 'must name members that metadata can have'],
   [Array.from({ length: 11 }, (_, i) => `app_metadata.p${i}`).join(), 'at most 10'],
 ])('METADATA_INDEXED=%s is refused at the start', (value, message) => {
   expect(faultOf({ METADATA_INDEXED: value })).toContain(message);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { REFUSED_KEYS } from '../../../kernel/metadata-keys';
 import type { FieldCode } from '../../../kernel/problem-codes';
 import type { JsonObject } from '../model';
 
@@ -10,15 +11,6 @@ const KEY_MAX_CHARS = 128;
 const MAX_FAULTS = 10;
 /** Of a pointer in a fault; longer ones are cut. */
 const MAX_POINTER_CHARS = 400;
-/**
- * The last two make an object something else to the driver (`_bsontype`) and to mongoose: a write
- * fails, or stores another value.
- */
-const REFUSED_KEYS = [
-  ...['__proto__', 'constructor', 'prototype'],
-  ...['_bsontype', 'isMongooseBuffer'],
-] as readonly string[];
-
 type Path = readonly string[];
 
 interface Fault {
