@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checked, flag, integer, setting } from './setting';
+import { checked, faultOfShownName, flag, integer, setting } from './setting';
 import { isSafeForCredentials, webUrlFault } from './urls';
 
 /** A provider of OpenID Connect with which users may sign in. */
@@ -19,17 +19,29 @@ export interface ProviderSettings {
 }
 
 const PROVIDERS_MAX = 20;
-const shortText = (max: number) => z.string().min(1).max(max);
+/** Not trimmed: the values are compared and sent as they are. */
+const held = (faultOf: (value: string) => string | undefined) =>
+  z.string().superRefine((value, context) => {
+    const message = faultOf(value);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+/** The characters are those of RFC 6749, appendix A. Blanks at its ends are always a mistake. */
+const credential = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(
+      /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/,
+      'must be printable ASCII, without blanks around it',
+    );
 
 const provider = z.strictObject({
   id: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'must be 1 to 32 of a-z, 0-9, -'),
-  name: shortText(64).regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u, 'must not contain control characters'),
-  issuer: z.string().superRefine((value, context) => {
-    const message = issuerFault(value);
-    if (message !== undefined) context.addIssue({ code: 'custom', message });
-  }),
-  client_id: shortText(512),
-  client_secret: shortText(1024),
+  name: held((value) => faultOfShownName(value, 64)),
+  issuer: held(issuerFault),
+  client_id: credential(512),
+  client_secret: credential(1024),
   scopes: z
     .string()
     .regex(

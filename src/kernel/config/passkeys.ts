@@ -1,4 +1,4 @@
-import { checked, integer, oneOf, optional, setting } from './setting';
+import { checked, faultOfShownName, integer, oneOf, optional, setting } from './setting';
 import { faultOfOrigin, listed } from './urls';
 
 /** A domain in the form in which browsers compare it, without scheme and port. */
@@ -36,13 +36,7 @@ export const passkeys = {
   ),
   rpName: setting(
     'PASSKEY_RP_NAME',
-    optional(
-      checked((value) =>
-        /^[^\p{Cc}]{1,64}$/u.test(value)
-          ? undefined
-          : 'must have 1 to 64 characters and no control characters',
-      ),
-    ),
+    optional(checked((value) => faultOfShownName(value, 64))),
     undefined,
     'Name of the service that browsers show when they create a passkey; unset: the RP ID.',
   ),

@@ -64,6 +64,17 @@ export const flag = (): z.ZodType<boolean> =>
     .pipe(z.enum(['true', 'false', '1', '0', 'on', 'off'], { error: 'must be true or false' }))
     .transform((v) => v === 'true' || v === '1' || v === 'on');
 
+const REFUSED_IN_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\u2800]/gu;
+
+/** Of a name that people read; what an account may be called is platform/http/fields.ts. */
+export const faultOfShownName = (value: string, max: number): string | undefined =>
+  [...value].length > max ||
+  REFUSED_IN_NAMES.test(value) ||
+  !/[\p{L}\p{N}\p{P}\p{S}]/u.test(value.replaceAll(INVISIBLE, ''))
+    ? `must have 1 to ${max} characters, of them a visible one, and no control characters or changes of direction`
+    : undefined;
+
 /** A schema whose check returns the fault of the value, or undefined. */
 export const checked = (faultOf: (value: string) => string | undefined): z.ZodType<string> =>
   z

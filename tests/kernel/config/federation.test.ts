@@ -44,6 +44,14 @@ test.each<[string, unknown, RegExp]>([
   ['scopes without openid', [{ ...one, scopes: 'email' }], /example\.scopes must contain openid/],
   ['an id twice', [one, { ...one, issuer: 'https://b.example' }], /each id once: example/],
   ['an issuer twice', [one, { ...one, id: 'b' }], /each issuer once: https/],
+  ['a name that nobody sees', [{ ...one, name: '\u200b' }], /example\.name must have 1 to 64 char/],
+  ['a name of two directions', [{ ...one, name: '\u202eelgooG' }], /example\.name must have/],
+  [
+    'a blank at a secret',
+    [{ ...one, client_secret: 's ' }],
+    /example\.client_secret must be print/,
+  ],
+  ['a client of blanks', [{ ...one, client_id: '  ' }], /example\.client_id must be print/],
   ['two faults', [{ ...one, id: '-', name: '' }], /-\.id .*; -\.name /],
 ])('%s is refused at the start, by its name', (_, providers, message) => {
   expect(() => parse(providers)).toThrow(message);

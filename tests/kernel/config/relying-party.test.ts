@@ -46,6 +46,12 @@ test('pages of the RP ID, of its subdomains, and Android apps go together', () =
 test.each<[string, Record<string, string>, RegExp]>([
   ['an IP address as the RP ID', { PASSKEY_RP_ID: '10.0.0.1' }, /^PASSKEY_RP_ID .*no IP address/],
   ['a URL as the RP ID', { PASSKEY_RP_ID: 'https://example.org' }, /^PASSKEY_RP_ID .*a domain/],
+  ['a name that nobody sees', { PASSKEY_RP_NAME: '\u200b' }, /^PASSKEY_RP_NAME must .*a visible/],
+  [
+    'a name of two directions',
+    { PASSKEY_RP_NAME: 'a\u202eb' },
+    /^PASSKEY_RP_NAME must .*direction/,
+  ],
   ['upper case', { PASSKEY_RP_ID: 'Example.org' }, /^PASSKEY_RP_ID .*lower case/],
   [
     'a public suffix of one label',
