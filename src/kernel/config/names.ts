@@ -68,6 +68,12 @@ export function unknownNames(
     });
 }
 
+/** Variables of the OpenTelemetry specification that only seem to do something here. */
+const STANDARD: Readonly<Record<string, string>> = {
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  OTEL_TRACES_SAMPLER: 'OTEL_TRACES_SAMPLER_ARG',
+};
+
 /** Shorter names are one edit away from too many other words. */
 const MISSPELT_MIN_LENGTH = 6;
 
@@ -87,7 +93,9 @@ export function misspeltNames(
     .flatMap((env) => {
       const meant =
         withoutFile(env, names) ??
-        known.find((name) => distance(env, name) === 1 && !isSet.has(name));
+        known.find(
+          (name) => (distance(env, name) === 1 || STANDARD[env] === name) && !isSet.has(name),
+        );
       return meant === undefined ? [] : [{ env, meant }];
     });
 }

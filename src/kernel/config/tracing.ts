@@ -3,6 +3,12 @@ import { z } from 'zod';
 import { checked, optional, setting, text } from './setting';
 import { webUrlFault } from './urls';
 
+/** Of each export by itself; another value breaks the request. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  ...['connection', 'content-encoding', 'content-length', 'content-type', 'expect', 'host'],
+  ...['keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
+]);
+
 const HEADERS_FORM =
   'must be a comma-separated list of name=value, with special characters of a value as %XX';
 
@@ -16,12 +22,23 @@ function headerOf(item: string): readonly [name: string, value: string] {
   return [name, value];
 }
 
+function faultOfNames(names: readonly string[]): string | undefined {
+  const own = names.find((name) => OWN_HEADERS.has(name));
+  if (own !== undefined) return `must not set ${own}: the exporter does`;
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  return twice === undefined ? undefined : `must set each header once: ${twice} occurs twice`;
+}
+
 /** Headers in the form of the OpenTelemetry specification. */
 const headers = (): z.ZodType<Readonly<Record<string, string>>> =>
   z.string().transform((value, context): Readonly<Record<string, string>> => {
     try {
       const items = value.split(',').filter((item) => item.trim() !== '');
-      return Object.fromEntries(items.map(headerOf));
+      const found = items.map(headerOf);
+      const fault = faultOfNames(found.map(([name]) => name.toLowerCase()));
+      if (fault === undefined) return Object.fromEntries(found);
+      context.addIssue({ code: 'custom', message: fault });
+      return z.NEVER;
     } catch {
       context.addIssue({ code: 'custom', message: HEADERS_FORM });
       return z.NEVER;

@@ -101,6 +101,8 @@ describe('names in the environment that look like misspelt settings', () => {
     ['WORKER', 'WORKERS'],
     ['JWT_SECRET_FIL', 'JWT_SECRET_FILE'],
     ['PUBLIC_URL_FILE', 'PUBLIC_URL'],
+    ['OTEL_TRACES_SAMPLER', 'OTEL_TRACES_SAMPLER_ARG'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
   ])('%s: warns and suggests %s', (env, meant) => {
     expect(environmentWarnings({ [env]: 'x' })).toEqual([{ env, meant }]);
   });
@@ -109,6 +111,7 @@ describe('names in the environment that look like misspelt settings', () => {
     ['a setting', { REDIS_URL: 'x', JWT_SECRET_FILE: 'x' }],
     ['two edits away', { MONGO_URI: 'x', PUBLIC_URI_X: 'x' }],
     ['beside the setting itself', { REDIS_URI: 'x', REDIS_URL: 'x' }],
+    ['with its argument', { OTEL_TRACES_SAMPLER: 'x', OTEL_TRACES_SAMPLER_ARG: '1' }],
     ['a short name', { HOSTS: 'x', PORTS: 'x', POST: 'x' }],
     ['of another program', { REDIS_PASSWORD: 'x', REDIS_IMAGE: 'x' }],
     [

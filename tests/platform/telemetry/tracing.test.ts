@@ -199,6 +199,8 @@ test.each([
   ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=%E0%A4'],
   ['OTEL_EXPORTER_OTLP_HEADERS', 'two words=1'],
   ['OTEL_EXPORTER_OTLP_HEADERS', 'x-key=a%0Ab'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'Content-Length=5'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'x-key=a,X-Key=b'],
   ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
   ['OTEL_TRACES_SAMPLER_ARG', '5%'],
 ])('%s=%s stops the start', (name, value) => {
