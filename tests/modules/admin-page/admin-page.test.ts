@@ -9,6 +9,13 @@ import { until } from '../../support/until';
 
 jest.setTimeout(120_000);
 
+/** Texts of buttons in tables that take more than one line. */
+const BROKEN_BUTTONS = `[...document.querySelectorAll('td button')].filter((button) => {
+  const range = document.createRange();
+  range.selectNodeContents(button);
+  return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1;
+}).map(({ textContent }) => textContent)`;
+
 describeWith(['chromium'], 'the administration page in Chromium', () => {
   let browser: Browser;
   let smtp: TestSmtp;
@@ -191,7 +198,7 @@ describeWith(['chromium'], 'the administration page in Chromium', () => {
       const views: readonly [string, () => Promise<unknown>][] = [
         ['import', () => page.getByRole('link', { name: 'Import' }).click()],
         ['audit', () => page.getByRole('link', { name: 'Audit log' }).click()],
-        ['user', () => tab.open('Ada Lovelace')],
+        ['user', () => tab.open('Grace Hopper')],
         ['edit', () => page.getByRole('button', { name: 'Edit…' }).click()],
         ['users', () => page.getByRole('link', { name: 'Users', exact: true }).click()],
       ];
@@ -202,9 +209,11 @@ describeWith(['chromium'], 'the administration page in Chromium', () => {
           .locator(name === 'edit' ? 'dialog' : 'main :is(table, form)')
           .first()
           .waitFor();
+        if (name === 'user') await page.locator('td button').first().waitFor();
         expect([name, await seriousFindings(page)]).toEqual([name, []]);
         await page.setViewportSize({ width: 390, height: 844 });
         expect([name, await sidewaysPixels(page)]).toEqual([name, 0]);
+        expect([name, await page.evaluate(BROKEN_BUTTONS)]).toEqual([name, []]);
         await page.setViewportSize({ width: 1200, height: 860 });
       }
       expect(tab.complaints).toEqual([]);
