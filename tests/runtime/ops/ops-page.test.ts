@@ -90,6 +90,9 @@ describeWith(['chromium'], 'the ops page in Chromium', () => {
     await page.locator('#workers').getByText(`(pid ${victim})`).waitFor({ state: 'detached' });
     await page.locator('#charts canvas').first().waitFor();
     expect(await page.locator('#charts canvas').count()).toBe(4);
+    // As on the axis.
+    const time = page.locator('#charts .u-legend .u-value').first();
+    expect(await time.textContent()).toMatch(/^(–|\d\d:\d\d)$/);
   });
 
   test('values that no worker reports are unknown', async () => {

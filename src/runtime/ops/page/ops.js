@@ -82,7 +82,7 @@ function drawCharts() {
           { ...axis, size: 52 },
         ],
         series: [
-          {},
+          { value: (_plot, at) => (at == null ? '–' : clock(at)) },
           ...lines.map(([, label, colour]) => ({
             label,
             stroke: css(colour),
