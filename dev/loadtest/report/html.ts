@@ -3,7 +3,7 @@ import { ms } from '../live';
 import { latencyAt, refusals, sum, type Timeline } from '../timeline';
 import { chartHtml, escapeHtml, shown } from './chart';
 import { chartsOf } from './charts';
-import { grouped } from './points';
+import { grouped, measured } from './points';
 import type { Report } from './report';
 import { STYLE } from './style';
 import { kindTable, secondTable, statusTable, table } from './tables';
@@ -14,9 +14,10 @@ const POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri '
 
 /** One file that needs nothing else. */
 export function reportHtml(report: Report): string {
-  const { options, timeline, limit, at } = report;
+  const { options, timeline, limit, loop, at } = report;
   const title = `Load test: ${options.scenario}`;
-  const points = grouped(timeline.seconds());
+  const seconds = timeline.seconds();
+  const drawn = grouped(measured(seconds, loop.kind, options.durationSeconds));
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
@@ -26,14 +27,14 @@ export function reportHtml(report: Report): string {
 <p class="soft">${escapeHtml(subtitle(report))}</p></header>
 <main><section class="limit" id="limit"><h2>What limited it</h2><p>${escapeHtml(limit.sentence)}</p></section>
 ${tiles(timeline)}
-<div class="charts">${chartsOf(report, points).map(chartHtml).join('\n')}</div>
+<div class="charts">${chartsOf(report, drawn).map(chartHtml).join('\n')}</div>
 <section id="kinds"><h2>By kind of request</h2>${kindTable(timeline)}</section>
 <div class="charts"><section id="statuses"><h2>Answers by status</h2>${statusTable(timeline.totals())}</section>
 <section id="evidence"><h2>What was seen of the resources</h2><div class="facts">${table(
     ['', ''],
     limit.evidence.map(({ name, value }) => [name, value]),
   )}</div></section></div>
-<section><details><summary>Every second</summary>${secondTable(points)}</details></section></main>
+<section><details><summary>Every second</summary>${secondTable(grouped(seconds))}</details></section></main>
 <footer class="soft"><p>Latencies of an open loop count from the time that a request was due, those of a closed loop from its sending. Ended ${at.toISOString().slice(0, 19).replace('T', ' ')} UTC.</p></footer>
 </body></html>
 `;

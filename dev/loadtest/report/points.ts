@@ -7,6 +7,14 @@ export interface Point extends Second {
   readonly width: number;
 }
 
+/** The second after a closed loop has only its last answers: its rate would fall to nothing. */
+export const measured = (
+  seconds: readonly Second[],
+  loop: 'closed' | 'open',
+  durationSeconds: number,
+): readonly Second[] =>
+  loop === 'closed' ? seconds.filter(({ second }) => second < durationSeconds) : seconds;
+
 const MOST = 240;
 
 export function grouped(seconds: readonly Second[], most = MOST): readonly Point[] {

@@ -12,6 +12,7 @@ import { createSource, type Outgoing, saveKinds } from '../../../dev/loadtest/lo
 import { type Reading, readingOf } from '../../../dev/loadtest/metrics';
 import { parseOptions } from '../../../dev/loadtest/options';
 import { niceMax } from '../../../dev/loadtest/report/chart';
+import { measured } from '../../../dev/loadtest/report/points';
 import { KIND_NAMES, SCENARIO_NAMES, SCENARIOS } from '../../../dev/loadtest/scenarios';
 import { createTimeline, latencyAt, refusals, sum } from '../../../dev/loadtest/timeline';
 import { UsageError } from '../../../src/app/cli/run';
@@ -309,4 +310,15 @@ test('a forecast expects no negative cost, whatever was measured', () => {
 
 test('an axis ends at a round number', () => {
   expect([0, 0.7, 1, 18, 22, 4300].map(niceMax)).toEqual([1, 1, 1, 20, 25, 5000]);
+});
+
+test('the charts of a closed loop end with its sending', () => {
+  const timeline = createTimeline(1);
+  for (const second of [0, 1, 2]) timeline.add({ second, kinds: {}, busy: 0, backlog: 0 });
+  const seconds = (loop: 'closed' | 'open') =>
+    measured(timeline.seconds(), loop, 2).map(({ second }) => second);
+  expect([seconds('closed'), seconds('open')]).toEqual([
+    [0, 1],
+    [0, 1, 2],
+  ]);
 });
