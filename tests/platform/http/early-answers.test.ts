@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { SECURITY_HEADERS } from '../../../src/platform/http/security-headers';
 import { entry, type Fleet, startFleet } from '../../support/fleet';
-import { startService } from '../../support/service';
+import { freePort, startService } from '../../support/service';
 
 const ORIGIN = 'https://app.example.org';
 const OPTIONS = {
@@ -12,8 +12,10 @@ const OPTIONS = {
 };
 
 let fleet: Fleet;
+let opsPort: number;
 beforeAll(async () => {
-  fleet = await startFleet(1, OPTIONS);
+  opsPort = await freePort();
+  fleet = await startFleet(1, { ...OPTIONS, OPS_PORT: String(opsPort) });
 });
 afterAll(() => fleet?.close());
 
@@ -189,7 +191,18 @@ test('garbage after a valid request does not affect its response', async () => {
   expect(answer.split('HTTP/1.1 ')[2] ?? '400').toMatch(/^400/);
 });
 
-test('each refusal has a log line', async () => {
+/** What the metrics have counted of this refusal. */
+async function refusals(labels: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
+  const line = text
+    .split('\n')
+    .find((one) => one.startsWith(`http_requests_refused_total{${labels}}`));
+  return Number(line?.split(' ').at(-1));
+}
+
+test('each refusal has a log line, and is counted', async () => {
+  const labels = 'status="400",code="malformed_request"';
+  const before = await refusals(labels);
   await exchange(`GARBAGE\r\n${IDS.replace('mine-1', 'find-me')}\r\n`);
   const line = await fleet.service.waitForLog(
     'request refused',
@@ -202,12 +215,19 @@ test('each refusal has a log line', async () => {
     client: expect.stringContaining('127.0.0.1'),
   });
   expect(line['instance']).toMatch(/^[0-9a-f-]{36}$/);
+  expect(await refusals(labels)).toBe(before + 1);
 });
 
 test('a shed request gets a problem', async () => {
   const service = await startService({
     entry,
-    env: { ...fleet.environment, ...OPTIONS, ADMISSION_IN_FLIGHT_MAX: '1', BCRYPT_COST: '12' },
+    env: {
+      ...fleet.environment,
+      OPS_PORT: '0',
+      ...OPTIONS,
+      ADMISSION_IN_FLIGHT_MAX: '1',
+      BCRYPT_COST: '12',
+    },
   });
   try {
     const body = JSON.stringify({
