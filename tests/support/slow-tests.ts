@@ -100,4 +100,5 @@ export const SLOW_TESTS: readonly string[] = [
   'modules/auth/browser/browser',
   // Hosts, balancers and deadlines: tests beside it would distort what it measures.
   'deploy/hosts',
+  'scripts/test-run',
 ];
