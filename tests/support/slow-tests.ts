@@ -98,7 +98,7 @@ export const SLOW_TESTS: readonly string[] = [
   'modules/auth/keys/secret-change',
   'modules/auth/passkeys/chromium',
   'modules/auth/browser/browser',
+  'scripts/test-run',
   // Hosts, balancers and deadlines: tests beside it would distort what it measures.
   'deploy/hosts',
-  'scripts/test-run',
 ];
