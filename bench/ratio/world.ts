@@ -75,7 +75,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const { url, users, connection, emailOf, idOf, password } = options;
   const tokens = createOneTimeTokens(connection, { timeoutMs: 5000 });
   const pending = createMailedCodes(connection, { timeoutMs: 5000 });
-  const identities = createIdentities(connection, { timeoutMs: 5000 });
+  const identities = createIdentities(connection, { timeoutMs: 5000, now: Date.now });
   const steps = createSteps(connection, { timeoutMs: 5000 });
   let visited = 0;
   let counted = 0;

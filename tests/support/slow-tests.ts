@@ -55,6 +55,7 @@ export const SLOW_TESTS: readonly string[] = [
   'modules/auth/browser/cookie-mode',
   'faults/chaos-refusals',
   'modules/users/late-writes',
+  'modules/auth/late-changes',
   'modules/users/bulk/import',
   'modules/events/back-pressure',
   'modules/auth/sign-in/foreign-hashes',

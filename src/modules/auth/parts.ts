@@ -70,7 +70,7 @@ export function createParts(deps: AuthDependencies) {
   const clientDigest = createClientDigest(deps.secrets[0]);
   const loginGuard = createLoginGuard({ counters, settings: config.login, now, clientDigest });
   const devices = createKnownDevices(connection, { timeoutMs, now });
-  const store = createSessionStore(connection, { timeoutMs });
+  const store = createSessionStore(connection, { timeoutMs, now });
   const dpop = createDpop({
     ...{ used: createUsedProofs(connection, { timeoutMs }), settings: config.dpop, now },
     publicUrl: config.server.publicUrl === undefined ? undefined : baseUrlOf(config),

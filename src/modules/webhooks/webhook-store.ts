@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Connection, Types } from 'mongoose';
 import { problems } from '../../kernel/errors';
+import { commandTime } from '../../platform/mongo/command-time';
 import { afterNow } from '../../platform/mongo/expressions';
 import { insertWithin } from '../../platform/mongo/insert-within';
 import { type BatchOutcome, FREE, NOT_SET, settlement } from './settlement';
@@ -75,8 +76,11 @@ export function createWebhookStore(
   const all = (filter: object) => rows().find(filter, bounded).limit(MAX_WEBHOOKS);
 
   async function update(id: string, change: object | object[]): Promise<Webhook> {
-    const changed = await rows().findOneAndUpdate({ _id: id }, change, after);
-    return changed ?? raise(notFound());
+    const { inTime, assertInTime } = commandTime(now, timeoutMs);
+    const changed = await rows().findOneAndUpdate({ _id: id, ...inTime }, change, after);
+    if (changed !== null) return changed;
+    assertInTime();
+    throw notFound();
   }
 
   return {
@@ -128,8 +132,12 @@ export function createWebhookStore(
       await update(id, { $set: { dueAt: NOT_SET, isWoken: true } });
     },
     async remove(id) {
-      const { deletedCount } = await rows().deleteOne({ _id: id }, { maxTimeMS: timeoutMs });
-      if (deletedCount === 0) throw notFound();
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
+      const removal = { _id: id, ...inTime };
+      const { deletedCount } = await rows().deleteOne(removal, { maxTimeMS: timeoutMs });
+      if (deletedCount > 0) return;
+      assertInTime();
+      throw notFound();
     },
     due: async () => all({ status: 'enabled', ...IS_DUE }).toArray(),
     async anyEnabled() {

@@ -3,7 +3,7 @@ import type { mongo } from 'mongoose';
 import { problems } from '../../kernel/errors';
 import { DatabaseTimeoutError, DRIVER_GRACE_MS } from './bounded';
 import { isInDoubt } from './errors';
-import { isBefore } from './expressions';
+import { ifBefore, isLateInsert } from './late-insert';
 
 interface Limit<T extends { readonly _id: string }> {
   /** Which documents count. */
@@ -37,19 +37,12 @@ export async function insertWithin<T extends { readonly _id: string }>(
     // A command that is still on its way to the database has no effect from then on.
     if (isInDoubt(error)) await delay(Math.max(0, until.getTime() - now()) + DRIVER_GRACE_MS);
     await remove();
-    throw isLate(error) ? new DatabaseTimeoutError('an insert came too late') : error;
+    throw isLateInsert(error) ? new DatabaseTimeoutError('an insert came too late') : error;
   }
   await remove();
   return false;
 }
 
-/** ConversionFailure: the condition of `insertBefore`. */
-const isLate = (error: unknown) => (error as { code?: unknown }).code === 241;
-
-/**
- * An insert has no condition. This one fails in the database once the time is over: it converts a
- * text that is no number.
- */
 const insertBefore = <T extends { readonly _id: string }>(
   rows: mongo.Collection<T>,
   row: T,
@@ -58,14 +51,6 @@ const insertBefore = <T extends { readonly _id: string }>(
 ) =>
   rows.updateOne(
     { _id: row._id } as mongo.Filter<T>,
-    [
-      { $replaceWith: { $literal: row } },
-      // Made of a field, the text is not converted beforehand.
-      {
-        $set: {
-          _id: { $cond: [isBefore(until), '$_id', { $toInt: { $concat: ['late ', '$_id'] } }] },
-        },
-      },
-    ],
+    [{ $replaceWith: { $literal: row } }, { $set: { _id: ifBefore(until) } }],
     { upsert: true, maxTimeMS },
   );

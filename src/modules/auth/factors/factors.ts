@@ -51,8 +51,9 @@ export function createFactors(deps: FactorsDependencies): Factors {
   const { policy, tokenTtlSeconds: ttlSeconds, totpIssuer } = config.factors;
   const timeoutMs = config.database.operationTimeoutMs;
   const issuer = totpIssuer ?? new URL(baseUrlOf(config)).hostname;
-  const totp = createTotp({ ...deps, issuer, store: createTotpStore(connection, { timeoutMs }) });
-  const recoveryCodes = createRecoveryCodes({ connection, timeoutMs, loginGuard, emit });
+  const timed = { timeoutMs, now: deps.now };
+  const totp = createTotp({ ...deps, issuer, store: createTotpStore(connection, timed) });
+  const recoveryCodes = createRecoveryCodes({ connection, ...timed, loginGuard, emit });
   const kinds = [...(deps.others ?? []), totp, recoveryCodes];
   const mfaTokens = createMfaTokens(connection, { timeoutMs, ttlSeconds });
   const common = { ...deps, kinds, recoveryCodes, mfaTokens, policy };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import { z } from 'zod';
 import { sha256 } from '../../../kernel/crypto/digest';
+import { commandTime } from '../../../platform/mongo/command-time';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import type { EmitEvent } from '../../domain-events';
 import type { LoginGuard } from '../login-guard';
@@ -67,10 +68,12 @@ const codeField = z
 export function createRecoveryCodes(deps: {
   readonly connection: Connection;
   readonly timeoutMs: number;
+  /** The database's time, ms since the epoch. */
+  readonly now: () => number;
   readonly loginGuard: LoginGuard;
   readonly emit: EmitEvent;
 }): RecoveryCodes {
-  const { connection, loginGuard, emit } = deps;
+  const { connection, loginGuard, emit, now } = deps;
   const bounded = { maxTimeMS: deps.timeoutMs };
   const rows = () => connection.collection<CodesRow>(RECOVERY_CODES_COLLECTION);
   const find = (userId: string) => rows().findOne({ _id: userId }, bounded);
@@ -87,23 +90,29 @@ export function createRecoveryCodes(deps: {
     return after?.codes.length;
   }
 
-  /** False: there is a row, and it wants a later session version. */
-  async function store(userId: string, codes: string[], version: number): Promise<boolean> {
-    try {
-      await rows().updateOne(
-        { _id: userId, minVersion: { $not: { $gt: version } } },
-        {
-          $set: { codes: codes.map((code) => hashOf(userId, code)) },
-          $currentDate: { createdAt: true },
-          $unset: { lastUsedAt: true },
-        },
+  /** False: there is a row, and it wants a later session version, or has come meanwhile. */
+  async function store(userId: string, plain: string[], version: number): Promise<boolean> {
+    const codes = plain.map((code) => hashOf(userId, code));
+    const { inTime, assertInTime } = commandTime(now, deps.timeoutMs);
+    const replaced = await rows().updateOne(
+      { _id: userId, minVersion: { $not: { $gt: version } }, ...inTime },
+      { $set: { codes }, $currentDate: { createdAt: true }, $unset: { lastUsedAt: true } },
+      bounded,
+    );
+    if (replaced.matchedCount === 1) return true;
+    assertInTime();
+    // The condition is none of an upsert. This one undoes nothing when it comes late.
+    const { upsertedCount } = await rows()
+      .updateOne(
+        { _id: userId },
+        { $setOnInsert: { codes, createdAt: new Date(now()) } },
         { ...bounded, upsert: true },
-      );
-      return true;
-    } catch (error) {
-      if (isDuplicateKey(error)) return false;
-      throw error;
-    }
+      )
+      .catch((error: unknown) => {
+        if (!isDuplicateKey(error)) throw error;
+        return { upsertedCount: 0 };
+      });
+    return upsertedCount === 1;
   }
 
   return {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Connection } from 'mongoose';
 import type { Encrypted } from '../../../kernel/crypto/encryption';
+import { commandTime } from '../../../platform/mongo/command-time';
 import { afterNow, asLiterals, noLaterThan, unexpired } from '../../../platform/mongo/expressions';
 
 export const FACTORS_COLLECTION = 'factors';
@@ -75,7 +76,7 @@ const fenceOf = (userId: string) => `fence ${userId}`;
 
 export function createTotpStore(
   connection: Connection,
-  { timeoutMs }: { timeoutMs: number },
+  { timeoutMs, now }: { timeoutMs: number; now: () => number },
 ): TotpStore {
   // Buffers, not the driver's Binary: they are decrypted.
   const bounded = { maxTimeMS: timeoutMs, promoteBuffers: true };
@@ -109,9 +110,11 @@ export function createTotpStore(
         { $set: { confirmedAt: '$$NOW', lastUsedAt: '$$NOW', lastStep: step } },
         { $unset: 'until' },
       ];
-      const { modifiedCount } = await rows().updateOne({ _id, userId, ...PENDING }, change, {
-        maxTimeMS: timeoutMs,
-      });
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
+      const pending = { _id, userId, $and: [PENDING, inTime] };
+      const options = { maxTimeMS: timeoutMs };
+      const { modifiedCount } = await rows().updateOne(pending, change, options);
+      if (modifiedCount === 0) assertInTime();
       return modifiedCount === 1;
     },
     async use(_id, userId, step, secret) {

@@ -1,7 +1,9 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
+import { DatabaseTimeoutError } from '../../../platform/mongo/bounded';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import { afterNow, asLiterals, noLaterThan } from '../../../platform/mongo/expressions';
+import { ifBefore, isLateInsert } from '../../../platform/mongo/late-insert';
 import type { ProviderClaims } from './provider';
 
 export const IDENTITIES_COLLECTION = 'identities';
@@ -81,7 +83,7 @@ export const identityIndexes = {
 
 export function createIdentities(
   connection: Connection,
-  { timeoutMs }: { readonly timeoutMs: number },
+  { timeoutMs, now }: { readonly timeoutMs: number; readonly now: () => number },
 ): Identities {
   const bounded = { maxTimeMS: timeoutMs };
   const rows = () => connection.collection<Row>(IDENTITIES_COLLECTION);
@@ -93,7 +95,8 @@ export function createIdentities(
       const _id = new Types.ObjectId().toHexString();
       const reserved = options === undefined ? {} : { reservedUntil: afterNow(RESERVED_MS) };
       const given = asLiterals({ ...identity, ...options });
-      const fields = { ...given, ...reserved, createdAt: '$$NOW' };
+      const inTime = ifBefore(new Date(now() + timeoutMs));
+      const fields = { ...given, ...reserved, createdAt: '$$NOW', _id: inTime };
       try {
         // By its own id, so that an upsert inserts and never changes another row.
         return toIdentity(
@@ -105,7 +108,7 @@ export function createIdentities(
         );
       } catch (error) {
         if (isDuplicateKey(error)) return null;
-        throw error;
+        throw isLateInsert(error) ? new DatabaseTimeoutError('an insert came too late') : error;
       }
     },
     async used({ id: _id, userId }, email) {

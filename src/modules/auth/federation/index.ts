@@ -53,7 +53,7 @@ export function createFederation(deps: FederationDependencies): Federation {
   const { config, connection, log } = deps;
   const { createsAccounts, redirectUrls, timeoutMs, attemptsMax } = config.federation;
   const stored = { timeoutMs: config.database.operationTimeoutMs };
-  const identities = createIdentities(connection, stored);
+  const identities = createIdentities(connection, { ...stored, now: deps.now });
   const steps = createSteps(connection, stored);
   const baseUrl = baseUrlOf(config);
   const providers = config.federation.providers.map((settings) => {

@@ -1,6 +1,7 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
 import { randomToken } from '../../../kernel/crypto/random';
+import { commandTime } from '../../../platform/mongo/command-time';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import { noLaterThan } from '../../../platform/mongo/expressions';
 
@@ -166,12 +167,13 @@ export function createPasskeyStore(
     },
     async add(userId, handle, passkey, { max, version }) {
       const made = stored(passkey, new Date(now()));
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
       try {
         const { matchedCount } = await rows().updateOne(
           {
             ...{ _id: userId, handle, [`passkeys.${max - 1}`]: { $exists: false } },
             [BY_CREDENTIAL]: { $ne: made.credentialId },
-            minVersion: { $not: { $gt: version } },
+            ...{ minVersion: { $not: { $gt: version } }, ...inTime },
           },
           { $push: { passkeys: made } },
           bounded,
@@ -181,6 +183,7 @@ export function createPasskeyStore(
         if (isDuplicateKey(error)) return 'exists';
         throw error;
       }
+      assertInTime();
       const holder = await rows().findOne({ _id: userId }, bounded);
       if ((holder?.minVersion ?? version) > version) return 'ended';
       const isKnown = holder?.passkeys.some((one) => one.credentialId === made.credentialId);
@@ -198,11 +201,13 @@ export function createPasskeyStore(
       return passkeyIn(before, (one) => one.credentialId === credentialId);
     },
     async rename(userId, id, name) {
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
       const after = await rows().findOneAndUpdate(
-        { _id: userId, 'passkeys.id': id },
+        { _id: userId, 'passkeys.id': id, ...inTime },
         { $set: { 'passkeys.$.name': name } },
         { ...bounded, returnDocument: 'after' },
       );
+      if (after === null) assertInTime();
       return passkeyIn(after, (one) => one.id === id);
     },
     async remove(userId, id, { keepsOne, until }) {

@@ -104,7 +104,7 @@ export function createPasskeyParts(deps: PasskeyPartsDependencies): PasskeyParts
   });
   const common = { party, userVerification, ttlSeconds, store, challenges, users, log, emit };
   const authentication = createPasskeyAuthentication({ ...common, countBegun });
-  const identities = createIdentities(connection, { timeoutMs });
+  const identities = createIdentities(connection, { timeoutMs, now });
   const works = worksWith(config.federation.providers);
   async function hasOtherWay(userId: string): Promise<boolean> {
     const found = await users.credentialsById(userId);

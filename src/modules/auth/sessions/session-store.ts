@@ -1,5 +1,6 @@
 import type { Connection } from 'mongoose';
 import { sha256 } from '../../../kernel/crypto/digest';
+import { commandTime } from '../../../platform/mongo/command-time';
 import { afterNow, unexpired } from '../../../platform/mongo/expressions';
 import { parseRefreshToken } from './refresh-token';
 import type { FoundSession, SessionRow, UsedToken } from './session-row';
@@ -72,7 +73,7 @@ const MAX_READ = 500;
 
 export function createSessionStore(
   connection: Connection,
-  options: { timeoutMs: number },
+  options: { timeoutMs: number; now: () => number },
 ): SessionStore {
   const bounded = { maxTimeMS: options.timeoutMs };
   const rows = () => connection.collection<SessionRow>(SESSIONS_COLLECTION);
@@ -114,10 +115,11 @@ export function createSessionStore(
           $unset: { stepUpEnded: true as const },
         }),
       };
-      return (
-        (await rows().updateOne({ _id: sid, endedAt: { $exists: false } }, change, bounded))
-          .matchedCount === 1
-      );
+      const { inTime, assertInTime } = commandTime(options.now, options.timeoutMs);
+      const filter = { _id: sid, endedAt: { $exists: false }, ...inTime };
+      const { matchedCount } = await rows().updateOne(filter, change, bounded);
+      if (matchedCount === 0) assertInTime();
+      return matchedCount === 1;
     },
     async endStepUps(userId, except) {
       const others = except === undefined ? {} : { _id: { $ne: except } };

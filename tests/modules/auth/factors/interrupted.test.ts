@@ -96,7 +96,7 @@ test('no factor is removed, nor are codes replaced, where they cannot be ended',
 async function ownFactors(locks: (of: ReturnType<typeof createLocks>) => Partial<Locks>) {
   const { connection } = service.database;
   const account = await withTotp(service, client);
-  const store = createTotpStore(connection, { timeoutMs: 2000 });
+  const store = createTotpStore(connection, { timeoutMs: 2000, now: Date.now });
   const kind = {
     ...{ kind: 'totp', isPrimary: true, remove: store.remove },
     list: async (userId: string) =>

@@ -211,7 +211,7 @@ test('an identity whose account was never created is linked to the account of it
 /** An account with one identity, whose unlink runs under these locks. */
 async function unlinkUnder(locks: (of: Locks) => Partial<Locks>) {
   const { connection } = service.database;
-  const identities = createIdentities(connection, { timeoutMs: 2000 });
+  const identities = createIdentities(connection, { timeoutMs: 2000, now: Date.now });
   const userId = '0123456789abcdef01234568';
   const subject = { issuer: 'https://one.example.org', subject: 'of an unlink' };
   const linked = await identities.insert({ ...subject, provider: 'example', userId, email: null });
@@ -308,7 +308,7 @@ test('the repeat of an unlink that stopped after the removal ends the other sess
 
 test('a link whose session ends after its insert links nothing', async () => {
   const { connection } = service.database;
-  const identities = createIdentities(connection, { timeoutMs: 2000 });
+  const identities = createIdentities(connection, { timeoutMs: 2000, now: Date.now });
   const userId = '0123456789abcdef01234567';
   let stands = true;
   const account = { emailVerified: true } as never;

@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
+import { createIdentities } from '../../../src/modules/auth/federation/identities';
+import { startTestService, type TestService } from '../../support/app';
+import { appOf, firstStep, laterOn, verify, withTotp } from '../../support/factors';
+import { type Answer, type Client, createClient, eventually, register } from '../../support/http';
+import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { PASSKEY_SETTINGS, passkeyPage } from '../../support/passkeys';
+
+/** Two hosts on one database; the second reaches it through the proxy. */
+let mongo: TestMongo;
+let proxy: MongoProxy;
+let hosts: readonly TestService[];
+let near: Client;
+let far: Client;
+beforeAll(async () => {
+  mongo = await startTestMongo();
+  proxy = await startMongoProxy(mongo.uri);
+  const settings = { ...PASSKEY_SETTINGS, DB_OPERATION_TIMEOUT_MS: '1000' };
+  hosts = [await startTestService(settings, mongo), await startTestService(settings, proxy)];
+  near = createClient(hosts[0]?.baseUrl ?? '');
+  far = createClient(hosts[1]?.baseUrl ?? '');
+});
+afterEach(() => proxy.pass());
+afterAll(async () => {
+  for (const host of hosts ?? []) await host.close();
+  await proxy?.close();
+  await mongo?.close();
+});
+
+const host = () => hosts[0] as TestService;
+
+/** Begins `change` on the far host, whose commands wait from the first with this text on. */
+async function heldFrom(text: string, change: () => Promise<Answer>) {
+  proxy.holdFrom(text);
+  const answer = change();
+  await eventually('the write', () => proxy.isHolding());
+  return answer;
+}
+
+/** `change` is answered 503. What it held up arrives after `meanwhile`. */
+async function late<T>(text: string, change: () => Promise<Answer>, meanwhile: () => Promise<T>) {
+  expect((await heldFrom(text, change)).status).toBe(503);
+  const result = await meanwhile();
+  proxy.release();
+  await sleep(300);
+  return result;
+}
+
+const nothing = async () => undefined;
+
+describe('what is held up on the wire until its caller was told 503', () => {
+  test('adds no passkey', async () => {
+    const { access_token: token } = await register(near);
+    const page = passkeyPage(far);
+    const { credential } = page.authenticator.create((await page.creation(token)).json.public_key);
+    await late('minVersion', () => page.register(token, credential), nothing);
+    expect(await passkeyPage(near).list(token)).toEqual([]);
+  });
+
+  test('does not undo a later name of a passkey', async () => {
+    const { access_token: token } = await register(near);
+    const { passkeyId } = await passkeyPage(near).add(token);
+    const rename = (by: Client, name: string) => () =>
+      by('PATCH', `/api/auth/passkeys/${passkeyId}`, { token, body: { name } });
+    const renamed = await late('GIVEN-UP', rename(far, 'GIVEN-UP'), rename(near, 'NEWER'));
+    expect(renamed.status).toBe(200);
+    expect(await passkeyPage(near).list(token)).toMatchObject([{ name: 'NEWER' }]);
+  });
+
+  test('confirms no app', async () => {
+    const { access_token: token } = await register(near);
+    const enrolled = await near('POST', '/api/auth/factors/totp', { token, body: {} });
+    const body = { code: appOf(enrolled.json.otpauth_uri)() };
+    const confirm = () => far('POST', '/api/auth/factors/totp/confirm', { token, body });
+    await late('lastStep', confirm, nothing);
+    expect((await near('GET', '/api/auth/factors', { token })).json.data).toEqual([]);
+  });
+
+  test('does not replace recovery codes that were shown since', async () => {
+    const { email, token } = await withTotp(host(), near);
+    const replace = (by: Client) => () => by('POST', '/api/auth/factors/recovery-codes', { token });
+    const { json } = await late('minVersion', replace(far), replace(near));
+    const code = json.recovery_codes[0] as string;
+    const used = await verify(near, await firstStep(near, email), code, 'recovery_code');
+    expect(used.status).toBe(200);
+  });
+
+  test('does not replace a refresh token that was given since', async () => {
+    const { id, app, token, refreshToken } = await withTotp(host(), near);
+    await laterOn(host(), id);
+    const body = { factor: 'totp', code: app() };
+    const stepUp = () => far('POST', '/api/auth/mfa/step-up', { token, body });
+    const refresh = (refresh_token: string) => () =>
+      near('POST', '/api/auth/refresh', { body: { refresh_token } });
+    const { json } = await late('firstAmr', stepUp, refresh(refreshToken));
+    expect((await refresh(json.refresh_token)()).status).toBe(200);
+  });
+
+  test('links no identity', async () => {
+    const { connection } = (hosts[1] as TestService).database;
+    const identities = createIdentities(connection, { timeoutMs: 1000, now: Date.now });
+    const userId = '0123456789abcdef01234567';
+    const of = (subject: string) => {
+      const issuer = 'https://one.example.org';
+      return identities.insert({ issuer, subject, provider: 'one', userId, email: null });
+    };
+    expect(await of('in time')).toMatchObject({ subject: 'in time' });
+    proxy.holdFrom('held up');
+    await expect(of('held up')).rejects.toThrow();
+    expect(proxy.isHolding()).toBe(true);
+    proxy.release();
+    await sleep(300);
+    expect(await identities.ofUser(userId)).toMatchObject([{ subject: 'in time' }]);
+  });
+});
