@@ -2,8 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
 import { createIdentities } from '../../../src/modules/auth/federation/identities';
 import { startTestService, type TestService } from '../../support/app';
-import { appOf, firstStep, laterOn, verify, withTotp } from '../../support/factors';
-import { type Answer, type Client, createClient, eventually, register } from '../../support/http';
+import { addTotp, appOf, firstStep, laterOn, verify, withTotp } from '../../support/factors';
+import {
+  type Answer,
+  type Client,
+  createClient,
+  eventually,
+  login,
+  PASSWORD,
+  register,
+} from '../../support/http';
 import { startTestMongo, type TestMongo } from '../../support/mongo';
 import { PASSKEY_SETTINGS, passkeyPage } from '../../support/passkeys';
 
@@ -47,6 +55,11 @@ async function late<T>(text: string, change: () => Promise<Answer>, meanwhile: (
   return result;
 }
 
+/** The removal of factors of one kind, and whatever the host sends with it. */
+const REMOVALS = {
+  apps: '\u0002delete\u0000\u0008\u0000\u0000\u0000factors',
+  passkeys: '\u0002findAndModify\u0000\u0009\u0000\u0000\u0000passkeys',
+};
 const nothing = async () => undefined;
 
 describe('what is held up on the wire until its caller was told 503', () => {
@@ -95,6 +108,29 @@ describe('what is held up on the wire until its caller was told 503', () => {
       near('POST', '/api/auth/refresh', { body: { refresh_token } });
     const { json } = await late('firstAmr', stepUp, refresh(refreshToken));
     expect((await refresh(json.refresh_token)()).status).toBe(200);
+  });
+
+  test.each(Object.entries(REMOVALS))('removes no %s that were added since', async (_, removal) => {
+    const { id, email } = await withTotp(host(), near);
+    const admin = await login(near, host().admin.email, host().admin.password);
+    const reset = (by: Client) => () => by('DELETE', `/api/users/${id}/factors`, { token: admin });
+    const meanwhile = async () => {
+      expect((await reset(near)()).status).toBe(204);
+      const passkeys = passkeyPage(near);
+      const { added } = await passkeys.add(await login(near, email, PASSWORD));
+      return addTotp(near, added.access_token);
+    };
+    const factors = async (token: string) =>
+      (await near('GET', '/api/auth/factors', { token })).json.data.map(
+        (one: { kind: string; remaining?: number }) => [one.kind, one.remaining],
+      );
+    const { token } = await late(removal, reset(far), meanwhile);
+    const kinds = [
+      ['passkey', undefined],
+      ['totp', undefined],
+      ['recovery_code', 10],
+    ];
+    expect(await factors(token)).toEqual(kinds);
   });
 
   test('links no identity', async () => {

@@ -157,21 +157,22 @@ export function createRecoveryCodes(deps: {
     // They are replaced as a set, or removed with the last factor.
     remove: async () => false,
     async removeAll(userId, before) {
+      const { inTime, assertInTime } = commandTime(now, deps.timeoutMs);
       if (before === undefined) {
-        const unfenced = { _id: userId, minVersion: { $exists: false } };
+        const unfenced = { _id: userId, minVersion: { $exists: false }, ...inTime };
         const { deletedCount } = await rows().deleteOne(unfenced, bounded);
         if (deletedCount === 1) return 1;
+      } else {
+        const none = { codes: [], createdAt: new Date(now()) };
+        const fence = { $max: { minVersion: before }, $setOnInsert: none };
+        await rows().updateOne({ _id: userId }, fence, { ...bounded, upsert: true });
       }
       const had = await rows().findOneAndUpdate(
-        { _id: userId },
-        {
-          $set: { codes: [] },
-          $currentDate: { createdAt: true },
-          $unset: { lastUsedAt: true },
-          ...(before !== undefined && { $max: { minVersion: before } }),
-        },
-        { ...bounded, upsert: before !== undefined, returnDocument: 'before' },
+        { _id: userId, ...inTime },
+        { $set: { codes: [] }, $currentDate: { createdAt: true }, $unset: { lastUsedAt: true } },
+        { ...bounded, returnDocument: 'before' },
       );
+      if (had === null) assertInTime();
       return had === null || isRemoved(had) ? 0 : 1;
     },
     async purge(userId) {

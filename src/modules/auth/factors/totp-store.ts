@@ -141,7 +141,10 @@ export function createTotpStore(
         const options = { maxTimeMS: timeoutMs, upsert: true };
         await fences().updateOne({ _id: fenceOf(userId) }, fence, options);
       }
-      const { deletedCount } = await rows().deleteMany({ userId, kind }, { maxTimeMS: timeoutMs });
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
+      const all = { userId, kind, ...inTime };
+      const { deletedCount } = await rows().deleteMany(all, { maxTimeMS: timeoutMs });
+      if (deletedCount === 0) assertInTime();
       return deletedCount;
     },
     async purge(userId) {

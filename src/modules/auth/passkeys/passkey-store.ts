@@ -228,16 +228,18 @@ export function createPasskeyStore(
       return keepsOne && !isAnother ? 'last' : 'late';
     },
     async removeAll(userId, before) {
-      const isFence = before !== undefined;
-      const change = {
-        $set: { passkeys: [] },
-        ...(isFence && {
-          $max: { minVersion: before },
-          $setOnInsert: { handle: randomToken(32) },
-        }),
-      };
-      const options = { ...bounded, upsert: isFence, returnDocument: 'before' } as const;
-      const had = await rows().findOneAndUpdate({ _id: userId }, change, options);
+      const { inTime, assertInTime } = commandTime(now, timeoutMs);
+      if (before !== undefined) {
+        const handle = { handle: randomToken(32), passkeys: [] };
+        const fence = { $max: { minVersion: before }, $setOnInsert: handle };
+        await rows().updateOne({ _id: userId }, fence, { ...bounded, upsert: true });
+      }
+      const had = await rows().findOneAndUpdate(
+        { _id: userId, ...inTime },
+        { $set: { passkeys: [] } },
+        { ...bounded, returnDocument: 'before' },
+      );
+      if (had === null) assertInTime();
       return had?.passkeys.length ?? 0;
     },
     async purge(userId) {
