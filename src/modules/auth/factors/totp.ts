@@ -68,7 +68,7 @@ export function createTotp(deps: TotpDependencies): Totp {
     }
   }
 
-  /** Under the limits of the kind. A code that matched and was used before counts as wrong. */
+  /** Under the limits of the kind. */
   async function check(
     { userId, client }: FactorProof,
     accept: () => Promise<string | undefined>,
@@ -86,16 +86,21 @@ export function createTotp(deps: TotpDependencies): Totp {
     return { amr: AMR, id };
   }
 
-  const stepIn = (row: TotpRow, secret: Buffer, { input }: FactorProof) =>
-    stepOf(secret, String(input['code']), now(), row.lastStep);
+  const stepIn = (
+    { lastStep }: Pick<TotpRow, 'lastStep'>,
+    secret: Buffer,
+    { input }: FactorProof,
+  ) => stepOf(secret, String(input['code']), now(), lastStep);
 
-  async function use(row: TotpRow, proof: FactorProof): Promise<boolean> {
+  async function use(row: TotpRow, proof: FactorProof): Promise<'used' | 'repeated' | 'wrong'> {
     const secret = secretOf(row);
-    const step = secret && stepIn(row, secret, proof);
-    if (secret === undefined || step === undefined) return false;
+    if (secret === undefined) return 'wrong';
+    const step = stepIn(row, secret, proof);
+    const isRepeated = step === undefined && stepIn({ lastStep: 0 }, secret, proof) !== undefined;
+    if (step === undefined) return isRepeated ? 'repeated' : 'wrong';
     // Encrypted anew at each use, so that a factor in use outlives a change of the secret.
     const renewed = encryptForAll(secrets, contextOf(row), secret);
-    return store.use(row._id, row.userId, step, renewed);
+    return (await store.use(row._id, row.userId, step, renewed)) ? 'used' : 'repeated';
   }
 
   return {
@@ -114,8 +119,14 @@ export function createTotp(deps: TotpDependencies): Totp {
 
     verify: (proof) =>
       check(proof, async () => {
-        for (const row of await store.confirmedOf(proof.userId))
-          if (await use(row, proof)) return row._id;
+        let isRepeated = false;
+        for (const row of await store.confirmedOf(proof.userId)) {
+          const found = await use(row, proof);
+          if (found === 'used') return row._id;
+          isRepeated ||= found === 'repeated';
+        }
+        // Refused as a wrong one is, and not counted: who repeats a right code guesses nothing.
+        if (isRepeated) throw wrongCode();
         return undefined;
       }),
 

@@ -1,5 +1,5 @@
 import { startTestService, type TestService } from '../../../support/app';
-import { appOf, firstStep, verify, withTotp } from '../../../support/factors';
+import { appOf, firstStep, laterOn, verify, withTotp } from '../../../support/factors';
 import { type Answer, type Client, createClient, register } from '../../../support/http';
 import { startTestMongo, type TestMongo } from '../../../support/mongo';
 
@@ -53,6 +53,19 @@ test('as many wrong codes as a day allows lock the app, and not the recovery cod
   } finally {
     await few.close();
   }
+});
+
+test('a right code that is sent again and again, also at once, locks nothing', async () => {
+  const { id, email, app } = await withTotp(service, client);
+  const token = await firstStep(client, email);
+  const code = app();
+  const send = () => verify(client, token, code);
+  const atOnce = await Promise.all(Array.from({ length: 30 }, send));
+  expect(atOnce.filter(({ status }) => status === 200)).toHaveLength(1);
+  const next = await firstStep(client, email);
+  for (let i = 0; i < 12; i += 1) expect(codeOf(await verify(client, next, code))).toEqual(WRONG);
+  await laterOn(service, id);
+  expect((await verify(client, next, app())).status).toBe(200);
 });
 
 test('a right recovery code is not used up while wrong ones have locked the kind', async () => {
