@@ -41,6 +41,7 @@ export function connectEvents(shared: Shared, users: Users, auth: Auth) {
     operationTimeoutMs: timeoutMs,
     requesterOf: principalOf,
     assertRecentLogin: auth.assertRecentLogin,
+    mayStill: auth.mayStill,
   });
   return { events, webhooks };
 }

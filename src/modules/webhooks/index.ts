@@ -27,7 +27,7 @@ export { webhooksStorage } from './storage';
 export interface WebhooksDependencies
   extends Pick<
     WebhookRoutesDependencies,
-    'types' | 'requesterOf' | 'assertRecentLogin' | 'allowsHttp'
+    'types' | 'requesterOf' | 'assertRecentLogin' | 'mayStill' | 'allowsHttp'
   > {
   readonly emit: EmitEvent;
   readonly connection: Connection;

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { problems } from '../../kernel/errors';
-import type { PermissionSet } from '../../kernel/permissions';
+import type { Permission, PermissionSet } from '../../kernel/permissions';
 import type { EventLog } from '../../platform/event-log/event-log';
 import { clientOf } from '../../platform/http/client-info';
 import { type Route, route } from '../../platform/http/endpoint';
@@ -28,6 +28,7 @@ export interface WebhookRoutesDependencies extends TargetOptions {
   };
   /** Throws 401 unless the login was recent (RFC 9470). */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
+  readonly mayStill: (req: Request, permission: Permission) => Promise<boolean>;
 }
 
 export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
@@ -58,6 +59,11 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
         await assertRecentLogin(req);
         const wanted = { url, description, types, after };
         const { webhook, secret } = await service.create(wanted, causeOf(req));
+        // Who lost the permission, or the session, while it was made must not keep it.
+        if (!(await deps.mayStill(req, 'events:read'))) {
+          await service.remove(webhook._id, causeOf(req));
+          throw sessionEnded();
+        }
         const headers = { ...NO_STORE, Location: `/api/webhooks/${webhook._id}` };
         return { status: 201, headers, body: { ...viewOfWebhook(webhook), secret } };
       },
@@ -119,3 +125,10 @@ export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {
     }),
   ];
 }
+
+const sessionEnded = () =>
+  problems.unauthorized(
+    'invalid_token',
+    'The session has ended, or its rights.',
+    'error="invalid_token"',
+  );

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { problems } from '../../../kernel/errors';
-import { holdsAll, type Policy } from '../../../kernel/permissions';
+import { holdsAll, type Permission, type Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
@@ -44,7 +44,7 @@ export function createServiceAccountRoutes({
         { name: body.name, scopes: [...new Set(body.scopes)] },
         causeOf(req),
       );
-      // Of a session that has ended meanwhile, by a logout or a new role, none is left.
+      // A session that has ended meanwhile, by a logout or a new role, leaves none.
       if (!(await mayStill(req, MANAGE_PERMISSION))) {
         await services.revoke(account.id, causeOf(req));
         throw invalidToken();
