@@ -261,6 +261,12 @@ test('the owner unlinks: every other session ends, the identity signs in no long
   expect((await client('GET', '/api/auth/profile', { token: ada.token })).status).toBe(200);
   expect(outcome(await front().whole('example'))).toEqual([409, 'account_exists']);
   expect((await smtp.waitFor(ada.email, /sign-in was removed/)).text).toContain('no longer');
+  const admin = await login(client, service.admin.email, service.admin.password);
+  const path = `/api/audit-events?subject=${ada.id}&type=identity_unlinked`;
+  await eventually('the audit event', async () => {
+    const { json } = await client('GET', path, { token: admin });
+    return json.data.length === 1 && json.data[0].actor === ada.id;
+  });
 });
 
 /**

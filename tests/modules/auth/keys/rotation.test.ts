@@ -196,7 +196,13 @@ test('after rotate --compromised no worker accepts an old token, and every worke
       ),
     );
   expect(new Set(await statuses(old))).toEqual(new Set([401]));
-  expect(new Set(await statuses(await signIn()))).toEqual(new Set([200]));
+  const token = await signIn();
+  expect(new Set(await statuses(token))).toEqual(new Set([200]));
+  const path = '/api/audit-events?type=signing_key_rotated';
+  const { data } = (await createClient(fleet.url)('GET', path, { token })).json;
+  const reasons = data.map(({ reason }: { reason: string }) => reason);
+  // By commands of these tests, and by age.
+  expect(reasons).toEqual(expect.arrayContaining(['compromised', 'now', 'schedule']));
 });
 
 test('wrong usage of the command is reported with exit code 64', async () => {

@@ -364,6 +364,11 @@ describe('service accounts', () => {
     expect(
       (await client('DELETE', `/api/service-accounts/${one.id}`, { token: admin })).status,
     ).toBe(404);
+    const path = `/api/audit-events?subject=${one.id}&type=service_account_revoked`;
+    await eventually('one audit event', async () => {
+      const { data } = (await client('GET', path, { token: admin })).json;
+      return data.length === 1;
+    });
   });
 });
 
