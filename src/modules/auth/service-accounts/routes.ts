@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { problems } from '../../../kernel/errors';
-import { holdsAll, type Permission, type Policy } from '../../../kernel/permissions';
+import { holdsAll, type Policy } from '../../../kernel/permissions';
 import { clientOf } from '../../../platform/http/client-info';
 import { type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
