@@ -106,15 +106,6 @@ const secondFactors: readonly Safeguard[] = [
     named: 'a session has no factor that was removed while it was checked',
   },
   {
-    name: 'factor-of-an-ended-session',
-    title: 'A factor is added after the end of its session was acknowledged',
-    file: 'modules/auth/factors/factor-changes',
-    code: 'if (account !== null && users.sessionStands(account, sid, ver))',
-    without: 'if (true)',
-    test: 'modules/auth/factors/races',
-    named: 'a session that ends while its passkey is being added',
-  },
-  {
     name: 'late-change-of-factors',
     title: 'A change takes effect after its caller was told that it failed',
     file: 'platform/mongo/command-time',
