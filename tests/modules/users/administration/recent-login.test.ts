@@ -100,3 +100,31 @@ test('a service account ends sessions without a login', async () => {
   const operation = 'DELETE /api/users/:id/sessions';
   expect(await sent(operation, target?.id ?? '', token)).toEqual([operation, 204, undefined]);
 });
+
+/** What outlives the session, or takes the data of all users out or in. */
+const LASTING = [
+  ['POST', '/api/webhooks', { url: 'https://crm.example.org/hook' }],
+  ['PATCH', '/api/webhooks/:hook', { url: 'https://other.example.org/hook' }],
+  ['POST', '/api/webhooks/:hook/secret', undefined],
+  ['POST', '/api/users/import', undefined],
+  ['GET', '/api/users/export', undefined],
+] as const;
+
+test.each(LASTING)('%s %s asks for a recent login', async (method, path, body) => {
+  const root = await of('admin');
+  const url = 'https://crm.example.org/hook';
+  const hook = await client('POST', '/api/webhooks', { token: root.token, body: { url } });
+  expect(hook.status).toBe(201);
+  const import_ = { raw: '{}\n', headers: { 'content-type': 'application/x-ndjson' } };
+  const send = () =>
+    client(method, path.replace(':hook', hook.json.id), {
+      token: root.token,
+      ...(path.endsWith('/import') ? import_ : body && { body }),
+    });
+  expect((await send()).status).toBeLessThan(300);
+  const aged = { createdAt: new Date(Date.now() - 3_600_000) };
+  const sessions = service.database.connection.collection('sessions');
+  await sessions.updateMany({ userId: root.id }, { $set: aged });
+  const { status, json } = await send();
+  expect([status, json.code]).toEqual([401, 'insufficient_user_authentication']);
+});
