@@ -110,6 +110,7 @@ describe('delivery', () => {
   test('a webhook gets the types that it asks for, from where it asks for', async () => {
     const user = await newUser();
     await rename(user, 'Before');
+    await allEventsInLog();
     const { json } = await client('GET', '/api/events?limit=1000', { token: admin });
     const mine = (json.data as { sequence: string; subject: string }[]).filter(
       ({ subject }) => subject === user,
