@@ -1,5 +1,6 @@
 import { startTestService, type TestService } from '../../support/app';
 import { createClient, login, PASSWORD, register, uniqueEmail } from '../../support/http';
+import { exchange } from '../../support/impersonation';
 import { describeWithRedis, startTestRedis, type TestRedis } from '../../support/redis';
 
 let redis: TestRedis;
@@ -97,18 +98,31 @@ describeWithRedis('a client that can write Redis', () => {
         { name: 'Mallory', email: uniqueEmail(), password: PASSWORD, role: 'admin' },
       ],
       ['POST', '/api/service-accounts', { name: 'mallory', scopes: ['users:write'] }],
+      ['POST', '/api/webhooks', { url: 'https://mallory.example.org/hook' }],
+      ['DELETE', `/api/users/${victim.user.id}/factors`, undefined],
+      ['DELETE', `/api/users/${victim.user.id}/sessions`, undefined],
     ] as const;
-    for (const [method, path, body] of attempts) {
+    async function becomeBelieved() {
       let believed = false;
       for (let i = 0; i < 20 && !believed; i += 1) {
         expect((await client('GET', '/api/users/me', { token })).status).toBe(200);
         await forge(user.id);
         believed = (await client('GET', '/api/users/me', { token })).json.role === 'admin';
       }
-      expect([method, path, believed]).toEqual([method, path, true]);
+      expect(believed).toBe(true);
+    }
+    for (const [method, path, body] of attempts) {
+      await becomeBelieved();
       const answer = await client(method, path, { token, body });
       expect([method, path, answer.status]).toEqual([method, path, 403]);
     }
+    await becomeBelieved();
+    const acting = await exchange(client, victim.user.id, token);
+    expect([acting.status, acting.json.error]).toEqual([400, 'invalid_request']);
+    await becomeBelieved();
+    // The headers may be there already; no user is.
+    const all = await client('GET', '/api/users/export', { token }).catch(() => undefined);
+    expect(all?.text ?? '').not.toContain(victim.user.email);
     const stored = await service.database.connection.collection('users').find({}).toArray();
     expect(stored.filter(({ role }) => role === 'admin').map(({ email }) => email)).toEqual([
       service.admin.email,
