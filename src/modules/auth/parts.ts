@@ -9,7 +9,7 @@ import { openBackgroundQueue } from './background-jobs';
 import { createDpop } from './dpop/dpop';
 import { createUsedProofs } from './dpop/used-proofs';
 import { createEmailSignIn } from './email-sign-in/email-sign-in';
-import { createMailedCodes } from './email-sign-in/mailed-codes';
+import { createMailedCodes, KEPT_SECONDS } from './email-sign-in/mailed-codes';
 import { createFactors } from './factors/factors';
 import { exposeSigningKey } from './keys/key-metrics';
 import type { KeyRing } from './keys/keys';
@@ -25,6 +25,7 @@ import { createKnownDevices } from './sessions/known-devices';
 import { createSessionStore } from './sessions/session-store';
 import { createSessions } from './sessions/sessions';
 import { baseUrlOf, hashQueueSettings, hashSettings, tokenSettings } from './settings';
+import { createBegunSignIns } from './sign-in/begun-sign-ins';
 import { createCompleteSignIn, createOpenSignIn } from './sign-in/complete-sign-in';
 import { createProvenSignIn } from './sign-in/proven-sign-in';
 import { createPasswordDemand } from './sign-in/required-password';
@@ -94,10 +95,16 @@ export function createParts(deps: AuthDependencies) {
   const mailedCodes = createMailedCodes(connection, { timeoutMs });
   const demandPassword = createPasswordDemand({ tokens: mailTokens, emit });
   const provenSignIn = createProvenSignIn({ users, completeSignIn, demandPassword });
+  const countBegunByMail = createBegunSignIns({
+    ...{ counters, now, clientDigest, key: 'mailed-codes', max: config.emailSignIn.begunMax },
+    windowMs: (config.emailSignIn.ttlSeconds + KEPT_SECONDS) * 1000,
+    detail: 'Too many sign-ins by mail have begun.',
+  });
   const emailSignIn = createEmailSignIn({
     ...{ ...account, ...config.emailSignIn, loginGuard, delivery, provenSignIn },
     pending: mailedCodes,
     addressDigest: clientDigest,
+    countBegun: countBegunByMail,
   });
   const service = createAuthService({
     ...account,

@@ -10,6 +10,7 @@ import { emailSignInDisabled, invalidSignInCode, mailQueueFull } from '../proble
 import { requesterOf } from '../recovery/mail-budget';
 import type { MailDelivery } from '../recovery/mail-delivery';
 import { deviceKey, type KnownDevices } from '../sessions/known-devices';
+import type { CountBegunSignIn } from '../sign-in/begun-sign-ins';
 import type { SignInResult } from '../sign-in/complete-sign-in';
 import type { ProvenSignIn } from '../sign-in/proven-sign-in';
 import type { Credentials, UsersPort } from '../users-port';
@@ -20,9 +21,10 @@ export interface EmailSignIn {
    * Resolves with the token that the asking device keeps: without it the mailed code is worth
    * nothing. The mail goes to a verified address of an active account alone, after the answer, so
    * that neither the answer nor its time reveals whether there is one. Throws 403
-   * `email_sign_in_disabled` and 503 `mail_queue_full`.
+   * `email_sign_in_disabled`, 429 and 503 where too many sign-ins have begun, and 503
+   * `mail_queue_full`.
    */
-  request(email: string, client: ClientInfo): { token: string; expiresInSeconds: number };
+  request(email: string, client: ClientInfo): Promise<{ token: string; expiresInSeconds: number }>;
   /** Throws 400 `invalid_sign_in_code`, 403 `password_change_required`, 429. */
   verify(token: string, code: string, client: ClientInfo): Promise<SignInResult>;
 }
@@ -33,6 +35,8 @@ export interface EmailSignInDependencies {
   readonly delivery: Pick<MailDelivery, 'sendCode' | 'issueDecoy' | 'noteRequest'>;
   readonly devices: Pick<KnownDevices, 'knownUntil'>;
   readonly loginGuard: LoginGuard;
+  /** A row is stored for each, also for an address without an account. */
+  readonly countBegun: CountBegunSignIn;
   readonly backgroundQueue: BackgroundQueue;
   readonly provenSignIn: ProvenSignIn;
   readonly emit: EmitEvent;
@@ -123,8 +127,9 @@ export function createEmailSignIn(deps: EmailSignInDependencies): EmailSignIn {
   }
 
   return {
-    request(email, client) {
+    async request(email, client) {
       if (!deps.isEnabled) throw emailSignInDisabled();
+      await deps.countBegun(client);
       const token = randomToken(32);
       delivery.noteRequest('sign-in-code');
       const job = mailingCode(token, email, client);

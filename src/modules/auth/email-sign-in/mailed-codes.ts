@@ -48,11 +48,14 @@ export interface MailedCodes {
   forget(userId: string): Promise<void>;
 }
 
+/** Of a row, after its code has expired. */
+export const KEPT_SECONDS = 3600;
+
 export const mailedCodeIndexes = {
   collection: MAILED_CODES_COLLECTION,
   indexes: [
     { key: { userId: 1 }, name: 'by_user' },
-    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: 3600 },
+    { key: { until: 1 }, name: 'expiry', expireAfterSeconds: KEPT_SECONDS },
   ],
 } as const;
 

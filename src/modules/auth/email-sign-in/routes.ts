@@ -19,8 +19,8 @@ export function createEmailSignInRoutes(deps: EmailSignInRoutesDependencies): Ro
   return [
     route(
       endpoints.request,
-      ({ body }, req) => {
-        const { token, expiresInSeconds } = emailSignIn.request(body.email, clientOf(req));
+      async ({ body }, req) => {
+        const { token, expiresInSeconds } = await emailSignIn.request(body.email, clientOf(req));
         const answer = { sign_in_token: token, expires_in: expiresInSeconds };
         return { status: 202, headers: NO_STORE, body: answer };
       },
