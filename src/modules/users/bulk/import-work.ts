@@ -36,7 +36,8 @@ export function createImportWork(deps: ImportWorkDependencies): Work {
     if (n >= chunks) return undefined;
     const part = await deps.files.getCompressed(run.job.id, 'input', n);
     if (part === null) throw new JobFailedError('input_lost', 'The file is no longer stored.');
-    return deps.prepare({ chunk: part.data, format, columns, match }, run.signal);
+    const beganMs = run.job.createdAt.getTime();
+    return deps.prepare({ chunk: part.data, format, columns, match, beganMs }, run.signal);
   }
 
   /** The progress after one more chunk. */

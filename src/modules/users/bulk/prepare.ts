@@ -21,6 +21,9 @@ const fieldFault = (errors: readonly FieldError[]) =>
     errors,
   });
 
+/** The clocks of two systems differ. */
+const LEEWAY_MS = 60_000;
+
 /** Checks the records of chunks. It needs no I/O, and runs on a thread of its own. */
 export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) => PreparedRows {
   const schema = recordSchema(passwords);
@@ -39,7 +42,15 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
     ]);
   }
 
-  function take(record: unknown, { match }: PrepareTask): Omit<TakenRow, 'line' | 'json'> {
+  /** A job that goes on later comes to the same result. */
+  function pastTime(given: string, beganMs: number): Date {
+    const time = new Date(given);
+    if (time.getTime() <= beganMs + LEEWAY_MS) return time;
+    const message = 'must not be in the future';
+    throw fieldFault([{ pointer: '/created_at', code: 'too_big', message }]);
+  }
+
+  function take(record: unknown, { match, beganMs }: PrepareTask): Omit<TakenRow, 'line' | 'json'> {
     const read = parseBody(schema, record);
     if ((read[match] ?? undefined) === undefined)
       throw fieldFault([{ pointer: `/${match}`, code: 'required', message: 'is missing' }]);
@@ -56,7 +67,7 @@ export function createPreparer(passwords: ImportPasswords): (task: PrepareTask) 
       ...(status === 'banned' && ban !== undefined && banOf(ban ?? {})),
       mustChangePassword: mustChange === undefined ? undefined : mustChange || null,
       metadata: definedOf({ external_id, user_metadata, app_metadata, private_metadata }),
-      createdAt: created_at === undefined ? undefined : new Date(created_at),
+      createdAt: created_at === undefined ? undefined : pastTime(created_at, beganMs),
     });
   }
 

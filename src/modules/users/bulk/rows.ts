@@ -45,6 +45,8 @@ export interface PrepareTask {
   /** The columns of a CSV file. */
   readonly columns: readonly string[];
   readonly match: 'email' | 'external_id';
+  /** The beginning of the job, in ms since 1970 by the database's clock. */
+  readonly beganMs: number;
 }
 
 export interface PreparedRows {
