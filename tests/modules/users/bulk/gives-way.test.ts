@@ -19,7 +19,7 @@ function importOf(restMs: ImportWorkDependencies['restMs']) {
     ...{ policy: createPolicy(), indexed: [], now: Date.now, timeoutMs: 1000, restMs },
   } as unknown as ImportWorkDependencies);
   const run = {
-    job: { id: '652f1c3e9b1d4a0012ab34cd', params, progress: {} },
+    job: { id: '652f1c3e9b1d4a0012ab34cd', params, progress: {}, createdAt: new Date() },
     ...{ signal: abort.signal, leaseMs: 60_000, assertHeld: () => undefined },
     checkpoint: async () => void checkpointsMs.push(performance.now()),
   } as unknown as JobRun;
