@@ -61,6 +61,8 @@ export interface Endpoint<
    * another protocol's form.
    */
   readonly documentedBody?: z.ZodType;
+  /** A request without a body is refused, also where `{}` would do. */
+  readonly bodyIsRequired?: true;
   /** Accepted media types of the body; default application/json. */
   readonly consumes?: readonly string[];
   /**
@@ -142,8 +144,11 @@ export const isRepeatable = ({ method, idempotencyKey }: Endpoint): boolean =>
   idempotencyKey ?? method === 'post';
 
 /** Whether a request without a body counts as `{}`: a POST whose JSON needs no member. */
-export const isBodyOptional = ({ method, body, consumes }: Endpoint): boolean =>
-  method === 'post' && consumes === undefined && body?.safeParse({}).success === true;
+export const isBodyOptional = ({ method, body, consumes, bodyIsRequired }: Endpoint): boolean =>
+  method === 'post' &&
+  consumes === undefined &&
+  bodyIsRequired !== true &&
+  body?.safeParse({}).success === true;
 
 /** Declares an endpoint and keeps the types of its schemas. */
 export function endpoint<

@@ -169,6 +169,8 @@ export const authEndpoints = (
       tag,
       access: 'public',
       body: z.strictObject({ refresh_token: refreshToken.optional() }),
+      // Only with the cookie is it without members.
+      bodyIsRequired: true,
       answers: { 200: { description: 'The new pair.', schema: tokenPair } },
       problems: ['invalid_refresh_token', 'refresh_token_reused', 'too_many_refreshes'],
     }),
