@@ -3,7 +3,6 @@ import { isBefore } from './expressions';
 
 /** The time in which one command may take effect. */
 export interface CommandTime {
-  readonly until: Date;
   /**
    * A filter: what was held up on its way does nothing once its caller has been told that it
    * failed, so it cannot undo what was acknowledged since (docs/adr/0011-one-deadline.md).
@@ -17,7 +16,6 @@ export interface CommandTime {
 export function commandTime(now: () => number, timeoutMs: number): CommandTime {
   const until = new Date(now() + timeoutMs);
   return {
-    until,
     inTime: { $expr: isBefore(until) },
     assertInTime() {
       if (now() >= until.getTime()) throw new DatabaseTimeoutError('a command came too late');

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
 import { problems } from '../../kernel/errors';
-import { DatabaseTimeoutError, DRIVER_GRACE_MS } from './bounded';
+import { DRIVER_GRACE_MS } from './bounded';
 import { isInDoubt } from './errors';
-import { ifBefore, isLateInsert } from './late-insert';
+import { errorOfInsert, ifBefore } from './late-insert';
 
 interface Limit<T extends { readonly _id: string }> {
   /** Which documents count. */
@@ -37,7 +37,7 @@ export async function insertWithin<T extends { readonly _id: string }>(
     // A command that is still on its way to the database has no effect from then on.
     if (isInDoubt(error)) await delay(Math.max(0, until.getTime() - now()) + DRIVER_GRACE_MS);
     await remove();
-    throw isLateInsert(error) ? new DatabaseTimeoutError('an insert came too late') : error;
+    throw errorOfInsert(error);
   }
   await remove();
   return false;

@@ -1,3 +1,4 @@
+import { DatabaseTimeoutError } from './bounded';
 import { isBefore } from './expressions';
 
 /**
@@ -10,4 +11,8 @@ export const ifBefore = (until: Date) => ({
 });
 
 /** ConversionFailure: the condition of `ifBefore`. */
-export const isLateInsert = (error: unknown) => (error as { code?: unknown }).code === 241;
+const isLateInsert = (error: unknown) => (error as { code?: unknown }).code === 241;
+
+/** The error to throw for one of an insert with that condition. */
+export const errorOfInsert = (error: unknown): unknown =>
+  isLateInsert(error) ? new DatabaseTimeoutError('an insert came too late') : error;

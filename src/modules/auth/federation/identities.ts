@@ -1,9 +1,8 @@
 import type { Connection } from 'mongoose';
 import { Types } from 'mongoose';
-import { DatabaseTimeoutError } from '../../../platform/mongo/bounded';
 import { isDuplicateKey } from '../../../platform/mongo/errors';
 import { afterNow, asLiterals, noLaterThan } from '../../../platform/mongo/expressions';
-import { ifBefore, isLateInsert } from '../../../platform/mongo/late-insert';
+import { errorOfInsert, ifBefore } from '../../../platform/mongo/late-insert';
 import type { ProviderClaims } from './provider';
 
 export const IDENTITIES_COLLECTION = 'identities';
@@ -108,7 +107,7 @@ export function createIdentities(
         );
       } catch (error) {
         if (isDuplicateKey(error)) return null;
-        throw isLateInsert(error) ? new DatabaseTimeoutError('an insert came too late') : error;
+        throw errorOfInsert(error);
       }
     },
     async used({ id: _id, userId }, email) {
