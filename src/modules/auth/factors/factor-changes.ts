@@ -1,7 +1,8 @@
 import type { ClientInfo } from '../../../platform/http/client-info';
 import type { Locks } from '../../../platform/mongo/locks';
 import type { EmitEvent } from '../../domain-events';
-import { invalidToken, wrongCode } from '../problems';
+import { wrongCode } from '../problems';
+import { assertStands } from '../sessions/assert-stands';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import type { DeliveredPair } from '../sessions/token-pair';
@@ -101,20 +102,16 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
   const announceRemoval = (kind: string, change: FactorChange) =>
     emit('FactorRemoved', { ...change, kind });
 
-  /**
-   * In the database, after a change: one that was under way at the end of its session, by a logout
-   * or a new password, must not come after that.
-   */
-  async function assertStands(
+  /** Nothing to look at where no session changes the factors. */
+  async function assertOwnStands(
     { userId, session, version }: VersionedChange,
     undo: () => Promise<void>,
   ): Promise<void> {
     if (session === undefined) return;
-    const account = await users.stored(userId);
-    if (account !== null && users.sessionStands(account, session, version)) return;
-    await undo();
-    await changing({ userId });
-    throw invalidToken();
+    await assertStands(users, { userId, sid: session, ver: version }, async () => {
+      await undo();
+      await changing({ userId });
+    });
   }
 
   return {
@@ -123,7 +120,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
     async added(factor, change) {
       const { userId, session, version, ...cause } = change;
       emit('FactorAdded', { userId, kind: factor.kind.kind, session, ...cause });
-      await assertStands(change, async () => {
+      await assertOwnStands(change, async () => {
         if (await factor.kind.remove(userId, factor.id))
           announceRemoval(factor.kind.kind, { userId, session, ...cause });
       });
@@ -138,7 +135,7 @@ export function createFactorChanges(deps: FactorChangesDependencies): FactorChan
       const { userId, session, version: _, ...cause } = change;
       emit('RecoveryCodesReplaced', { userId, session, ...cause });
       // The earlier ones are gone; nobody has seen these.
-      await assertStands(change, async () => void (await recoveryCodes.removeAll(userId)));
+      await assertOwnStands(change, async () => void (await recoveryCodes.removeAll(userId)));
       await changing({ userId, session });
     },
     async stepUp(current, kind, verified) {

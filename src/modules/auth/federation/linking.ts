@@ -4,6 +4,7 @@ import type { EmitEvent } from '../../domain-events';
 import { hasPassword } from '../passwords/no-password';
 import { invalidToken } from '../problems';
 import { reportingRefusal } from '../refusals';
+import { assertStands } from '../sessions/assert-stands';
 import type { CurrentSession } from '../sessions/end-sessions';
 import type { Sessions } from '../sessions/sessions';
 import { signInWaysLock } from '../sign-in/sign-in-ways-lock';
@@ -77,17 +78,6 @@ export function createLinking(deps: LinkingDependencies): Linking {
   }
 
   /**
-   * After the insert, in the database: a link that was under way at the end of its session, by a
-   * reset or a logout, must not come after that.
-   */
-  async function assertStands({ userId, sid, ver }: CurrentSession, linked: Identity) {
-    const account = await users.stored(userId);
-    if (account !== null && users.sessionStands(account, sid, ver)) return;
-    await identities.remove(userId, linked.id);
-    throw invalidToken();
-  }
-
-  /**
    * Removes the identity of an account that does not exist: it was removed, or never created,
    * because another account has its address by now.
    */
@@ -108,7 +98,7 @@ export function createLinking(deps: LinkingDependencies): Linking {
     const insert = () => identities.insert({ issuer, subject, provider, userId, email });
     const identity = (await insert()) ?? ((await dropOrphan(claims)) ? await insert() : null);
     if (identity !== null) {
-      await assertStands(current, identity);
+      await assertStands(users, current, () => identities.remove(current.userId, identity.id));
       return { identity, isNew: true };
     }
     const known = await identities.find(claims);
