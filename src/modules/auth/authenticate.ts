@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import { Problem, problems } from '../../kernel/errors';
 import type { Permission, Policy } from '../../kernel/permissions';
-import type { GuardsOf } from '../../platform/http/endpoint';
+import type { GuardsOf, MayStill } from '../../platform/http/endpoint';
 import { forRequest } from '../../platform/telemetry/request-work';
 import { authorize, type Need } from './authorize';
 import { accountOf, Principal, principalOf } from './principal';
@@ -109,8 +109,8 @@ const isPowerful = ({ permissions, impersonator }: Principal): boolean =>
  * token has not expired, its session stands, and it has the permission.
  */
 export const createRecheck =
-  ({ tokens, subjects, policy }: GuardDependencies) =>
-  async (req: Request, permission: Permission): Promise<boolean> => {
+  ({ tokens, subjects, policy }: GuardDependencies): MayStill =>
+  async (req, permission) => {
     try {
       const claims = tokens.verify(bearerOf(req));
       const subject = subjects.peek(claims) ?? (await subjects.get(claims));

@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import type { Scope } from '../../kernel/permissions';
-import type { GuardsOf, Route } from '../../platform/http/endpoint';
+import type { GuardsOf, MayStill, Route } from '../../platform/http/endpoint';
 import type { Module } from '../../platform/module';
 import type { DomainEvents } from '../domain-events';
 import { type AuthAdministration, createAuthAdministration } from './administration';
@@ -9,7 +9,7 @@ import { createFactorAdministrationRoutes } from './administration/factor-routes
 import { createMailAdministrationRoutes } from './administration/mail-routes';
 import { createSessionAdministration } from './administration/session-administration';
 import { createSessionAdministrationRoutes } from './administration/session-routes';
-import { createGuards, type createRecheck } from './authenticate';
+import { createGuards } from './authenticate';
 import { refuseImpersonator } from './authorize';
 import { withCookieGuard } from './browser/cookie-guard';
 import { createPageOrigins } from './browser/page-origin';
@@ -99,7 +99,7 @@ export interface Auth extends Module<DomainEvents> {
   readonly assertRecentLogin: (req: Request) => Promise<void>;
   /** Of a service account, from the database. null: there is none. */
   readonly serviceScopes: (id: string) => Promise<readonly Scope[] | null>;
-  readonly mayStill: ReturnType<typeof createRecheck>;
+  readonly mayStill: MayStill;
   /** Under the paths of users, and so for the process that serves users. They sign no token. */
   readonly userRoutes: readonly Route[];
   readonly revocations: Pick<OpenRevocations['revocations'], 'settle' | 'announceRemoval'>;

@@ -1,8 +1,6 @@
-import type { Request } from 'express';
 import { problems } from '../../kernel/errors';
-import type { Permission } from '../../kernel/permissions';
 import type { EventLog } from '../../platform/event-log/event-log';
-import { type Route, route } from '../../platform/http/endpoint';
+import { type MayStill, type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import { NO_STORE } from '../../platform/http/no-store';
 import { eventEndpoints, LIMIT, STREAM_MAX_SECONDS, viewOfEvent } from './contract';
@@ -15,7 +13,7 @@ export interface EventRoutesDependencies {
   readonly types: readonly string[];
   readonly issuer: string;
   readonly stream: ReturnType<typeof createEventStream>;
-  readonly mayStill: (req: Request, permission: Permission) => Promise<boolean>;
+  readonly mayStill: MayStill;
 }
 
 export function createEventRoutes(deps: EventRoutesDependencies): Route[] {

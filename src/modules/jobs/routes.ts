@@ -1,8 +1,7 @@
 import type { Request } from 'express';
 import { problems } from '../../kernel/errors';
-import type { Permission } from '../../kernel/permissions';
 import { clientOf } from '../../platform/http/client-info';
-import { type Route, route } from '../../platform/http/endpoint';
+import { type MayStill, type Route, route } from '../../platform/http/endpoint';
 import { EVENT_STREAM_HEADERS } from '../../platform/http/live-streams';
 import { NO_STORE } from '../../platform/http/no-store';
 import { isFinal, type Job } from '../../platform/jobs/job';
@@ -14,7 +13,7 @@ import type { JobService } from './service';
 export interface JobRoutesDependencies {
   readonly service: JobService;
   readonly events: ReturnType<typeof createProgressEvents>;
-  readonly mayStill: (req: Request, permission: Permission) => Promise<boolean>;
+  readonly mayStill: MayStill;
   readonly requesterOf: (req: Request) => { readonly userId: string; readonly isService: boolean };
   /** Throws 401 unless the login of a user was recent (RFC 9470): a stolen token is not enough. */
   readonly assertRecentLogin: (req: Request) => Promise<void>;

@@ -1,9 +1,9 @@
 import type { Request } from 'express';
 import { problems } from '../../kernel/errors';
-import type { Permission, PermissionSet } from '../../kernel/permissions';
+import type { PermissionSet } from '../../kernel/permissions';
 import type { EventLog } from '../../platform/event-log/event-log';
 import { clientOf } from '../../platform/http/client-info';
-import { type Route, route } from '../../platform/http/endpoint';
+import { type MayStill, type Route, route } from '../../platform/http/endpoint';
 import { NO_STORE } from '../../platform/http/no-store';
 import type { ActorCause } from '../domain-events';
 import type { Attempt } from './attempt';
@@ -28,7 +28,7 @@ export interface WebhookRoutesDependencies extends TargetOptions {
   };
   /** Throws 401 unless the login was recent (RFC 9470). */
   readonly assertRecentLogin: (req: Request) => Promise<void>;
-  readonly mayStill: (req: Request, permission: Permission) => Promise<boolean>;
+  readonly mayStill: MayStill;
 }
 
 export function createWebhookRoutes(deps: WebhookRoutesDependencies): Route[] {

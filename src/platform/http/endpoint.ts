@@ -14,6 +14,12 @@ export type GuardsOf = (
   endpoint: Pick<Endpoint, 'id' | 'path' | 'permission' | 'own' | 'impersonation'>,
 ) => readonly RequestHandler[];
 
+/**
+ * Whether the access token of a request still stands, with this permission. Asked anew after a wait
+ * or a write.
+ */
+export type MayStill = (req: Request, permission: Permission) => Promise<boolean>;
+
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /**

@@ -1,7 +1,7 @@
 import type { Connection } from 'mongoose';
 import type { Config } from '../../../kernel/config/config';
 import type { Closable } from '../../../kernel/lifecycle';
-import type { Route } from '../../../platform/http/endpoint';
+import type { MayStill, Route } from '../../../platform/http/endpoint';
 import type { Logger } from '../../../platform/telemetry/logger';
 import type { KeyRing } from '../keys/keys';
 import type { ServiceAccounts } from '../service-accounts/service-accounts';
@@ -9,7 +9,7 @@ import { MAX_ACCESS_SECONDS, MAX_LEEWAY_SECONDS } from '../sessions/end-sessions
 import { baseUrlOf, tokenSettings } from '../settings';
 import type { UsersPort } from '../users-port';
 import { createRevocations, type Revocations } from './revocations';
-import { createRevocationRoutes, type MayStill } from './routes';
+import { createRevocationRoutes } from './routes';
 import { createSecurityEventRoutes } from './security-event-routes';
 import { createSecurityEvents } from './security-events';
 

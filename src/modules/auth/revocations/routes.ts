@@ -1,13 +1,10 @@
 import type { Request } from 'express';
-import type { Permission } from '../../../kernel/permissions';
-import { type Route, route } from '../../../platform/http/endpoint';
+import { type MayStill, type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
 import { principalOf } from '../principal';
 import { invalidToken } from '../problems';
 import { entryViewOf, MAX_LIMIT, revocationsEndpoint } from './contract';
 import type { Revocations } from './revocations';
-
-export type MayStill = (req: Request, permission: Permission) => Promise<boolean>;
 
 /** After a wait: throws 401 where the token, or its permission, has ended meanwhile. */
 export async function assertStill(mayStill: MayStill, req: Request): Promise<void> {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { endpoint, type Route, route } from '../../../platform/http/endpoint';
+import { endpoint, type MayStill, type Route, route } from '../../../platform/http/endpoint';
 import { NO_STORE } from '../../../platform/http/no-store';
 import { shownText } from '../../../platform/http/view-schemas';
 import { principalOf } from '../principal';
-import { assertStill, type MayStill } from './routes';
+import { assertStill } from './routes';
 import { type PollSecurityEvents, SESSION_REVOKED } from './security-events';
 
 const MAX_EVENTS = 100;
