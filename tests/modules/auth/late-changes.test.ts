@@ -1,54 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
+import type { MongoProxy } from '../../../faults/mongo-proxy';
 import { createIdentities } from '../../../src/modules/auth/federation/identities';
-import { startTestService, type TestService } from '../../support/app';
 import { addTotp, appOf, firstStep, laterOn, verify, withTotp } from '../../support/factors';
-import {
-  type Answer,
-  type Client,
-  createClient,
-  eventually,
-  login,
-  PASSWORD,
-  register,
-} from '../../support/http';
-import { startTestMongo, type TestMongo } from '../../support/mongo';
+import { type Answer, type Client, login, PASSWORD, register } from '../../support/http';
 import { PASSKEY_SETTINGS, passkeyPage } from '../../support/passkeys';
+import { startTwoHosts, type TwoHosts } from '../../support/two-hosts';
 
-/** Two hosts on one database; the second reaches it through the proxy. */
-let mongo: TestMongo;
-let proxy: MongoProxy;
-let hosts: readonly TestService[];
+let hosts: TwoHosts;
 let near: Client;
 let far: Client;
+let proxy: MongoProxy;
 beforeAll(async () => {
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
-  const settings = { ...PASSKEY_SETTINGS, DB_OPERATION_TIMEOUT_MS: '1000' };
-  hosts = [await startTestService(settings, mongo), await startTestService(settings, proxy)];
-  near = createClient(hosts[0]?.baseUrl ?? '');
-  far = createClient(hosts[1]?.baseUrl ?? '');
+  hosts = await startTwoHosts({ ...PASSKEY_SETTINGS, DB_OPERATION_TIMEOUT_MS: '1000' });
+  ({ near, far, proxy } = hosts);
 });
 afterEach(() => proxy.pass());
-afterAll(async () => {
-  for (const host of hosts ?? []) await host.close();
-  await proxy?.close();
-  await mongo?.close();
-});
+afterAll(() => hosts?.close());
 
-const host = () => hosts[0] as TestService;
-
-/** Begins `change` on the far host, whose commands wait from the first with this text on. */
-async function heldFrom(text: string, change: () => Promise<Answer>) {
-  proxy.holdFrom(text);
-  const answer = change();
-  await eventually('the write', () => proxy.isHolding());
-  return answer;
-}
+const host = () => hosts.nearHost;
 
 /** `change` is answered 503. What it held up arrives after `meanwhile`. */
 async function late<T>(text: string, change: () => Promise<Answer>, meanwhile: () => Promise<T>) {
-  expect((await heldFrom(text, change)).status).toBe(503);
+  const { answer } = await hosts.heldFrom(text, change);
+  expect((await answer).status).toBe(503);
   const result = await meanwhile();
   proxy.release();
   await sleep(300);
@@ -134,7 +108,7 @@ describe('what is held up on the wire until its caller was told 503', () => {
   });
 
   test('links no identity', async () => {
-    const { connection } = (hosts[1] as TestService).database;
+    const { connection } = hosts.farHost.database;
     const identities = createIdentities(connection, { timeoutMs: 1000, now: Date.now });
     const userId = '0123456789abcdef01234567';
     const of = (subject: string) => {

@@ -1,35 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type MongoProxy, startMongoProxy } from '../../../faults/mongo-proxy';
-import { startTestService, type TestService } from '../../support/app';
-import { type Answer, type Client, createClient, eventually, login } from '../../support/http';
-import { startTestMongo, type TestMongo } from '../../support/mongo';
+import type { MongoProxy } from '../../../faults/mongo-proxy';
+import { type Answer, type Client, login } from '../../support/http';
+import { startTwoHosts, type TwoHosts } from '../../support/two-hosts';
 
-/** Two hosts on one database; the second reaches it through the proxy. */
-let mongo: TestMongo;
-let proxy: MongoProxy;
-let hosts: readonly TestService[];
+let hosts: TwoHosts;
 let near: Client;
 let far: Client;
+let proxy: MongoProxy;
 let token: string;
 beforeAll(async () => {
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
-  const settings = { DB_OPERATION_TIMEOUT_MS: '1000' };
-  const direct = await startTestService(settings, mongo);
-  hosts = [direct, await startTestService(settings, proxy)];
-  near = createClient(direct.baseUrl);
-  far = createClient(hosts[1]?.baseUrl ?? '');
-  token = await login(near, direct.admin.email, direct.admin.password);
+  hosts = await startTwoHosts({ DB_OPERATION_TIMEOUT_MS: '1000' });
+  ({ near, far, proxy } = hosts);
+  const { email, password } = hosts.nearHost.admin;
+  token = await login(near, email, password);
 });
-afterAll(async () => {
-  proxy?.pass();
-  for (const host of hosts ?? []) await host.close();
-  await proxy?.close();
-  await mongo?.close();
-});
+afterEach(() => proxy.pass());
+afterAll(() => hosts?.close());
 
 const stored = (_id: string) =>
-  hosts[0]?.database.connection.collection<{ _id: string }>('webhooks').findOne({ _id });
+  hosts.nearHost.database.connection.collection<{ _id: string }>('webhooks').findOne({ _id });
 /** The beginning of a command on the collection, as it is sent. */
 const onWebhooks = (command: string) => `\u0002${command}\u0000\u0009\u0000\u0000\u0000webhooks`;
 
@@ -50,10 +39,8 @@ test.each(changes)(
     const body = { url: 'https://crm.example.org/hook' };
     const { json } = await near('POST', '/api/webhooks', { token, body });
     const path = `/api/webhooks/${json.id}`;
-    proxy.holdFrom(onWebhooks(command));
-    const late = change(far, path);
-    await eventually('the write', () => proxy.isHolding());
-    expect((await late).status).toBe(503);
+    const late = await hosts.heldFrom(onWebhooks(command), () => change(far, path));
+    expect((await late.answer).status).toBe(503);
     const newer = { token, body: { description: 'Newer', status: 'disabled' } };
     expect((await near('PATCH', path, newer)).status).toBe(200);
     expect((await near('POST', `${path}/secret`, { token })).status).toBe(200);

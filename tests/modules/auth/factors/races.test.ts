@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
-import { startTestService, type TestService } from '../../../support/app';
+import type { MongoProxy } from '../../../../faults/mongo-proxy';
 import {
   appOf,
   claimsIn,
@@ -10,40 +9,22 @@ import {
   verify,
   withTotp,
 } from '../../../support/factors';
-import {
-  type Answer,
-  type Client,
-  createClient,
-  eventually,
-  login,
-  PASSWORD,
-  register,
-} from '../../../support/http';
-import { startTestMongo, type TestMongo } from '../../../support/mongo';
+import { type Answer, type Client, login, PASSWORD, register } from '../../../support/http';
 import { PASSKEY_SETTINGS, passkeyPage } from '../../../support/passkeys';
+import { startTwoHosts, type TwoHosts } from '../../../support/two-hosts';
 
-/** Two hosts on one database; the second reaches it through the proxy. */
-let mongo: TestMongo;
-let proxy: MongoProxy;
-let hosts: readonly TestService[];
+let hosts: TwoHosts;
 let near: Client;
 let far: Client;
+let proxy: MongoProxy;
 beforeAll(async () => {
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
-  const direct = await startTestService(PASSKEY_SETTINGS, mongo);
-  hosts = [direct, await startTestService(PASSKEY_SETTINGS, proxy)];
-  near = createClient(direct.baseUrl);
-  far = createClient(hosts[1]?.baseUrl ?? '');
+  hosts = await startTwoHosts(PASSKEY_SETTINGS);
+  ({ near, far, proxy } = hosts);
 });
 afterEach(() => proxy.pass());
-afterAll(async () => {
-  for (const host of hosts ?? []) await host.close();
-  await proxy?.close();
-  await mongo?.close();
-});
+afterAll(() => hosts?.close());
 
-const host = () => hosts[0] as TestService;
+const host = () => hosts.nearHost;
 const sessionOf = (token: string) =>
   host()
     .database.connection.collection<{ _id: string }>('sessions')
@@ -60,14 +41,14 @@ test('a session has no factor that was removed while it was checked', async () =
   const other = opened.json.access_token as string;
   await laterOn(host(), id);
   // On its way to the session's row, after the code was found right.
-  proxy.holdFrom('firstAmr');
   const body = { factor: 'totp', code: app() };
-  const steppingUp = far('POST', '/api/auth/mfa/step-up', { token: other, body });
-  await eventually('the write', () => proxy.isHolding());
+  const steppingUp = await hosts.heldFrom('firstAmr', () =>
+    far('POST', '/api/auth/mfa/step-up', { token: other, body }),
+  );
   const removed = await near('DELETE', `/api/auth/factors/${factorId}`, { token });
   proxy.release();
   expect(removed.status).toBe(204);
-  const answer = await steppingUp;
+  const answer = await steppingUp.answer;
   expect([answer.status, answer.json.errors?.[0]?.code]).toEqual([422, 'wrong_code']);
   expect(await sessionOf(other)).toMatchObject({ stepUpEnded: true });
 });
@@ -77,13 +58,13 @@ test('nor has one that is removed while it is confirmed', async () => {
   const admin = await login(near, host().admin.email, host().admin.password);
   const enrolled = await near('POST', '/api/auth/factors/totp', { token, body: {} });
   const body = { code: appOf(enrolled.json.otpauth_uri)() };
-  proxy.holdFrom('firstAmr');
-  const confirming = far('POST', '/api/auth/factors/totp/confirm', { token, body });
-  await eventually('the write', () => proxy.isHolding());
+  const confirming = await hosts.heldFrom('firstAmr', () =>
+    far('POST', '/api/auth/factors/totp/confirm', { token, body }),
+  );
   const removed = await near('DELETE', `/api/users/${user.id}/factors`, { token: admin });
   proxy.release();
   expect(removed.status).toBe(204);
-  const answer = await confirming;
+  const answer = await confirming.answer;
   expect([answer.status, answer.json.errors?.[0]?.code]).toEqual([422, 'wrong_code']);
   expect(await sessionOf(token)).toMatchObject({ stepUpEnded: true });
 });
@@ -98,14 +79,12 @@ const onCodes = (command: string) => onCommand(command, 'recovery_codes');
  * way to the database.
  */
 async function endedMeanwhile(own: string, text: string, change: () => Promise<Answer>) {
-  proxy.holdFrom(text);
-  const changing = change();
-  await eventually('the write', () => proxy.isHolding());
+  const changing = await hosts.heldFrom(text, change);
   const body = { current_password: PASSWORD, new_password: NEXT };
   const ended = await near('PATCH', '/api/auth/password', { token: own, body });
   proxy.release();
   expect(ended.status).toBe(200);
-  return (await changing).json.code;
+  return (await changing.answer).json.code;
 }
 
 const NEXT = 'a new one for the owner';
@@ -139,13 +118,11 @@ test('nor a passkey', async () => {
 
 /** `held` begins on the far host, and writes its recovery codes only after `other` has begun. */
 async function during(command: string, held: () => Promise<Answer>, other: () => Promise<Answer>) {
-  proxy.holdFrom(onCodes(command));
-  const first = held();
-  await eventually('the write', () => proxy.isHolding());
+  const first = await hosts.heldFrom(onCodes(command), held);
   const second = other();
   await pause(300);
   proxy.release();
-  return Promise.all([first, second]);
+  return Promise.all([first.answer, second]);
 }
 
 test('nor does it get recovery codes', async () => {

@@ -1,23 +1,22 @@
 import type { SoftPasskey } from '../../../../dev/passkeys/authenticator';
-import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
-import { startTestService, type TestService } from '../../../support/app';
+import type { MongoProxy } from '../../../../faults/mongo-proxy';
+import type { TestService } from '../../../support/app';
 import { addTotp, appOf, firstStep, laterOn, signIn, withTotp } from '../../../support/factors';
 import {
   type Client,
-  createClient,
   eventually,
   login,
   PASSWORD,
   register,
   uniqueEmail,
 } from '../../../support/http';
-import { startTestMongo, type TestMongo } from '../../../support/mongo';
 import { auditedOf, PASSKEY_SETTINGS, passkeyPage, withPasskey } from '../../../support/passkeys';
 import { startTestSmtp, type TestSmtp } from '../../../support/smtp';
+import { startTwoHosts, type TwoHosts } from '../../../support/two-hosts';
 
 /** An account that a stranger has opened with the address of somebody else (ADR 12). */
 let smtp: TestSmtp;
-let mongo: TestMongo;
+let hosts: TwoHosts;
 let proxy: MongoProxy;
 /** The opener's requests go to `far`, whose commands can be held; the owner's to `near`. */
 let [far, near]: TestService[] = [];
@@ -25,21 +24,13 @@ let [opener, owner]: Client[] = [];
 
 beforeAll(async () => {
   smtp = await startTestSmtp();
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
   const settings = { ...PASSKEY_SETTINGS, SMTP_URL: smtp.url };
-  far = await startTestService({ ...settings, DB_OPERATION_TIMEOUT_MS: '4000' }, proxy);
-  near = await startTestService(settings, mongo);
-  opener = createClient(far.baseUrl);
-  owner = createClient(near.baseUrl);
+  hosts = await startTwoHosts(settings, { DB_OPERATION_TIMEOUT_MS: '4000' });
+  ({ farHost: far, nearHost: near, far: opener, near: owner, proxy } = hosts);
 });
 afterEach(() => proxy.pass());
 afterAll(async () => {
-  proxy?.pass();
-  await far?.close();
-  await near?.close();
-  await proxy?.close();
-  await mongo?.close();
+  await hosts?.close();
   await smtp?.close();
 });
 

@@ -1,34 +1,17 @@
-import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
-import { startTestService, type TestService } from '../../../support/app';
-import {
-  type Client,
-  createClient,
-  eventually,
-  login,
-  PASSWORD,
-  register,
-} from '../../../support/http';
-import { startTestMongo, type TestMongo } from '../../../support/mongo';
+import type { MongoProxy } from '../../../../faults/mongo-proxy';
+import { type Client, login, PASSWORD, register } from '../../../support/http';
+import { startTwoHosts, type TwoHosts } from '../../../support/two-hosts';
 
-/** Two hosts on one database; the second reaches it through the proxy. */
-let mongo: TestMongo;
-let proxy: MongoProxy;
-let hosts: readonly TestService[];
+let hosts: TwoHosts;
 let near: Client;
 let far: Client;
+let proxy: MongoProxy;
 beforeAll(async () => {
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
-  hosts = [await startTestService({}, mongo), await startTestService({}, proxy)];
-  near = createClient(hosts[0]?.baseUrl ?? '');
-  far = createClient(hosts[1]?.baseUrl ?? '');
+  hosts = await startTwoHosts();
+  ({ near, far, proxy } = hosts);
 });
 afterEach(() => proxy.pass());
-afterAll(async () => {
-  for (const host of hosts ?? []) await host.close();
-  await proxy?.close();
-  await mongo?.close();
-});
+afterAll(() => hosts?.close());
 
 const WAYS = [
   ['service account', '/api/service-accounts', { name: 'Held up', scopes: ['users:read'] }],
@@ -36,19 +19,33 @@ const WAYS = [
 ] as const;
 
 test.each(WAYS)('an administrator that is demoted meanwhile gets no %s', async (_, path, body) => {
-  const host = hosts[0] as TestService;
-  const admin = await login(near, host.admin.email, host.admin.password);
+  const { email, password } = hosts.nearHost.admin;
+  const admin = await login(near, email, password);
   const { user } = await register(near);
   const give = (role: string) =>
     near('PATCH', `/api/users/${user.id}`, { token: admin, body: { role } });
   expect((await give('admin')).status).toBe(200);
   const token = await login(near, user.email, PASSWORD);
-  proxy.holdFrom('Held up');
-  const creating = far('POST', path, { token, body });
-  await eventually('the write', () => proxy.isHolding());
+  const creating = await hosts.heldFrom('Held up', () => far('POST', path, { token, body }));
   expect((await give('user')).status).toBe(200);
   proxy.release();
-  const { status, json } = await creating;
+  const { status, json } = await creating.answer;
   expect([status, json.code]).toEqual([401, 'invalid_token']);
   expect((await near('GET', path, { token: admin })).json.data).toEqual([]);
+});
+
+test('a session that has ended leaves no service account', async () => {
+  const { email, password } = hosts.nearHost.admin;
+  const token = await login(near, email, password);
+  const own = await login(near, email, password);
+  const body = { name: 'Nightly report', scopes: ['users:read'] };
+  const creating = await hosts.heldFrom('secretHash', () =>
+    far('POST', '/api/service-accounts', { token, body }),
+  );
+  const ended = await near('POST', '/api/auth/logout?scope=global', { token: own });
+  proxy.release();
+  expect(ended.status).toBe(204);
+  expect((await creating.answer).json.code).toBe('invalid_token');
+  const again = await login(near, email, password);
+  expect((await near('GET', '/api/service-accounts', { token: again })).json.data).toEqual([]);
 });

@@ -1,36 +1,27 @@
-import { type MongoProxy, startMongoProxy } from '../../../../faults/mongo-proxy';
-import { startTestService, type TestService } from '../../../support/app';
-import { type Client, createClient, eventually, PASSWORD, register } from '../../../support/http';
-import { startTestMongo, type TestMongo } from '../../../support/mongo';
+import type { MongoProxy } from '../../../../faults/mongo-proxy';
+import type { TestService } from '../../../support/app';
+import { type Client, eventually, PASSWORD, register } from '../../../support/http';
 import { startTestSmtp, type TestSmtp } from '../../../support/smtp';
+import { startTwoHosts, type TwoHosts } from '../../../support/two-hosts';
 
 /** A device is known by a login under the present password alone. */
 let smtp: TestSmtp;
-let mongo: TestMongo;
+let hosts: TwoHosts;
 let proxy: MongoProxy;
-/** The thief's requests go to `far`, whose commands can be held; the owner's to `near`. */
-let far: TestService;
+/** The thief's requests go to the far host, whose commands can be held; the owner's to `near`. */
 let near: TestService;
 let thief: Client;
 let owner: Client;
 
 beforeAll(async () => {
   smtp = await startTestSmtp();
-  mongo = await startTestMongo();
-  proxy = await startMongoProxy(mongo.uri);
   const settings = { SMTP_URL: smtp.url, TRUST_PROXY: '1', LOGIN_ATTEMPTS_PER_ACCOUNT: '1' };
-  far = await startTestService({ ...settings, DB_OPERATION_TIMEOUT_MS: '1000' }, proxy);
-  near = await startTestService(settings, mongo);
-  thief = createClient(far.baseUrl);
-  owner = createClient(near.baseUrl);
+  hosts = await startTwoHosts(settings, { DB_OPERATION_TIMEOUT_MS: '1000' });
+  ({ nearHost: near, near: owner, far: thief, proxy } = hosts);
 });
 afterEach(() => proxy.pass());
 afterAll(async () => {
-  proxy?.pass();
-  await far?.close();
-  await near?.close();
-  await proxy?.close();
-  await mongo?.close();
+  await hosts?.close();
   await smtp?.close();
 });
 
